@@ -1,0 +1,517 @@
+package dev.curfew;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.Arrays;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What the actions do: the meaning of the contract on top of the verbs of a store, between the interceptors above and
+ * the failure policy below. Shared by the views of a resource on all its tenants.
+ */
+final class Actions {
+    private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
+
+    private final TokenStore store;
+    private final InstantSource clock;
+    private final String domain;
+    private final @Nullable Duration maxTokenLifetime;
+    private final boolean requirePresence;
+    private final FailurePolicy failurePolicy;
+    private final int batchSize;
+    private final Map<TokenAction, String> names;
+    private final Map<TokenAction, List<ActionInterceptor>> interceptors;
+    private final List<Consumer<RevocationEvent>> listeners;
+
+    private final LongAdder failures = new LongAdder();
+    private final AtomicLong failuresOfThisOutage = new AtomicLong();
+    private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
+    private volatile boolean outage;
+    private volatile boolean closed;
+    private volatile @Nullable ExpungeReport lastExpunge;
+
+    Actions(TokenResource.Builder settings, TokenStore store) {
+        this.store = store;
+        this.clock = settings.clock;
+        this.domain = settings.domain;
+        this.maxTokenLifetime = settings.maxTokenLifetime;
+        this.requirePresence = settings.requirePresence;
+        this.failurePolicy = settings.failurePolicy;
+        this.batchSize = settings.expungeBatchSize;
+        this.names = new EnumMap<>(settings.names);
+        this.interceptors = new EnumMap<>(TokenAction.class);
+        settings.interceptors.forEach((action, chain) -> this.interceptors.put(action, List.copyOf(chain)));
+        this.listeners = List.copyOf(settings.listeners);
+    }
+
+    // Names and interceptors
+
+    String name(TokenAction action) {
+        return names.getOrDefault(action, action.defaultName());
+    }
+
+    TokenAction named(String name) {
+        for (TokenAction action : TokenAction.values()) {
+            if (name(action).equals(name)) {
+                return action;
+            }
+        }
+        throw new IllegalArgumentException("No action of domain '" + domain + "' is named '" + name + "'; there are "
+                + Arrays.stream(TokenAction.values()).map(this::name).toList());
+    }
+
+    boolean isPlain(TokenAction action) {
+        return !interceptors.containsKey(action);
+    }
+
+    Object perform(StoreScope scope, TokenAction action, Object... arguments) {
+        ensureOpen();
+        return proceed(0, new ActionCall(action, name(action), scope, List.of(arguments)));
+    }
+
+    private Object proceed(int index, ActionCall call) {
+        List<ActionInterceptor> chain = interceptors.getOrDefault(call.action(), List.of());
+        return index == chain.size() ? act(call) : chain.get(index).intercept(call, next -> proceed(index + 1, next));
+    }
+
+    private Object act(ActionCall call) {
+        StoreScope scope = call.scope();
+        return switch (call.action()) {
+            case STORE_TOKEN, STORE_CONFIRMATION_CHANGES -> store(call);
+            case GET_TOKEN -> get(call);
+            case REVOKE_TOKEN -> revoke(call, call.argument(0, Token.class));
+            case REVOKE_JTI -> revokeJti(call, Limits.jti(call.argument(0, String.class)));
+            case REVOKE_ALL_STORED_FOR_SUBJECT -> revokeStored(call, Limits.subject(call.argument(0, String.class)));
+            case REVOKE_SUBJECT -> revokeSubject(call, Limits.subject(call.argument(0, String.class)));
+            case IS_REVOKED -> isRevoked(call);
+            case CHECK ->
+                check(
+                        scope,
+                        call.argument(0, Token.class),
+                        call.has(1) ? call.argument(1, String.class) : Token.DEFAULT_PURPOSE);
+            case CONSUME -> consume(call, call.argument(0, String.class));
+            case CONSUME_CONFIRMATION_CHANGES -> {
+                Consumption consumption =
+                        consume(call, call.argument(0, Token.class).jti());
+                yield consumption instanceof Consumption.Consumed consumed
+                        ? changes(consumed.record())
+                        : Optional.empty();
+            }
+            case GET_CONFIRMATION_CHANGES -> get(call).flatMap(Actions::changes);
+            case INSPECT -> Optional.ofNullable(find(call, Limits.jti(call.argument(0, String.class)), now()));
+            case LIST_TOKENS -> {
+                String subject = Limits.subject(call.argument(0, String.class));
+                int limit = limit(call.argument(1, Integer.class));
+                TokenRecord after = call.has(2) ? call.argument(2, TokenRecord.class) : null;
+                yield stored(call, () -> store.list(scope, subject, after, limit, now()));
+            }
+            case READ_EXPIRED -> {
+                int limit = limit(call.argument(0, Integer.class));
+                TokenRecord after = call.has(1) ? call.argument(1, TokenRecord.class) : null;
+                yield stored(call, () -> store.readExpired(scope, after, limit, now()));
+            }
+            case EXPUNGE_EXPIRED -> expunge(call);
+        };
+    }
+
+    // The actions
+
+    private StoreOutcome store(ActionCall call) {
+        Token token = call.argument(0, Token.class);
+        String purpose = Limits.purpose(call.argument(1, String.class));
+        Map<String, @Nullable Object> extraData = call.has(2) ? ExtraData.of(call.argument(2, Map.class)) : null;
+        Instant now = now();
+        if (!Times.isLive(token.expiresAt(), now)) {
+            return StoreOutcome.EXPIRED;
+        }
+        reportLongLived(token, now);
+        var record = new TokenRecord(
+                token.jti(), token.subject(), purpose, token.issuedAt(), token.expiresAt(), extraData, now, now, null);
+        return stored(call, () -> store.store(call.scope(), record, now));
+    }
+
+    private Optional<TokenRecord> get(ActionCall call) {
+        Token token = call.has(0) && call.arguments().get(0) instanceof Token t ? t : null;
+        String jti = token == null ? Limits.jti(call.argument(0, String.class)) : token.jti();
+        String purpose = call.has(1) ? Limits.purpose(call.argument(1, String.class)) : null;
+        Instant now = now();
+        TokenRecord record = find(call, jti, now);
+        return record != null
+                        && record.isLive(now)
+                        && !record.isRevoked()
+                        && (purpose == null || purpose.equals(record.purpose()))
+                        && (token == null || token.subject().equals(record.subject()))
+                ? Optional.of(record)
+                : Optional.empty();
+    }
+
+    private @Nullable TokenRecord find(ActionCall call, String jti, Instant now) {
+        return stored(call, () -> store.find(call.scope(), jti, now));
+    }
+
+    private RevokeOutcome revoke(ActionCall call, Token token) {
+        reportLongLived(token, now());
+        return revoke(call, token.jti(), token.subject(), token.issuedAt(), token.expiresAt(), token.expiresAt());
+    }
+
+    private RevokeOutcome revokeJti(ActionCall call, String jti) {
+        if (call.has(1)) {
+            Instant expiresAt = Times.roundedUp("expiresAt", call.argument(1, Instant.class));
+            return revoke(call, jti, null, null, expiresAt, expiresAt);
+        }
+        // The stored expiry stays; only where nothing is stored does the longest lifetime stand in for it (R3.5).
+        return revoke(call, jti, null, null, longest(now()), Instant.EPOCH);
+    }
+
+    private RevokeOutcome revoke(
+            ActionCall call,
+            String jti,
+            @Nullable String subject,
+            @Nullable Instant issuedAt,
+            Instant expiresAt,
+            Instant keepUntil) {
+        StoreScope scope = call.scope();
+        Instant now = now();
+        if (scope.isPastRetention(expiresAt, now)) {
+            return RevokeOutcome.EXPIRED;
+        }
+        var revocation =
+                new TokenRecord(jti, subject, TokenRecord.REVOCATION, issuedAt, expiresAt, null, now, now, now);
+        RevokeOutcome outcome = stored(call, () -> store.revoke(scope, revocation, keepUntil, now));
+        if (outcome == RevokeOutcome.REVOKED) {
+            tell(call, jti, subject, 1, now);
+        }
+        return outcome;
+    }
+
+    private Long revokeStored(ActionCall call, String subject) {
+        Instant now = now();
+        long revoked = 0;
+        try {
+            int batch;
+            do {
+                batch = stored(call, () -> store.revokeStored(call.scope(), subject, batchSize, now));
+                revoked += batch;
+            } while (batch >= batchSize);
+        } finally {
+            if (revoked > 0) {
+                tell(call, null, subject, revoked, now);
+            }
+        }
+        return revoked;
+    }
+
+    private Instant revokeSubject(ActionCall call, String subject) {
+        Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
+        Instant keepUntil = longest(watermark).plus(call.scope().skew());
+        stored(call, () -> {
+            store.revokeSubject(call.scope(), subject, watermark, keepUntil, watermark);
+            return true;
+        });
+        tell(call, null, subject, 0, watermark);
+        return watermark;
+    }
+
+    private Object isRevoked(ActionCall call) {
+        Object asked = call.has(0) ? call.arguments().get(0) : "";
+        if (asked instanceof Token token) {
+            return isRevoked(call.scope(), token);
+        } else if (asked instanceof Collection<?> several) {
+            Set<String> jtis =
+                    several.stream().map(jti -> Limits.jti((String) jti)).collect(Collectors.toUnmodifiableSet());
+            return jtis.isEmpty()
+                    ? jtis
+                    : checked(TokenAction.IS_REVOKED, jtis, Set.of(), () -> store.revoked(call.scope(), jtis, now()));
+        }
+        return isRevoked(call.scope(), call.argument(0, String.class));
+    }
+
+    boolean isRevoked(StoreScope scope, String jti) {
+        ensureOpen();
+        Limits.jti(jti);
+        try {
+            boolean revoked = store.isRevoked(scope, jti, now());
+            if (outage) {
+                endOutage();
+            }
+            return revoked;
+        } catch (RuntimeException e) {
+            return failed(TokenAction.IS_REVOKED, e, true, false);
+        }
+    }
+
+    boolean isRevoked(StoreScope scope, Token token) {
+        ensureOpen();
+        return checked(TokenAction.IS_REVOKED, true, false, () -> isRevoked(token, state(scope, token, now())));
+    }
+
+    TokenStatus check(StoreScope scope, Token token, String purpose) {
+        ensureOpen();
+        Limits.purpose(purpose);
+        return checked(TokenAction.CHECK, TokenStatus.REVOKED, TokenStatus.ACTIVE, () -> {
+            Instant now = now();
+            StoredState state = state(scope, token, now);
+            if (isRevoked(token, state)) {
+                return TokenStatus.REVOKED;
+            }
+            if (!Times.isLive(token.expiresAt(), now)) {
+                return TokenStatus.EXPIRED;
+            }
+            reportLongLived(token, now);
+            return requirePresence && !isPresent(token, purpose, state.record(), now)
+                    ? TokenStatus.UNKNOWN
+                    : TokenStatus.ACTIVE;
+        });
+    }
+
+    private StoredState state(StoreScope scope, Token token, Instant now) {
+        return store.state(scope, token.jti(), token.subject(), now);
+    }
+
+    private static boolean isPresent(Token token, String purpose, @Nullable TokenRecord record, Instant now) {
+        return record != null
+                && record.isLive(now)
+                && purpose.equals(record.purpose())
+                && token.subject().equals(record.subject());
+    }
+
+    private static boolean isRevoked(Token token, StoredState state) {
+        TokenRecord record = state.record();
+        if (record != null && record.isRevoked()) {
+            return true;
+        }
+        Instant watermark = state.watermark();
+        return watermark != null && isCovered(token, record, watermark);
+    }
+
+    /**
+     * Whether a watermark revokes a token (R4.2 to R4.4). A time of issue is good to the second only, so within the
+     * watermark's own second it is the record's time of creation that decides, to the millisecond; but only if that
+     * lies in the same second, else storing an old token late would bring it back to life (R3.2).
+     */
+    private static boolean isCovered(Token token, @Nullable TokenRecord record, Instant watermark) {
+        Instant issuedAt = token.issuedAt();
+        if (issuedAt == null || (record != null && !record.createdAt().isAfter(watermark))) {
+            return true;
+        }
+        long second = watermark.getEpochSecond();
+        if (issuedAt.getEpochSecond() != second) {
+            return issuedAt.getEpochSecond() < second;
+        }
+        return record == null || record.createdAt().getEpochSecond() != second;
+    }
+
+    private Consumption consume(ActionCall call, String jti) {
+        Limits.jti(jti);
+        String purpose = Limits.purpose(call.argument(1, String.class));
+        Instant now = now();
+        Consumption consumption = stored(call, () -> store.consume(call.scope(), jti, purpose, now));
+        if (consumption instanceof Consumption.Consumed consumed) {
+            tell(call, jti, consumed.record().subject(), 1, now);
+        }
+        return consumption;
+    }
+
+    private static Optional<Map<String, @Nullable Object>> changes(TokenRecord record) {
+        return Optional.ofNullable(record.extraData());
+    }
+
+    /** Ends after the batch in flight when the resource closes, or when the thread is interrupted (R7.5). */
+    private ExpungeReport expunge(ActionCall call) {
+        Instant startedAt = now();
+        long removed = 0;
+        long batches = 0;
+        int batch;
+        do {
+            batch = stored(call, () -> store.expunge(call.scope(), batchSize, startedAt));
+            removed += batch;
+            batches++;
+        } while (batch >= batchSize && !closed && !Thread.currentThread().isInterrupted());
+        var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
+        lastExpunge = report;
+        return report;
+    }
+
+    private static int limit(int limit) {
+        if (limit < 1) {
+            throw new IllegalArgumentException("limit must be at least 1, not " + limit);
+        }
+        return limit;
+    }
+
+    /** The facade's clock, in the milliseconds that records have. */
+    private Instant now() {
+        return Times.roundedDown("now", clock.instant());
+    }
+
+    private Instant longest(Instant now) {
+        return maxTokenLifetime == null ? Times.FOREVER : Times.after(now, maxTokenLifetime);
+    }
+
+    private void reportLongLived(Token token, Instant now) {
+        if (maxTokenLifetime != null
+                && token.expiresAt().isAfter(Times.after(now, maxTokenLifetime))
+                && longLivedTokenReported.compareAndSet(false, true)) {
+            LOG.warn(
+                    "Domain '{}' sees tokens that live longer than its maxTokenLifetime of {}: they outlive the watermark"
+                            + " of revoke_subject. Set maxTokenLifetime to the longest lifetime that is issued.",
+                    domain,
+                    maxTokenLifetime);
+        }
+    }
+
+    private void tell(ActionCall call, @Nullable String jti, @Nullable String subject, long count, Instant now) {
+        if (listeners.isEmpty()) {
+            return;
+        }
+        var event = new RevocationEvent(call.action(), domain, call.tenant(), jti, subject, count, now);
+        for (Consumer<RevocationEvent> listener : listeners) {
+            try {
+                listener.accept(event);
+            } catch (RuntimeException e) {
+                LOG.warn(
+                        "A listener of domain '{}' failed on {} with {}; the revocation stands.",
+                        domain,
+                        call.name(),
+                        e.getClass().getName());
+            }
+        }
+    }
+
+    // Failure (R8)
+
+    /** A verb that changes or reads something: what fails is thrown (R8.2). */
+    private <T extends @Nullable Object> T stored(ActionCall call, Supplier<T> verb) {
+        try {
+            T answer = verb.get();
+            if (outage) {
+                endOutage();
+            }
+            return answer;
+        } catch (SubjectMismatchException e) {
+            throw e;
+        } catch (RuntimeException e) {
+            failures.increment();
+            throw wrapped(call.action(), e);
+        }
+    }
+
+    /** A verb that decides whether somebody gets in: what fails is answered by the policy (R8.1). */
+    private <T> T checked(TokenAction action, T denied, T allowed, Supplier<T> verb) {
+        try {
+            T answer = verb.get();
+            if (outage) {
+                endOutage();
+            }
+            return answer;
+        } catch (RuntimeException e) {
+            return failed(action, e, denied, allowed);
+        }
+    }
+
+    private <T> T failed(TokenAction action, RuntimeException e, T denied, T allowed) {
+        failures.increment();
+        failuresOfThisOutage.incrementAndGet();
+        if (!outage) {
+            startOutage(action, e);
+        }
+        return switch (failurePolicy) {
+            case DENY -> denied;
+            case ALLOW -> allowed;
+            case THROW -> throw wrapped(action, e);
+        };
+    }
+
+    private synchronized void startOutage(TokenAction action, RuntimeException e) {
+        if (!outage) {
+            outage = true;
+            LOG.warn(
+                    "The token store of domain '{}' failed in {}; until it works again, checks answer by failure policy"
+                            + " {}. {}",
+                    domain,
+                    name(action),
+                    failurePolicy,
+                    described(e));
+        }
+    }
+
+    private synchronized void endOutage() {
+        if (outage) {
+            outage = false;
+            LOG.info(
+                    "The token store of domain '{}' works again; {} checks were answered by failure policy {} meanwhile.",
+                    domain,
+                    failuresOfThisOutage.getAndSet(0),
+                    failurePolicy);
+        }
+    }
+
+    private TokenStoreException wrapped(TokenAction action, RuntimeException e) {
+        return e instanceof TokenStoreException ours
+                ? ours
+                : new TokenStoreException(
+                        name(action) + " failed in domain '" + domain + "' with "
+                                + e.getClass().getName() + "; whether the store applied it is not known",
+                        e);
+    }
+
+    /** Our own messages and others' class names: a driver's message may quote a key (R9.2). */
+    static String described(Throwable e) {
+        var text = new StringBuilder();
+        int depth = 0;
+        for (Throwable t = e; t != null && depth < 10; t = t.getCause(), depth++) {
+            text.append(depth == 0 ? "" : ", caused by ")
+                    .append(t.getClass().getName())
+                    .append(t instanceof CurfewException ? ": " + t.getMessage() : "");
+        }
+        return text.toString();
+    }
+
+    long failures() {
+        return failures.sum();
+    }
+
+    Optional<ExpungeReport> lastExpunge() {
+        return Optional.ofNullable(lastExpunge);
+    }
+
+    Instant instant() {
+        return clock.instant();
+    }
+
+    String domain() {
+        return domain;
+    }
+
+    private void ensureOpen() {
+        if (closed) {
+            throw new IllegalStateException("The token resource of domain '" + domain + "' is closed; open a new one");
+        }
+    }
+
+    boolean isClosed() {
+        return closed;
+    }
+
+    /** Whether this call was the one that closed. */
+    synchronized boolean close() {
+        boolean first = !closed;
+        closed = true;
+        return first;
+    }
+}

@@ -1,0 +1,11 @@
+package dev.curfew;
+
+/** What {@link TokenResource#isRevoked} and {@link TokenResource#check} answer while the store fails (R8.1). */
+public enum FailurePolicy {
+    /** "Revoked": nobody gets in on a token that could not be checked. The default. */
+    DENY,
+    /** Throw the {@link TokenStoreException}, for a caller that decides by itself. */
+    THROW,
+    /** "Not revoked": whoever breaks the store, breaks the revocations. For where being available matters more. */
+    ALLOW
+}

@@ -1,0 +1,81 @@
+package dev.curfew;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+/** What may reach a store (R9.1): lengths in UTF-8 bytes, no NUL, no unpaired surrogate. */
+final class Limits {
+    static final int EXTRA_DATA_BYTES = 64 * 1024;
+    static final int EXTRA_DATA_DEPTH = 100;
+
+    private Limits() {}
+
+    static String jti(String jti) {
+        return text("jti", jti, 1, 512);
+    }
+
+    static String subject(String subject) {
+        return text("subject", subject, 1, 1024);
+    }
+
+    static String purpose(String purpose) {
+        return text("purpose", purpose, 1, 64);
+    }
+
+    static String tenant(String tenant) {
+        return text("tenant", tenant, 0, 128);
+    }
+
+    static String domain(String domain) {
+        return text("domain", domain, 1, 64);
+    }
+
+    /** Answers the text itself, or throws; the message names the field and the limit, never the text. */
+    static String text(String field, String text, int least, int most) {
+        if (text == null) {
+            throw new IllegalArgumentException(field + " must not be null");
+        }
+        int length = text.length();
+        int bytes = length;
+        for (int i = 0; i < length; i++) {
+            char c = text.charAt(i);
+            // One comparison for nearly every character: 1 to 127 is one byte and needs no further look.
+            if ((char) (c - 1) >= 0x7F) {
+                bytes += more(field, text, i, c);
+            }
+        }
+        if (bytes < least || bytes > most) {
+            throw new IllegalArgumentException(
+                    field + " must have " + least + " to " + most + " bytes in UTF-8, not " + bytes);
+        }
+        return text;
+    }
+
+    /** How many bytes more than one this char takes; a surrogate pair takes four, two for each half. */
+    private static int more(String field, String text, int i, char c) {
+        if (c == 0) {
+            throw new IllegalArgumentException(field + " must not contain the character NUL");
+        }
+        if (c < 0x800) {
+            return 1;
+        }
+        if (!Character.isSurrogate(c)) {
+            return 2;
+        }
+        boolean paired = Character.isHighSurrogate(c)
+                ? i + 1 < text.length() && Character.isLowSurrogate(text.charAt(i + 1))
+                : i > 0 && Character.isHighSurrogate(text.charAt(i - 1));
+        if (!paired) {
+            throw new IllegalArgumentException(field + " must not contain an unpaired surrogate");
+        }
+        return 1;
+    }
+
+    static String extraData(String json) {
+        int bytes = json.getBytes(UTF_8).length;
+        if (bytes > EXTRA_DATA_BYTES) {
+            throw new IllegalArgumentException(
+                    "extraData must have at most " + EXTRA_DATA_BYTES + " bytes as JSON, not " + bytes);
+        }
+        return json;
+    }
+}

@@ -1,0 +1,47 @@
+package dev.curfew;
+
+import java.time.Duration;
+import java.time.Instant;
+
+/**
+ * Where a record lives and by what terms: the first argument of every verb of a {@link TokenStore}. There is one for
+ * each tenant of a {@link TokenResource}, made once.
+ *
+ * @param domain the token resource: its own table, collection or key prefix; 1 to 64 bytes
+ * @param tenant the partition inside the domain, "" by default; at most 128 bytes
+ * @param skew the greatest leeway that any verifier grants: records are kept so much longer than they are live
+ * @param deadline how long a call may take, from the call to its answer or its {@link TokenStoreException}
+ */
+public record StoreScope(String domain, String tenant, Duration skew, Duration deadline) {
+
+    /**
+     * Checks the limits.
+     *
+     * @throws IllegalArgumentException if a name is outside its limits, the skew is negative, or the deadline not
+     *     positive
+     */
+    public StoreScope {
+        Limits.domain(domain);
+        Limits.tenant(tenant);
+        if (skew.isNegative()) {
+            throw new IllegalArgumentException("clockSkew must not be negative");
+        }
+        if (deadline.isNegative() || deadline.isZero()) {
+            throw new IllegalArgumentException("callDeadline must be positive");
+        }
+    }
+
+    /** From when on a record may be removed: {@code expiresAt + skew} (R1.4). */
+    public Instant retentionEnd(Instant expiresAt) {
+        return expiresAt.plus(skew);
+    }
+
+    /** Whether what expires then may be removed: {@code now} is at its retention end or past it. */
+    public boolean isPastRetention(Instant expiresAt, Instant now) {
+        return !Times.isLive(retentionEnd(expiresAt), now);
+    }
+
+    StoreScope forTenant(String other) {
+        return new StoreScope(domain, other, skew, deadline);
+    }
+}

@@ -1,0 +1,74 @@
+package dev.curfew;
+
+import java.time.Instant;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a store keeps about one token: never the token itself. All times have millisecond precision. {@code toString}
+ * shows neither jti, subject nor extra data.
+ *
+ * @param jti the token's unique id
+ * @param subject whose token it is, or {@code null} where it was revoked by its jti alone
+ * @param purpose what it is for
+ * @param issuedAt when it was issued, or {@code null} where that is not known
+ * @param expiresAt from when on it is expired
+ * @param extraData a JSON object, immutable, or {@code null}; see {@link ExtraData} for the types in it
+ * @param createdAt when the record was first stored; later stores leave it
+ * @param updatedAt when the record was last changed
+ * @param revokedAt when the token was revoked or used, or {@code null} while it is not
+ */
+public record TokenRecord(
+        String jti,
+        @Nullable String subject,
+        String purpose,
+        @Nullable Instant issuedAt,
+        Instant expiresAt,
+        @Nullable Map<String, @Nullable Object> extraData,
+        Instant createdAt,
+        Instant updatedAt,
+        @Nullable Instant revokedAt) {
+
+    /** The purpose of a record that a revocation inserted because nothing was stored (R3.4). */
+    public static final String REVOCATION = "revocation";
+
+    /** Whether it has not expired yet: {@code now < expiresAt}, in every store (R1.1). */
+    public boolean isLive(Instant now) {
+        return Times.isLive(expiresAt, now);
+    }
+
+    /** Whether it is revoked or used. */
+    public boolean isRevoked() {
+        return revokedAt != null;
+    }
+
+    /** This record, as an update of the one that was first stored at {@code createdAt}. */
+    public TokenRecord withCreatedAt(Instant createdAt) {
+        return new TokenRecord(jti, subject, purpose, issuedAt, expiresAt, extraData, createdAt, updatedAt, revokedAt);
+    }
+
+    /**
+     * This record, revoked and kept until {@code keepUntil} at the least. A revocation that is there already keeps its
+     * time, and an expiry is never shortened (R3.3).
+     */
+    public TokenRecord revoked(Instant now, Instant keepUntil) {
+        Instant until = keepUntil.isAfter(expiresAt) ? keepUntil : expiresAt;
+        return isRevoked() && until.equals(expiresAt)
+                ? this
+                : new TokenRecord(
+                        jti,
+                        subject,
+                        purpose,
+                        issuedAt,
+                        until,
+                        extraData,
+                        createdAt,
+                        now,
+                        revokedAt == null ? now : revokedAt);
+    }
+
+    @Override
+    public String toString() {
+        return "TokenRecord[purpose=" + purpose + ", expiresAt=" + expiresAt + ", revokedAt=" + revokedAt + "]";
+    }
+}

@@ -1,0 +1,542 @@
+package dev.curfew;
+
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What an application knows about its tokens: which are revoked, which are used, which wait for confirmation.
+ *
+ * <pre>{@code
+ * try (var tokens = TokenResource.open()) {
+ *     Token token = Token.peek(jwt); // verified before, by a JOSE library
+ *     tokens.revokeToken(token);     // REVOKED, once
+ *     tokens.check(token);           // REVOKED, from now on
+ * }
+ * }</pre>
+ *
+ * <p>It is safe for use by many threads, and made once for an application. Every call ends within the call deadline.
+ * When the store fails, {@link #isRevoked} and {@link #check} answer by the {@link FailurePolicy}, and every other
+ * action throws {@link TokenStoreException}. Arguments outside their limits are an {@link IllegalArgumentException} that
+ * names the field. After {@link #close}, every action is an {@link IllegalStateException}.
+ */
+public final class TokenResource implements AutoCloseable {
+    private final Actions actions;
+    private final StoreScope scope;
+    private final @Nullable Closing closing;
+
+    private TokenResource(Actions actions, StoreScope scope, @Nullable Closing closing) {
+        this.actions = actions;
+        this.scope = scope;
+        this.closing = closing;
+    }
+
+    /** What the resource itself, and no view of it, has to close. */
+    private record Closing(@Nullable TokenStore ownStore, Expunger expunger, boolean ownExpunger) {}
+
+    /**
+     * Opens the store that the system property {@code curfew.store.url} names, else the environment variable
+     * {@code CURFEW_STORE_URL}, else the only store on the class path that needs no server.
+     *
+     * @throws TokenStoreException if none or several come into question, or it cannot be opened; the message says what to do
+     */
+    public static TokenResource open() {
+        return builder().build();
+    }
+
+    /**
+     * Opens the store of a URL: {@code memory:}, or one that an adapter on the class path claims.
+     *
+     * @throws TokenStoreException if none or several adapters claim it, or it cannot be opened; the message says what to
+     *     do, and keeps the URL's credentials to itself
+     */
+    public static TokenResource open(String url) {
+        return builder().url(url).build();
+    }
+
+    /** A resource with more to say about than a URL. */
+    public static Builder builder() {
+        return new Builder();
+    }
+
+    /**
+     * A view of the same domain with another tenant's records; it closes nothing.
+     *
+     * @param tenant at most 128 bytes
+     */
+    public TokenResource forTenant(String tenant) {
+        return new TokenResource(actions, scope.forTenant(tenant), null);
+    }
+
+    /** Stores a token for the purpose {@value Token#DEFAULT_PURPOSE}: see {@link #storeToken(Token, String, Map)}. */
+    public StoreOutcome storeToken(Token token) {
+        return storeToken(token, Token.DEFAULT_PURPOSE);
+    }
+
+    /** Stores a token without extra data: see {@link #storeToken(Token, String, Map)}. */
+    public StoreOutcome storeToken(Token token, String purpose) {
+        return perform(StoreOutcome.class, TokenAction.STORE_TOKEN, token, purpose);
+    }
+
+    /**
+     * Keeps a record of a token, or updates the one that is there. Storing never undoes a revocation.
+     *
+     * @param purpose what it is for, 1 to 64 bytes
+     * @param extraData a JSON object of at most 64 KiB; comes back as {@link ExtraData} says
+     * @throws SubjectMismatchException if the jti belongs to another subject
+     */
+    public StoreOutcome storeToken(Token token, String purpose, Map<String, ?> extraData) {
+        return perform(StoreOutcome.class, TokenAction.STORE_TOKEN, token, purpose, extraData);
+    }
+
+    /** The live, unrevoked record of a jti, whatever its purpose. */
+    public Optional<TokenRecord> getToken(String jti) {
+        return optional(TokenAction.GET_TOKEN, jti);
+    }
+
+    /** The live, unrevoked record of a jti and purpose. */
+    public Optional<TokenRecord> getToken(String jti, String purpose) {
+        return optional(TokenAction.GET_TOKEN, jti, purpose);
+    }
+
+    /** The live, unrevoked record of a token's jti and subject, whatever its purpose. */
+    public Optional<TokenRecord> getToken(Token token) {
+        return optional(TokenAction.GET_TOKEN, token);
+    }
+
+    /** The live, unrevoked record of a token's jti and subject, of this purpose. */
+    public Optional<TokenRecord> getToken(Token token, String purpose) {
+        return optional(TokenAction.GET_TOKEN, token, purpose);
+    }
+
+    /** The record of a jti whatever its state, for people and audits (R2.7); not for deciding who gets in. */
+    public Optional<TokenRecord> inspect(String jti) {
+        return optional(TokenAction.INSPECT, jti);
+    }
+
+    /** The first 100 of a subject's live, unrevoked tokens, the soonest to expire first: a page of "your devices". */
+    public List<TokenRecord> listTokens(String subject) {
+        return listTokens(subject, 100);
+    }
+
+    /** The first of a subject's live, unrevoked tokens, at most {@code limit}, the soonest to expire first. */
+    public List<TokenRecord> listTokens(String subject, int limit) {
+        return list(TokenAction.LIST_TOKENS, subject, limit);
+    }
+
+    /**
+     * The next page of a subject's live, unrevoked tokens.
+     *
+     * @param after the last record of the page before
+     */
+    public List<TokenRecord> listTokens(String subject, int limit, TokenRecord after) {
+        return list(TokenAction.LIST_TOKENS, subject, limit, after);
+    }
+
+    /** Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. */
+    public RevokeOutcome revokeToken(Token token) {
+        return perform(RevokeOutcome.class, TokenAction.REVOKE_TOKEN, token);
+    }
+
+    /**
+     * Revokes a token of which only the jti is known. A stored expiry is kept; where nothing is stored, the revocation
+     * is kept for {@link Builder#maxTokenLifetime}, else until 9999-12-31 (R3.5).
+     */
+    public RevokeOutcome revokeJti(String jti) {
+        return perform(RevokeOutcome.class, TokenAction.REVOKE_JTI, jti);
+    }
+
+    /** Revokes a token of which the jti and the expiry are known. */
+    public RevokeOutcome revokeJti(String jti, Instant expiresAt) {
+        return perform(RevokeOutcome.class, TokenAction.REVOKE_JTI, jti, expiresAt);
+    }
+
+    /**
+     * Revokes every live token of a subject that was stored before the call began, and answers how many. One stored
+     * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored.
+     */
+    public long revokeAllStoredForSubject(String subject) {
+        return perform(Long.class, TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT, subject);
+    }
+
+    /**
+     * Logs a subject out everywhere: sets a watermark, by which {@link #check} and {@link #isRevoked(Token)} hold every
+     * token of the subject revoked that was issued at or before it, stored or not. Tokens without a time of issue are
+     * revoked as long as there is a watermark (R4.2 to R4.4). {@link #isRevoked(String)}, {@link #getToken} and
+     * {@link #consume} do not know of watermarks; {@link #revokeAllStoredForSubject} reaches what is stored.
+     *
+     * @return the watermark
+     */
+    public Instant revokeSubject(String subject) {
+        return perform(Instant.class, TokenAction.REVOKE_SUBJECT, subject);
+    }
+
+    /**
+     * Whether a jti is revoked or used, be it expired or not. It cannot know the subject, so it sees no watermark of
+     * {@link #revokeSubject}: where that is used, ask {@link #check}.
+     */
+    public boolean isRevoked(String jti) {
+        return actions.isPlain(TokenAction.IS_REVOKED)
+                ? actions.isRevoked(scope, jti)
+                : perform(Boolean.class, TokenAction.IS_REVOKED, jti);
+    }
+
+    /** Whether a token is revoked or used, by itself or by a watermark of its subject, be it expired or not. */
+    public boolean isRevoked(Token token) {
+        return actions.isPlain(TokenAction.IS_REVOKED)
+                ? actions.isRevoked(scope, token)
+                : perform(Boolean.class, TokenAction.IS_REVOKED, token);
+    }
+
+    /** Those of the jtis that are revoked or used, in one round trip to the store; sees no watermarks. */
+    @SuppressWarnings("unchecked")
+    public Set<String> isRevoked(Collection<String> jtis) {
+        return perform(Set.class, TokenAction.IS_REVOKED, jtis);
+    }
+
+    /** Whether to accept a token stored for the purpose {@value Token#DEFAULT_PURPOSE}, or not stored at all. */
+    public TokenStatus check(Token token) {
+        return check(token, Token.DEFAULT_PURPOSE);
+    }
+
+    /**
+     * Whether to accept a token, in one round trip: only if the answer is ACTIVE.
+     *
+     * @param purpose what it must be stored for, where {@link Builder#requirePresence} is set; else of no matter
+     */
+    public TokenStatus check(Token token, String purpose) {
+        return actions.isPlain(TokenAction.CHECK)
+                ? actions.check(scope, token, purpose)
+                : perform(TokenStatus.class, TokenAction.CHECK, token, purpose);
+    }
+
+    /**
+     * Uses a stored token, once: of any number of callers exactly one gets the record (R5.1).
+     *
+     * @param purpose what it must be stored for; a token for another purpose is not touched, and UNKNOWN
+     */
+    public Consumption consume(String jti, String purpose) {
+        return perform(Consumption.class, TokenAction.CONSUME, jti, purpose);
+    }
+
+    /**
+     * Keeps changes that wait for confirmation as the token's extra data.
+     *
+     * @param changes a JSON object of at most 64 KiB
+     * @throws SubjectMismatchException if the jti belongs to another subject
+     */
+    public StoreOutcome storeConfirmationChanges(Token token, String purpose, Map<String, ?> changes) {
+        return perform(StoreOutcome.class, TokenAction.STORE_CONFIRMATION_CHANGES, token, purpose, changes);
+    }
+
+    /** The changes that wait for confirmation by this token, while it is live and unrevoked. */
+    @SuppressWarnings("unchecked")
+    public Optional<Map<String, @Nullable Object>> getConfirmationChanges(Token token, String purpose) {
+        return perform(Optional.class, TokenAction.GET_CONFIRMATION_CHANGES, token, purpose);
+    }
+
+    /** The changes that wait for confirmation by this token, to exactly one caller (R6.1). */
+    @SuppressWarnings("unchecked")
+    public Optional<Map<String, @Nullable Object>> consumeConfirmationChanges(Token token, String purpose) {
+        return perform(Optional.class, TokenAction.CONSUME_CONFIRMATION_CHANGES, token, purpose);
+    }
+
+    /** The first of the tenant's records past their retention end, at most {@code limit}, by expiry (R7.1). */
+    public List<TokenRecord> readExpired(int limit) {
+        return list(TokenAction.READ_EXPIRED, limit);
+    }
+
+    /**
+     * The next page of the tenant's records past their retention end.
+     *
+     * @param after the last record of the page before
+     */
+    public List<TokenRecord> readExpired(int limit, TokenRecord after) {
+        return list(TokenAction.READ_EXPIRED, limit, after);
+    }
+
+    /** Removes what is past its retention end, of all tenants, in batches; the {@link Expunger} does so periodically. */
+    public ExpungeReport expungeExpired() {
+        return perform(ExpungeReport.class, TokenAction.EXPUNGE_EXPIRED);
+    }
+
+    /** What the last completed {@link #expungeExpired} did, by hand or by the expunger. */
+    public Optional<ExpungeReport> lastExpunge() {
+        return actions.lastExpunge();
+    }
+
+    /**
+     * Changes how often the expunger cleans this domain, from now on.
+     *
+     * @throws IllegalArgumentException if the interval is not positive
+     */
+    public void setExpungeInterval(Duration interval) {
+        if (closing == null) {
+            throw new IllegalStateException(
+                    "The expunger serves all tenants: change its interval on the resource itself");
+        }
+        closing.expunger().reschedule(actions, positive("expungeInterval", interval));
+    }
+
+    /** How many calls of the store failed since the resource was built, of whatever action. */
+    public long storeFailures() {
+        return actions.failures();
+    }
+
+    /** The action of this name, as configured, to be called by name. */
+    public BoundAction action(String name) {
+        TokenAction action = actions.named(name);
+        return new BoundAction() {
+            @Override
+            public TokenAction action() {
+                return action;
+            }
+
+            @Override
+            public Object call(Object... arguments) {
+                return actions.perform(scope, action, arguments);
+            }
+        };
+    }
+
+    /** An action of a resource, found by its name. */
+    public interface BoundAction {
+        /** Which action the name stands for. */
+        TokenAction action();
+
+        /**
+         * Calls it.
+         *
+         * @param arguments as the documentation of each {@link TokenAction} lists them
+         * @throws IllegalArgumentException if they are others
+         */
+        Object call(Object... arguments);
+    }
+
+    private <T> T perform(Class<T> type, TokenAction action, Object... arguments) {
+        Object answer = actions.perform(scope, action, arguments);
+        if (!type.isInstance(answer)) {
+            throw new IllegalStateException("An interceptor of " + actions.name(action) + " answered "
+                    + (answer == null ? "null" : "a " + answer.getClass().getName()) + " instead of a "
+                    + type.getSimpleName());
+        }
+        return type.cast(answer);
+    }
+
+    @SuppressWarnings("unchecked")
+    private Optional<TokenRecord> optional(TokenAction action, Object... arguments) {
+        return perform(Optional.class, action, arguments);
+    }
+
+    @SuppressWarnings("unchecked")
+    private List<TokenRecord> list(TokenAction action, Object... arguments) {
+        return perform(List.class, action, arguments);
+    }
+
+    /**
+     * Ends a run of the expunger within a batch, and closes what the resource itself opened: a store that was passed in
+     * stays open. A second call does nothing.
+     */
+    @Override
+    public void close() {
+        if (closing == null || !actions.close()) {
+            return;
+        }
+        closing.expunger().remove(actions, scope.deadline());
+        if (closing.ownExpunger()) {
+            closing.expunger().close();
+        }
+        if (closing.ownStore() != null) {
+            closing.ownStore().close();
+        }
+    }
+
+    @Override
+    public String toString() {
+        return "TokenResource[domain=" + scope.domain() + "]";
+    }
+
+    private static Duration positive(String what, Duration duration) {
+        if (duration.isNegative() || duration.isZero()) {
+            throw new IllegalArgumentException(what + " must be positive, not " + duration);
+        }
+        return duration;
+    }
+
+    /** Settings of a resource; every one has a default. */
+    public static final class Builder {
+        private @Nullable TokenStore store;
+        private @Nullable String url;
+        private Duration clockSkew = Duration.ofSeconds(60);
+        private Duration callDeadline = Duration.ofSeconds(2);
+        private Duration expungeInterval = Duration.ofHours(12);
+        private @Nullable Expunger expunger;
+        String domain = "tokens";
+        InstantSource clock = InstantSource.system();
+
+        @Nullable
+        Duration maxTokenLifetime;
+
+        boolean requirePresence;
+        FailurePolicy failurePolicy = FailurePolicy.DENY;
+        int expungeBatchSize = 1000;
+        final Map<TokenAction, String> names = new EnumMap<>(TokenAction.class);
+        final Map<TokenAction, List<ActionInterceptor>> interceptors = new EnumMap<>(TokenAction.class);
+        final List<Consumer<RevocationEvent>> listeners = new ArrayList<>();
+
+        private Builder() {}
+
+        /** A store that the application made, from its own pool or client; closing the resource leaves it open. */
+        public Builder store(TokenStore store) {
+            this.store = store;
+            return this;
+        }
+
+        /** The URL of a store, which the resource then opens and closes. */
+        public Builder url(String url) {
+            this.url = url;
+            return this;
+        }
+
+        /** The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes, "tokens" by default. */
+        public Builder domain(String domain) {
+            this.domain = domain;
+            return this;
+        }
+
+        /** Where time comes from, the system by default. Nothing else in Curfew asks a clock. */
+        public Builder clock(InstantSource clock) {
+            this.clock = clock;
+            return this;
+        }
+
+        /** The greatest leeway that any verifier of these tokens grants, 60 s by default: records are kept so much longer. */
+        public Builder clockSkew(Duration clockSkew) {
+            this.clockSkew = clockSkew;
+            return this;
+        }
+
+        /**
+         * The longest lifetime of any token of this resource. A watermark, and a revocation without expiry, is kept so
+         * long; without it both are kept until 9999-12-31, and building warns.
+         */
+        public Builder maxTokenLifetime(Duration maxTokenLifetime) {
+            this.maxTokenLifetime = positive("maxTokenLifetime", maxTokenLifetime);
+            return this;
+        }
+
+        /** Makes {@link #check} answer UNKNOWN for what is not stored: only stored tokens are accepted. */
+        public Builder requirePresence() {
+            this.requirePresence = true;
+            return this;
+        }
+
+        /** What checks answer while the store fails: {@link FailurePolicy#DENY} by default. */
+        public Builder failurePolicy(FailurePolicy failurePolicy) {
+            this.failurePolicy = failurePolicy;
+            return this;
+        }
+
+        /** How long a call of the store may take, 2 s by default; the store keeps it by its driver's own means. */
+        public Builder callDeadline(Duration callDeadline) {
+            this.callDeadline = callDeadline;
+            return this;
+        }
+
+        /** How often what has expired is cleared out, every 12 hours by default, the first time within a tenth of it. */
+        public Builder expungeInterval(Duration interval) {
+            this.expungeInterval = positive("expungeInterval", interval);
+            return this;
+        }
+
+        /** How many records a batch of {@link #expungeExpired} or {@link #revokeAllStoredForSubject} has, 1,000 by default. */
+        public Builder expungeBatchSize(int size) {
+            if (size < 1) {
+                throw new IllegalArgumentException("expungeBatchSize must be at least 1, not " + size);
+            }
+            this.expungeBatchSize = size;
+            return this;
+        }
+
+        /** An expunger that serves several resources, each at its own interval; the application closes it. */
+        public Builder expunger(Expunger expunger) {
+            this.expunger = expunger;
+            return this;
+        }
+
+        /** Another name for an action, for logs, metrics and {@link TokenResource#action}. */
+        public Builder actionName(TokenAction action, String name) {
+            names.put(action, Limits.text("the name of " + action, name, 1, 128));
+            return this;
+        }
+
+        /** Wraps or replaces an action. Several of one action are called in the order given, the first one outermost. */
+        public Builder intercept(TokenAction action, ActionInterceptor interceptor) {
+            interceptors.computeIfAbsent(action, a -> new ArrayList<>()).add(interceptor);
+            return this;
+        }
+
+        /** Hears of every revocation that this node performed, after it is acknowledged, before its call returns. */
+        public Builder onRevocation(Consumer<RevocationEvent> listener) {
+            listeners.add(listener);
+            return this;
+        }
+
+        /**
+         * Opens the resource.
+         *
+         * @throws IllegalArgumentException if settings contradict each other or are outside their limits
+         * @throws TokenStoreException if the store cannot be opened; the message says what to do
+         */
+        public TokenResource build() {
+            var scope = new StoreScope(domain, "", clockSkew, callDeadline);
+            ensureDistinctNames();
+            if (store != null && url != null) {
+                throw new IllegalArgumentException("A store and a URL are given: leave one of them out");
+            }
+            TokenStore used = store == null ? Discovery.open(url, callDeadline) : store;
+            boolean own = store == null;
+            try {
+                used.prepare(scope);
+            } catch (RuntimeException e) {
+                if (own) {
+                    used.close();
+                }
+                throw e;
+            }
+            var actions = new Actions(this, used);
+            if (maxTokenLifetime == null) {
+                LoggerFactory.getLogger(TokenResource.class)
+                        .warn(
+                                "Domain '{}' has no maxTokenLifetime: revocations without expiry, and watermarks, are kept"
+                                        + " until 9999-12-31. Set it to the longest lifetime that is issued.",
+                                domain);
+            }
+            Expunger expunges = expunger == null ? Expunger.create() : expunger;
+            expunges.add(actions, scope, expungeInterval);
+            return new TokenResource(actions, scope, new Closing(own ? used : null, expunges, expunger == null));
+        }
+
+        private void ensureDistinctNames() {
+            var taken = new HashSet<String>();
+            for (TokenAction action : TokenAction.values()) {
+                String name = names.getOrDefault(action, action.defaultName());
+                if (!taken.add(name)) {
+                    throw new IllegalArgumentException("Two actions of domain '" + domain + "' are named '" + name
+                            + "'; " + action + " is one of them: give it another name");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,109 @@
+package dev.curfew;
+
+import java.time.Instant;
+import java.util.Collection;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Where records live: the SPI that a store's author implements, and tests with the compatibility kit.
+ *
+ * <p>Every verb is atomic: one statement, one script, one map operation. None asks a clock: {@code now} is an argument,
+ * in whole milliseconds. Every verb ends within {@link StoreScope#deadline}, by the driver's own means. What fails
+ * throws {@link TokenStoreException} and has done nothing or all of it; it tells no jti, subject or extra data.
+ * Arguments have been checked (R9.1). A record past its retention end is garbage: a verb treats it as it finds it,
+ * there or gone. A store is safe for use by many threads, and serves any number of domains and tenants, which never see
+ * each other's records.
+ */
+public interface TokenStore extends AutoCloseable {
+
+    /**
+     * Makes ready for a domain, when a resource for it is built: checks a schema, probes a server. Does nothing by
+     * default.
+     *
+     * @throws TokenStoreException if the store cannot serve this domain; the message says what to do
+     */
+    default void prepare(StoreScope scope) {}
+
+    /**
+     * Inserts a record, or replaces all of an unrevoked one but its {@code createdAt} (R2.1).
+     *
+     * @param record {@code createdAt} and {@code updatedAt} are {@code now}, {@code revokedAt} is null
+     * @return STORED, or REVOKED where the stored record is revoked and stays as it is (R2.2)
+     * @throws SubjectMismatchException if the stored record, revoked or not, has another subject; a record without
+     *     a subject has no other (R2.3)
+     */
+    StoreOutcome store(StoreScope scope, TokenRecord record, Instant now);
+
+    /** The record, whatever its state, or {@code null} (R2.7). */
+    @Nullable
+    TokenRecord find(StoreScope scope, String jti, Instant now);
+
+    /** Whether a revoked record is there, expired or not (R3.6): the hottest path, with nothing else looked up. */
+    boolean isRevoked(StoreScope scope, String jti, Instant now);
+
+    /** Those of the jtis that {@link #isRevoked}, in one round trip to each server (R3.9). */
+    Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now);
+
+    /** What bears on a check of a token of this jti and subject, in one round trip (R3.8). */
+    StoredState state(StoreScope scope, String jti, String subject, Instant now);
+
+    /**
+     * Revokes: inserts {@code revocation} where nothing is stored; else sets {@code revokedAt} of the stored record, if
+     * it has none, and raises its {@code expiresAt} to {@code keepUntil}, if it is earlier. The rest of a stored record
+     * stays, also its subject (R3.1 to R3.5, R3.10). What {@link TokenRecord#revoked} does.
+     *
+     * @param keepUntil until when the revocation must be kept whatever is stored; long past where the stored expiry
+     *     shall do
+     * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others
+     */
+    RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now);
+
+    /**
+     * Sets {@code revokedAt} of a live, unrevoked record of this purpose, and answers it to exactly one caller (R5.1).
+     * A record of another purpose is UNKNOWN, whatever its state (R5.2); a used or revoked one is ALREADY_USED, before
+     * and after its expiry; an expired one EXPIRED.
+     */
+    Consumption consume(StoreScope scope, String jti, String purpose, Instant now);
+
+    /**
+     * Sets the subject's watermark, in O(1) writes, unless a later one stands; it stays until {@code keepUntil} at the
+     * least, and an earlier end never shortens a later one (R4.2).
+     */
+    void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now);
+
+    /**
+     * Revokes at most {@code limit} live, unrevoked records of the subject, and answers how many: fewer only when there
+     * were no more (R4.1).
+     */
+    int revokeStored(StoreScope scope, String subject, int limit, Instant now);
+
+    /**
+     * At most {@code limit} live, unrevoked records of the subject, ordered by expiry, then jti (R2.7).
+     *
+     * @param after the last record of the page before, or {@code null} for the first page
+     */
+    List<TokenRecord> list(StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now);
+
+    /**
+     * At most {@code limit} records of the tenant past their retention end, ordered by expiry, then jti (R7.1).
+     *
+     * @param after the last record of the page before, or {@code null} for the first page
+     */
+    List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now);
+
+    /**
+     * Removes at most {@code limit} records and watermarks of the domain, of all its tenants, that are past their
+     * retention end, earliest first, in a transaction of its own, and answers how many (R7.2). Any number of nodes may
+     * do so at once (R7.3).
+     */
+    int expunge(StoreScope scope, int limit, Instant now);
+
+    /**
+     * Lets go of what the store itself opened, and of nothing that was passed in. A second call does nothing; a verb
+     * after it is an {@link IllegalStateException} (R8.6).
+     */
+    @Override
+    void close();
+}
