@@ -1,0 +1,425 @@
+package dev.curfew.memory;
+
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.github.benmanes.caffeine.cache.Expiry;
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.SelfExpiringTokenStore;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStoreException;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashSet;
+import java.util.List;
+import java.util.NavigableSet;
+import java.util.OptionalLong;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.ConcurrentSkipListSet;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Function;
+import java.util.function.ToLongFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Records in the memory of one process, and gone with it: for tests, for development, for a single node whose tokens
+ * end with it.
+ *
+ * <p>The layout. {@code records}: (domain, tenant, jti) to the record and its retention end, when Caffeine drops the
+ * entry. {@code watermarks}: (domain, tenant, subject) to the watermark and its end. {@code unrevoked}: (domain, tenant,
+ * subject) to the (expiry, jti) of the subject's unrevoked records, in that order. Every verb that writes is one
+ * {@code compute} on the record's key; the index is changed inside it, and by Caffeine's eviction inside the same lock,
+ * so that it never holds what the cache has dropped. Nothing is ever evicted by size: to evict a revocation would make a
+ * revoked token valid.
+ *
+ * <p>There is no clock here. Caffeine's ticker is the latest {@code now} that was passed in, in units of 100 ns: fine
+ * enough to drop an entry within two minutes of its end, and coarse enough for the year 9999 to fit.
+ */
+public final class MemoryTokenStore implements SelfExpiringTokenStore {
+    private static final long TICKS_PER_MILLI = 10_000;
+
+    private record Key(String domain, String tenant, String id) {
+        static Key of(StoreScope scope, String id) {
+            return new Key(scope.domain(), scope.tenant(), id);
+        }
+
+        @Override
+        public int hashCode() {
+            return id.hashCode() + 31 * (tenant.hashCode() + 31 * domain.hashCode());
+        }
+
+        @Override
+        public boolean equals(@Nullable Object other) {
+            return other instanceof Key key
+                    && id.equals(key.id)
+                    && tenant.equals(key.tenant)
+                    && domain.equals(key.domain);
+        }
+    }
+
+    private record Entry(TokenRecord record, Instant keptUntil) {}
+
+    private record Watermark(Instant at, Instant keptUntil) {}
+
+    private record Position(Instant expiresAt, String jti) {
+        static final Comparator<Position> ORDER =
+                Comparator.comparing(Position::expiresAt).thenComparing(Position::jti);
+
+        static Position of(TokenRecord record) {
+            return new Position(record.expiresAt(), record.jti());
+        }
+    }
+
+    private final AtomicLong latest = new AtomicLong(Long.MIN_VALUE / TICKS_PER_MILLI);
+    private final AtomicLong size = new AtomicLong();
+    private final long maxRecords;
+    private final Cache<Key, Entry> records;
+    private final Cache<Key, Watermark> watermarks;
+    private final ConcurrentMap<Key, NavigableSet<Position>> unrevoked = new ConcurrentHashMap<>();
+    // By domain: how many were dropped since an expunge last said so, to say so once (R7.3).
+    private final ConcurrentMap<String, AtomicLong> dropped = new ConcurrentHashMap<>();
+    private volatile boolean closed;
+
+    private MemoryTokenStore(long maxRecords) {
+        this.maxRecords = maxRecords;
+        this.records = cache(Entry::keptUntil, (key, entry) -> {
+            size.decrementAndGet();
+            unindex(key, entry.record());
+        });
+        this.watermarks = cache(Watermark::keptUntil, (key, watermark) -> {});
+    }
+
+    /** A store that holds as many records as there is memory for. */
+    public static MemoryTokenStore create() {
+        return new MemoryTokenStore(Long.MAX_VALUE);
+    }
+
+    /**
+     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already; a revocation of
+     * a stored token, which needs no new record, always succeeds.
+     *
+     * @throws IllegalArgumentException if {@code maxRecords} is not positive
+     */
+    public static MemoryTokenStore create(long maxRecords) {
+        if (maxRecords < 1) {
+            throw new IllegalArgumentException("maxRecords must be positive, not " + maxRecords);
+        }
+        return new MemoryTokenStore(maxRecords);
+    }
+
+    private interface Dropped<V> {
+        void accept(Key key, V value);
+    }
+
+    private <V> Cache<Key, V> cache(Function<V, Instant> keptUntil, Dropped<V> listener) {
+        ToLongFunction<V> end = value -> ticks(keptUntil.apply(value).toEpochMilli());
+        return Caffeine.newBuilder()
+                .ticker(() -> ticks(latest.get()))
+                // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
+                .executor(Runnable::run)
+                .expireAfter(new Expiry<Key, V>() {
+                    @Override
+                    public long expireAfterCreate(Key key, V value, long now) {
+                        return end.applyAsLong(value) - now;
+                    }
+
+                    @Override
+                    public long expireAfterUpdate(Key key, V value, long now, long duration) {
+                        return end.applyAsLong(value) - now;
+                    }
+
+                    @Override
+                    public long expireAfterRead(Key key, V value, long now, long duration) {
+                        return duration;
+                    }
+                })
+                .evictionListener((key, value, cause) -> {
+                    if (key != null && value != null) {
+                        dropped.computeIfAbsent(key.domain(), d -> new AtomicLong())
+                                .incrementAndGet();
+                        listener.accept(key, value);
+                    }
+                })
+                .build();
+    }
+
+    private static long ticks(long millis) {
+        return millis * TICKS_PER_MILLI;
+    }
+
+    /** Before every verb: time goes on to {@code now}, and never back. */
+    private void at(Instant now) {
+        if (closed) {
+            throw new IllegalStateException("The memory store is closed; open a new one");
+        }
+        long millis = now.toEpochMilli();
+        if (millis > latest.get()) {
+            latest.accumulateAndGet(millis, Math::max);
+        }
+    }
+
+    @Override
+    public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+        at(now);
+        makeRoom();
+        var outcome = new Answer<>(StoreOutcome.STORED);
+        Instant keptUntil = scope.retentionEnd(record.expiresAt());
+        records.asMap().compute(Key.of(scope, record.jti()), (key, entry) -> {
+            if (entry == null) {
+                count();
+                index(key, record);
+                return new Entry(record, keptUntil);
+            }
+            TokenRecord stored = entry.record();
+            if (stored.subject() != null && !stored.subject().equals(record.subject())) {
+                throw new SubjectMismatchException();
+            }
+            if (stored.isRevoked()) {
+                outcome.is = StoreOutcome.REVOKED;
+                return entry;
+            }
+            unindex(key, stored);
+            index(key, record);
+            return new Entry(record.withCreatedAt(stored.createdAt()), keptUntil);
+        });
+        return outcome.is;
+    }
+
+    @Override
+    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+        at(now);
+        Entry entry = records.getIfPresent(Key.of(scope, jti));
+        return entry == null ? null : entry.record();
+    }
+
+    @Override
+    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+        at(now);
+        Entry entry = records.getIfPresent(Key.of(scope, jti));
+        return entry != null && entry.record().isRevoked();
+    }
+
+    @Override
+    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        Set<String> revoked = new HashSet<>();
+        for (String jti : jtis) {
+            if (isRevoked(scope, jti, now)) {
+                revoked.add(jti);
+            }
+        }
+        return revoked;
+    }
+
+    @Override
+    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+        TokenRecord record = find(scope, jti, now);
+        Watermark watermark = watermarks.getIfPresent(Key.of(scope, subject));
+        return new StoredState(record, watermark == null ? null : watermark.at());
+    }
+
+    @Override
+    public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+        at(now);
+        makeRoom();
+        var outcome = new Answer<>(RevokeOutcome.REVOKED);
+        records.asMap().compute(Key.of(scope, revocation.jti()), (key, entry) -> {
+            if (entry == null) {
+                count();
+                return new Entry(revocation, scope.retentionEnd(revocation.expiresAt()));
+            }
+            if (entry.record().isRevoked()) {
+                outcome.is = RevokeOutcome.ALREADY_REVOKED;
+            }
+            return revoked(scope, key, entry, keepUntil, now);
+        });
+        return outcome.is;
+    }
+
+    private Entry revoked(StoreScope scope, Key key, Entry entry, Instant keepUntil, Instant now) {
+        unindex(key, entry.record());
+        TokenRecord revoked = entry.record().revoked(now, keepUntil);
+        Instant end = scope.retentionEnd(revoked.expiresAt());
+        return new Entry(revoked, end.isAfter(entry.keptUntil()) ? end : entry.keptUntil());
+    }
+
+    @Override
+    public Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+        at(now);
+        var answer = new Answer<Consumption>(Refused.UNKNOWN);
+        records.asMap().computeIfPresent(Key.of(scope, jti), (key, entry) -> {
+            TokenRecord record = entry.record();
+            if (!record.purpose().equals(purpose)) {
+                return entry;
+            } else if (record.isRevoked()) {
+                answer.is = Refused.ALREADY_USED;
+                return entry;
+            } else if (!record.isLive(now)) {
+                answer.is = Refused.EXPIRED;
+                return entry;
+            }
+            Entry used = revoked(scope, key, entry, record.expiresAt(), now);
+            answer.is = new Consumed(used.record());
+            return used;
+        });
+        return answer.is;
+    }
+
+    @Override
+    public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+        at(now);
+        watermarks
+                .asMap()
+                .merge(
+                        Key.of(scope, subject),
+                        new Watermark(watermark, keepUntil),
+                        (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
+    }
+
+    private static Instant later(Instant a, Instant b) {
+        return a.isAfter(b) ? a : b;
+    }
+
+    @Override
+    public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        at(now);
+        int revoked = 0;
+        for (Position position : positions(scope, subject, null, now)) {
+            if (revoked == limit) {
+                break;
+            }
+            var done = new Answer<>(false);
+            records.asMap().computeIfPresent(Key.of(scope, position.jti()), (key, entry) -> {
+                TokenRecord record = entry.record();
+                if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
+                    return entry;
+                }
+                done.is = true;
+                return revoked(scope, key, entry, record.expiresAt(), now);
+            });
+            revoked += done.is ? 1 : 0;
+        }
+        return revoked;
+    }
+
+    @Override
+    public List<TokenRecord> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        at(now);
+        List<TokenRecord> page = new ArrayList<>();
+        for (Position position : positions(scope, subject, after, now)) {
+            if (page.size() == limit) {
+                break;
+            }
+            TokenRecord record = find(scope, position.jti(), now);
+            // What the index named may have changed since: only what is still there, as named, belongs on this page.
+            if (record != null && !record.isRevoked() && Position.of(record).equals(position)) {
+                page.add(record);
+            }
+        }
+        return page;
+    }
+
+    /** The subject's live, unrevoked records, soonest expiry first: those after a record, or all. */
+    private NavigableSet<Position> positions(
+            StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
+        NavigableSet<Position> all = unrevoked.get(Key.of(scope, subject));
+        if (all == null) {
+            return new ConcurrentSkipListSet<>(Position.ORDER);
+        }
+        // The first that can be live: expiring one millisecond from now, whatever its jti.
+        var firstLive = new Position(now.plusMillis(1), "");
+        return after == null || !after.isLive(now)
+                ? all.tailSet(firstLive, true)
+                : all.tailSet(Position.of(after), false);
+    }
+
+    /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
+    @Override
+    public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
+        at(now);
+        return List.of();
+    }
+
+    /** Gives back the memory of what is past its end, and answers how many were dropped since this was last asked. */
+    @Override
+    public int expunge(StoreScope scope, int limit, Instant now) {
+        at(now);
+        records.cleanUp();
+        watermarks.cleanUp();
+        AtomicLong count = dropped.get(scope.domain());
+        return count == null ? 0 : (int) Math.min(count.getAndSet(0), Integer.MAX_VALUE);
+    }
+
+    @Override
+    public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
+        at(now);
+        OptionalLong ticks = records.policy()
+                .expireVariably()
+                .orElseThrow()
+                .getExpiresAfter(Key.of(scope, jti), TimeUnit.NANOSECONDS);
+        return ticks.isEmpty() ? null : Instant.ofEpochMilli(latest.get() + ticks.getAsLong() / TICKS_PER_MILLI);
+    }
+
+    @Override
+    public void close() {
+        closed = true;
+        records.invalidateAll();
+        watermarks.invalidateAll();
+        unrevoked.clear();
+    }
+
+    private void makeRoom() {
+        if (size.get() >= maxRecords) {
+            records.cleanUp();
+        }
+    }
+
+    /** Inside the computation that inserts a record. */
+    private void count() {
+        if (size.incrementAndGet() > maxRecords) {
+            size.decrementAndGet();
+            throw new TokenStoreException("The memory store is full: it holds its maxRecords of " + maxRecords
+                    + " and takes no new record until some have expired; nothing was stored");
+        }
+    }
+
+    private void index(Key key, TokenRecord record) {
+        if (record.subject() != null) {
+            unrevoked.compute(new Key(key.domain(), key.tenant(), record.subject()), (subject, positions) -> {
+                NavigableSet<Position> set =
+                        positions == null ? new ConcurrentSkipListSet<>(Position.ORDER) : positions;
+                set.add(Position.of(record));
+                return set;
+            });
+        }
+    }
+
+    private void unindex(Key key, TokenRecord record) {
+        if (record.subject() != null && !record.isRevoked()) {
+            unrevoked.computeIfPresent(new Key(key.domain(), key.tenant(), record.subject()), (subject, positions) -> {
+                positions.remove(Position.of(record));
+                return positions.isEmpty() ? null : positions;
+            });
+        }
+    }
+
+    /** Where a computation leaves its answer. */
+    private static final class Answer<T> {
+        T is;
+
+        Answer(T is) {
+            this.is = is;
+        }
+    }
+}
