@@ -1,0 +1,293 @@
+package dev.curfew.tck;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.SelfExpiringTokenStore;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.Random;
+import java.util.Set;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One random history, told to the store under test and to the model at once. Where they part, it says which rule that
+ * breaks: after every step the record is compared field by field, so that the first step that goes wrong is the one that
+ * is blamed.
+ */
+final class ModelRun {
+    private static final List<String> SUBJECTS = List.of("ada", "grace");
+    private static final List<String> PURPOSES = List.of("user", "link");
+    private static final int SLOTS = 8;
+
+    private final TokenStoreContract kit;
+    private final StoreScope scope;
+    private final TokenResource actual;
+    private final TokenResource model;
+    private final ModelTokenStore modelStore = new ModelTokenStore();
+    private final Random random;
+    private final String history;
+    private final List<String> jtis = new ArrayList<>();
+    private final List<String> steps = new ArrayList<>();
+    private int generation;
+
+    ModelRun(TokenStoreContract kit, String domain, long seed) {
+        this.kit = kit;
+        this.scope = new StoreScope(domain, "", TokenStoreContract.SKEW, kit.deadline());
+        this.actual = kit.builder(domain, kit.store)
+                .maxTokenLifetime(TokenStoreContract.LONGEST)
+                .expungeBatchSize(3)
+                .requirePresence()
+                .build();
+        this.model = kit.builder(domain, modelStore)
+                .maxTokenLifetime(TokenStoreContract.LONGEST)
+                .expungeBatchSize(3)
+                .requirePresence()
+                .build();
+        this.random = new Random(seed);
+        this.history = "-Dcurfew.tck.seed=" + seed;
+        for (int i = 0; i < SLOTS; i++) {
+            jtis.add("t" + i);
+        }
+    }
+
+    void run(int count) {
+        for (int i = 0; i < count; i++) {
+            step();
+        }
+        actual.close();
+        model.close();
+    }
+
+    private void step() {
+        String jti = pick(jtis);
+        switch (random.nextInt(14)) {
+            case 0, 1, 2 -> store(jti);
+            case 3 -> revokeToken(jti);
+            case 4 -> revokeJti(jti);
+            case 5, 6 -> consume(jti);
+            case 7 -> {
+                if (random.nextInt(4) == 0) {
+                    String subject = pick(SUBJECTS);
+                    same("R4.1", "revoke all stored of " + subject, r -> r.revokeAllStoredForSubject(subject));
+                    jtis.forEach(each -> compare(each, "R4.1"));
+                }
+            }
+            case 8 -> {
+                if (random.nextInt(8) == 0) {
+                    String subject = pick(SUBJECTS);
+                    same("R4.2", "revoke subject " + subject, r -> r.revokeSubject(subject));
+                }
+            }
+            case 9 -> read(jti);
+            case 10 -> bulk();
+            case 11 -> list();
+            case 12 -> timePasses();
+            default -> check(jti);
+        }
+    }
+
+    private void store(String jti) {
+        Token token = token(jti);
+        String purpose = pick(PURPOSES);
+        Map<String, Object> extraData = Map.of("n", random.nextInt(100), "list", List.of("x", random.nextDouble()));
+        boolean without = random.nextInt(3) == 0;
+        Object expected = expected(jti, token);
+        same(
+                expected == StoreOutcome.REVOKED
+                        ? "R2.2"
+                        : expected == StoreOutcome.EXPIRED ? "R2.4" : expected == StoreOutcome.STORED ? "R2.1" : "R2.3",
+                "store " + jti + " for " + purpose + " until " + token.expiresAt(),
+                r -> {
+                    try {
+                        return without ? r.storeToken(token, purpose) : r.storeToken(token, purpose, extraData);
+                    } catch (SubjectMismatchException e) {
+                        return e.getClass();
+                    }
+                });
+        compare(
+                jti,
+                expected == StoreOutcome.STORED
+                        ? "R2.1"
+                        : expected == StoreOutcome.EXPIRED
+                                ? "R2.4"
+                                : expected == StoreOutcome.REVOKED ? "R2.2" : "R2.3");
+    }
+
+    private Object expected(String jti, Token token) {
+        if (!kit.clock.instant().isBefore(token.expiresAt())) {
+            return StoreOutcome.EXPIRED;
+        }
+        TokenRecord stored = model.inspect(jti).orElse(null);
+        if (stored != null && stored.subject() != null && !token.subject().equals(stored.subject())) {
+            return SubjectMismatchException.class;
+        }
+        return stored != null && stored.isRevoked() ? StoreOutcome.REVOKED : StoreOutcome.STORED;
+    }
+
+    private void revokeToken(String jti) {
+        Token token = token(jti);
+        TokenRecord before = model.inspect(jti).orElse(null);
+        same(
+                scope.isPastRetention(token.expiresAt(), kit.clock.instant())
+                        ? "R3.7"
+                        : before == null ? "R5.4" : "R3.1",
+                "revoke " + jti + " until " + token.expiresAt(),
+                r -> r.revokeToken(token));
+        compare(
+                jti,
+                before == null
+                        ? "R3.4"
+                        : before.isRevoked() ? "R3.3" : token.subject().equals(before.subject()) ? "R3.4" : "R3.10");
+    }
+
+    private void revokeJti(String jti) {
+        same("R3.1", "revoke jti " + jti, r -> r.revokeJti(jti));
+        compare(jti, "R3.5");
+    }
+
+    private void consume(String jti) {
+        String purpose = pick(PURPOSES);
+        TokenRecord before = model.inspect(jti).orElse(null);
+        boolean foreign = before != null && !before.purpose().equals(purpose);
+        boolean usable = before != null && (before.isRevoked() || before.isLive(kit.clock.instant()));
+        same(foreign ? "R5.2" : usable ? "R5.1" : "R5.3", "consume " + jti + " for " + purpose, r -> {
+            Consumption answer = r.consume(jti, purpose);
+            return answer instanceof Consumed ? "consumed" : (Refused) answer;
+        });
+        compare(jti, foreign ? "R5.2" : usable ? "R5.1" : "R5.3");
+    }
+
+    private void read(String jti) {
+        String purpose = pick(PURPOSES);
+        same("R2.5", "get " + jti, r -> r.getToken(jti).map(TokenRecord::jti));
+        same(
+                "R2.5",
+                "get " + jti + " for " + purpose,
+                r -> r.getToken(jti, purpose).map(TokenRecord::jti));
+        same("R3.6", "is revoked " + jti, r -> r.isRevoked(jti));
+    }
+
+    private void bulk() {
+        Set<String> asked = new HashSet<>(jtis.subList(random.nextInt(SLOTS), SLOTS));
+        same("R3.9", "which are revoked", r -> r.isRevoked(asked));
+    }
+
+    private void list() {
+        String subject = pick(SUBJECTS);
+        // With the same expiry the order is the store's own; the page is large enough for all.
+        same("R2.7", "list " + subject, r -> new HashSet<>(r.listTokens(subject, 100)));
+    }
+
+    private void check(String jti) {
+        Token token = token(jti);
+        String purpose = pick(PURPOSES);
+        boolean marked = modelStore
+                        .state(kit.scope, "", token.subject(), kit.clock.instant())
+                        .watermark()
+                != null;
+        same(marked ? "R4.2" : "R3.8", "check " + jti + " for " + purpose, r -> r.check(token, purpose));
+    }
+
+    /** Time goes on; what is past its retention end is expunged, and its jti not used again: it is there or gone (R7.7). */
+    private void timePasses() {
+        kit.clock.advance(Duration.ofMillis(random.nextInt(4) == 0 ? random.nextInt(400_000) : random.nextInt(2_000)));
+        boolean exact = !(kit.store instanceof SelfExpiringTokenStore);
+        if (exact) {
+            same("R7.1", "read expired", r -> new HashSet<>(r.readExpired(100)));
+        }
+        steps.add("expunge at " + kit.clock.instant());
+        long expected = model.expungeExpired().removed();
+        long removed = actual.expungeExpired().removed();
+        for (int slot = 0; slot < SLOTS; slot++) {
+            String jti = jtis.get(slot);
+            if (model.inspect(jti).isEmpty()) {
+                jtis.set(slot, "t" + slot + "." + ++generation);
+            } else if (actual.inspect(jti).isEmpty()) {
+                throw broken("R1.4", "an expunge removed a record before its retention end");
+            }
+        }
+        if (exact && expected != removed) {
+            throw broken("R7.2", "an expunge removed " + removed + " instead of " + expected);
+        }
+    }
+
+    private Token token(String jti) {
+        Instant now = kit.clock.instant();
+        Instant issuedAt = now.minusMillis(random.nextInt(5_000));
+        // From past the retention end to a few minutes ahead.
+        Instant expiresAt = now.plusMillis(random.nextInt(400_000) - 100_000);
+        return random.nextInt(5) == 0
+                ? Token.of(jti, pick(SUBJECTS), expiresAt)
+                : Token.of(jti, pick(SUBJECTS), issuedAt, expiresAt);
+    }
+
+    private <T> T pick(List<T> from) {
+        return from.get(random.nextInt(from.size()));
+    }
+
+    private void same(String rule, String what, Function<TokenResource, Object> action) {
+        steps.add(what + " at " + kit.clock.instant());
+        Object expected = action.apply(model);
+        Object answer = action.apply(actual);
+        if (!expected.equals(answer)) {
+            throw broken(rule, what + " answered " + show(answer) + " instead of " + show(expected));
+        }
+    }
+
+    /** Compares the record that a step may have changed; some fields have a rule of their own. */
+    private void compare(String jti, String rule) {
+        Optional<TokenRecord> found = actual.inspect(jti);
+        Optional<TokenRecord> expected = model.inspect(jti);
+        if (found.isEmpty() || expected.isEmpty()) {
+            if (found.isPresent() != expected.isPresent()) {
+                throw broken(rule, "the record is " + (found.isPresent() ? "there" : "not there"));
+            }
+            return;
+        }
+        TokenRecord is = found.get();
+        TokenRecord should = expected.get();
+        field(rule, "revoked", is.isRevoked(), should.isRevoked());
+        field("R1.2", "revokedAt", is.revokedAt(), should.revokedAt());
+        field(rule, "createdAt", is.createdAt(), should.createdAt());
+        field(rule, "updatedAt", is.updatedAt(), should.updatedAt());
+        field(rule, "expiresAt", is.expiresAt(), should.expiresAt());
+        field(rule, "issuedAt", is.issuedAt(), should.issuedAt());
+        field(rule, "subject", is.subject(), should.subject());
+        field(rule, "purpose", is.purpose(), should.purpose());
+        field(rule, "extraData", is.extraData(), should.extraData());
+    }
+
+    private void field(String rule, String field, @Nullable Object is, @Nullable Object should) {
+        if (!Objects.equals(is, should)) {
+            throw broken(rule, field + " is " + is + " instead of " + should);
+        }
+    }
+
+    private static Object show(Object answer) {
+        return answer instanceof TokenStatus || answer instanceof Enum<?> ? answer : answer.toString();
+    }
+
+    private RuleViolation broken(String rule, String message) {
+        List<String> last = steps.subList(Math.max(0, steps.size() - 12), steps.size());
+        return new RuleViolation(
+                rule,
+                message + "; repeat with " + history + " after " + steps.size() + " steps, the last of them "
+                        + Collections.unmodifiableList(last));
+    }
+}

@@ -1,0 +1,196 @@
+package dev.curfew.tck;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStore;
+import java.time.Instant;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The contract in its plainest form: two maps and one lock. What the model-based test compares a store with, and what
+ * the kit's own deliberately broken stores are made from.
+ */
+class ModelTokenStore implements TokenStore {
+    static final Comparator<TokenRecord> BY_EXPIRY =
+            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
+
+    record Key(String domain, String tenant, String id) {
+        static Key of(StoreScope scope, String id) {
+            return new Key(scope.domain(), scope.tenant(), id);
+        }
+    }
+
+    record Watermark(Instant at, Instant keptUntil) {}
+
+    final Map<Key, TokenRecord> records = new HashMap<>();
+    final Map<Key, Watermark> watermarks = new HashMap<>();
+    private boolean closed;
+
+    /** The key of a record; a broken store has another idea of it. */
+    Key key(StoreScope scope, String id) {
+        return Key.of(scope, id);
+    }
+
+    private void ensureOpen() {
+        if (closed) {
+            throw new IllegalStateException("The model store is closed; make a new one");
+        }
+    }
+
+    @Override
+    public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+        ensureOpen();
+        TokenRecord stored = records.get(key(scope, record.jti()));
+        if (stored == null) {
+            records.put(key(scope, record.jti()), record);
+            return StoreOutcome.STORED;
+        }
+        if (stored.subject() != null && !stored.subject().equals(record.subject())) {
+            throw new SubjectMismatchException();
+        }
+        if (stored.isRevoked()) {
+            return StoreOutcome.REVOKED;
+        }
+        records.put(key(scope, record.jti()), record.withCreatedAt(stored.createdAt()));
+        return StoreOutcome.STORED;
+    }
+
+    @Override
+    public synchronized @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+        ensureOpen();
+        return records.get(key(scope, jti));
+    }
+
+    @Override
+    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+        TokenRecord record = find(scope, jti, now);
+        return record != null && record.isRevoked();
+    }
+
+    @Override
+    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        return jtis.stream().filter(jti -> isRevoked(scope, jti, now)).collect(Collectors.toSet());
+    }
+
+    @Override
+    public synchronized StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+        Watermark watermark = watermarks.get(key(scope, subject));
+        return new StoredState(find(scope, jti, now), watermark == null ? null : watermark.at());
+    }
+
+    @Override
+    public synchronized RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+        ensureOpen();
+        TokenRecord stored = records.get(key(scope, revocation.jti()));
+        records.put(key(scope, revocation.jti()), stored == null ? revocation : stored.revoked(now, keepUntil));
+        return stored != null && stored.isRevoked() ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+    }
+
+    @Override
+    public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+        TokenRecord stored = find(scope, jti, now);
+        if (stored == null || !stored.purpose().equals(purpose)) {
+            return Refused.UNKNOWN;
+        } else if (stored.isRevoked()) {
+            return Refused.ALREADY_USED;
+        } else if (!stored.isLive(now)) {
+            return Refused.EXPIRED;
+        }
+        TokenRecord used = stored.revoked(now, stored.expiresAt());
+        records.put(key(scope, jti), used);
+        return new Consumed(used);
+    }
+
+    @Override
+    public synchronized void revokeSubject(
+            StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+        ensureOpen();
+        watermarks.merge(
+                key(scope, subject),
+                new Watermark(watermark, keepUntil),
+                (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
+    }
+
+    static Instant later(Instant a, Instant b) {
+        return a.isAfter(b) ? a : b;
+    }
+
+    @Override
+    public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        List<TokenRecord> batch = list(scope, subject, null, limit, now);
+        batch.forEach(record -> records.put(key(scope, record.jti()), record.revoked(now, record.expiresAt())));
+        return batch.size();
+    }
+
+    @Override
+    public synchronized List<TokenRecord> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        return page(
+                tenant(scope).filter(r -> subject.equals(r.subject()) && r.isLive(now) && !r.isRevoked()),
+                after,
+                limit);
+    }
+
+    @Override
+    public synchronized List<TokenRecord> readExpired(
+            StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
+        return page(tenant(scope).filter(r -> scope.isPastRetention(r.expiresAt(), now)), after, limit);
+    }
+
+    private Stream<TokenRecord> tenant(StoreScope scope) {
+        ensureOpen();
+        return records.entrySet().stream()
+                .filter(e -> e.getKey().equals(key(scope, e.getKey().id())))
+                .map(Map.Entry::getValue);
+    }
+
+    private static List<TokenRecord> page(Stream<TokenRecord> records, @Nullable TokenRecord after, int limit) {
+        return records.filter(r -> after == null || BY_EXPIRY.compare(r, after) > 0)
+                .sorted(BY_EXPIRY)
+                .limit(limit)
+                .toList();
+    }
+
+    @Override
+    public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+        ensureOpen();
+        List<Key> garbage = records.entrySet().stream()
+                .filter(e -> e.getKey().domain().equals(scope.domain()))
+                .filter(e -> scope.isPastRetention(e.getValue().expiresAt(), now))
+                .sorted(Map.Entry.comparingByValue(BY_EXPIRY))
+                .limit(limit)
+                .map(Map.Entry::getKey)
+                .toList();
+        garbage.forEach(records::remove);
+        List<Key> ended = watermarks.entrySet().stream()
+                .filter(e -> e.getKey().domain().equals(scope.domain()))
+                .filter(e -> !now.isBefore(e.getValue().keptUntil()))
+                .limit(limit - garbage.size())
+                .map(Map.Entry::getKey)
+                .toList();
+        ended.forEach(watermarks::remove);
+        return garbage.size() + ended.size();
+    }
+
+    @Override
+    public synchronized void close() {
+        closed = true;
+        records.clear();
+        watermarks.clear();
+    }
+}

@@ -1,0 +1,124 @@
+package dev.curfew.tck;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntConsumer;
+
+/** Threads that do something at the same moment, round after round; no clock and no sleep. */
+final class Race {
+    /** More racers than most machines have cores, so that some are caught half-way. */
+    static final int RACERS = 4;
+
+    private static final int ROUNDS_AT_A_TIME = 500;
+
+    /** What one racer does in one round. */
+    interface Action {
+        Object run(int round, int racer) throws Exception;
+    }
+
+    /** What must hold of a round's answers, in the order of the racers; what was thrown is an answer too. */
+    interface Verdict {
+        void on(int round, List<Object> answers);
+    }
+
+    private Race() {}
+
+    static void run(int rounds, IntConsumer prepare, Action action, Verdict verdict) {
+        ExecutorService racers = Executors.newFixedThreadPool(RACERS);
+        try {
+            for (int first = 0; first < rounds; first += ROUNDS_AT_A_TIME) {
+                int count = Math.min(ROUNDS_AT_A_TIME, rounds - first);
+                for (int i = 0; i < count; i++) {
+                    prepare.accept(first + i);
+                }
+                heat(racers, first, count, action, verdict);
+            }
+        } finally {
+            racers.shutdownNow();
+        }
+    }
+
+    private static void heat(ExecutorService racers, int first, int count, Action action, Verdict verdict) {
+        var arrivals = new AtomicInteger();
+        List<Future<List<Object>>> lanes = new ArrayList<>();
+        for (int racer = 0; racer < RACERS; racer++) {
+            int lane = racer;
+            lanes.add(racers.submit(() -> {
+                List<Object> answers = new ArrayList<>(count);
+                for (int i = 0; i < count; i++) {
+                    meet(arrivals, (i + 1) * RACERS);
+                    answers.add(answer(action, first + i, lane));
+                }
+                return answers;
+            }));
+        }
+        List<List<Object>> answers = lanes.stream().map(Race::result).toList();
+        for (int i = 0; i < count; i++) {
+            int round = i;
+            verdict.on(
+                    first + round, answers.stream().map(lane -> lane.get(round)).toList());
+        }
+    }
+
+    /** Waits, without parking, until all have arrived: who parks is woken one after the other, and that is no race. */
+    @SuppressWarnings("ThreadPriorityCheck") // the yield only saves time where there are fewer cores than racers
+    private static void meet(AtomicInteger arrivals, int all) {
+        arrivals.incrementAndGet();
+        for (int spins = 0; arrivals.get() < all; spins++) {
+            if (spins < 200) {
+                Thread.onSpinWait();
+            } else {
+                Thread.yield();
+            }
+        }
+    }
+
+    private static Object answer(Action action, int round, int racer) {
+        try {
+            return action.run(round, racer);
+        } catch (Exception | AssertionError e) {
+            return e;
+        }
+    }
+
+    /** Runs one task on each of several threads until all are done, and throws what the first of them threw. */
+    static void together(List<Runnable> tasks) {
+        ExecutorService threads = Executors.newFixedThreadPool(tasks.size());
+        try {
+            tasks.stream().map(threads::submit).toList().forEach(Race::result);
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    /** Runs {@code body} on several threads, {@code times} in all, with the number of each. */
+    static void share(int threads, int times, IntConsumer body) {
+        var next = new AtomicLong();
+        Runnable worker = () -> {
+            for (long i = next.getAndIncrement(); i < times; i = next.getAndIncrement()) {
+                body.accept((int) i);
+            }
+        };
+        together(java.util.Collections.nCopies(threads, worker));
+    }
+
+    private static <T> T result(Future<T> future) {
+        try {
+            return future.get();
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("The race was interrupted", e);
+        } catch (ExecutionException e) {
+            if (e.getCause() instanceof AssertionError error) {
+                throw error;
+            }
+            throw new AssertionError("A thread of the race failed", e.getCause());
+        }
+    }
+}

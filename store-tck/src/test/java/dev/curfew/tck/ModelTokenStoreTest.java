@@ -1,0 +1,17 @@
+package dev.curfew.tck;
+
+import dev.curfew.TokenStore;
+
+/** The model that other stores are compared with keeps the contract itself. */
+class ModelTokenStoreTest extends ExpungingStoreContract {
+    @Override
+    protected TokenStore newStore() {
+        return new ModelTokenStore();
+    }
+
+    /** It looks at every record for every page. */
+    @Override
+    protected int manyRecords() {
+        return 10_000;
+    }
+}
