@@ -13,6 +13,7 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import java.time.Duration;
 import java.time.Instant;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.HashSet;
@@ -143,22 +144,18 @@ final class ModelRun {
     private void revokeToken(String jti) {
         Token token = token(jti);
         TokenRecord before = model.inspect(jti).orElse(null);
+        boolean foreign = before != null && !token.subject().equals(before.subject()) && before.subject() != null;
+        boolean late = scope.isPastRetention(token.expiresAt(), kit.clock.instant());
         same(
-                scope.isPastRetention(token.expiresAt(), kit.clock.instant())
-                        ? "R3.7"
-                        : before == null ? "R5.4" : "R3.1",
+                late ? "R3.7" : before == null ? "R5.4" : foreign ? "R3.10" : "R3.1",
                 "revoke " + jti + " until " + token.expiresAt(),
                 r -> r.revokeToken(token));
-        compare(
-                jti,
-                before == null
-                        ? "R3.4"
-                        : before.isRevoked() ? "R3.3" : token.subject().equals(before.subject()) ? "R3.4" : "R3.10");
+        compare(jti, late ? "R3.7" : foreign ? "R3.10" : "R3.4", "R3.3");
     }
 
     private void revokeJti(String jti) {
         same("R3.1", "revoke jti " + jti, r -> r.revokeJti(jti));
-        compare(jti, "R3.5");
+        compare(jti, "R3.4", "R3.5");
     }
 
     private void consume(String jti) {
@@ -181,6 +178,7 @@ final class ModelRun {
                 "get " + jti + " for " + purpose,
                 r -> r.getToken(jti, purpose).map(TokenRecord::jti));
         same("R3.6", "is revoked " + jti, r -> r.isRevoked(jti));
+        compare(jti, "R1.5");
     }
 
     private void bulk() {
@@ -197,11 +195,16 @@ final class ModelRun {
     private void check(String jti) {
         Token token = token(jti);
         String purpose = pick(PURPOSES);
-        boolean marked = modelStore
-                        .state(kit.scope, "", token.subject(), kit.clock.instant())
-                        .watermark()
-                != null;
-        same(marked ? "R4.2" : "R3.8", "check " + jti + " for " + purpose, r -> r.check(token, purpose));
+        Instant now = kit.clock.instant();
+        Instant watermark = modelStore.state(scope, "", token.subject(), now).watermark();
+        String rule = "R3.8";
+        if (watermark != null && model.check(token, purpose) == TokenStatus.REVOKED && !model.isRevoked(jti)) {
+            boolean kept = watermark.equals(
+                    kit.store.state(scope, "", token.subject(), now).watermark());
+            rule = !kept ? "R4.2" : token.issuedAt() == null ? "R4.3" : "R4.4";
+        }
+        same(rule, "check " + jti + " for " + purpose, r -> r.check(token, purpose));
+        compare(jti, "R1.5");
     }
 
     /** Time goes on; what is past its retention end is expunged, and its jti not used again: it is there or gone (R7.7). */
@@ -220,6 +223,8 @@ final class ModelRun {
                 jtis.set(slot, "t" + slot + "." + ++generation);
             } else if (actual.inspect(jti).isEmpty()) {
                 throw broken("R1.4", "an expunge removed a record before its retention end");
+            } else {
+                compare(jti, "R1.5");
             }
         }
         if (exact && expected != removed) {
@@ -250,15 +255,23 @@ final class ModelRun {
         }
     }
 
-    /** Compares the record that a step may have changed; some fields have a rule of their own. */
     private void compare(String jti, String rule) {
+        compare(jti, rule, rule);
+    }
+
+    /** Compares the record that a step may have changed; some fields have a rule of their own. */
+    private void compare(String jti, String rule, String expiryRule) {
         Optional<TokenRecord> found = actual.inspect(jti);
         Optional<TokenRecord> expected = model.inspect(jti);
         if (found.isEmpty() || expected.isEmpty()) {
             if (found.isPresent() != expected.isPresent()) {
-                throw broken(rule, "the record is " + (found.isPresent() ? "there" : "not there"));
+                boolean dropped = expected.isPresent() && !expected.get().isLive(kit.clock.instant());
+                throw broken(dropped ? "R1.5" : rule, "the record is " + (found.isPresent() ? "there" : "not there"));
             }
             return;
+        }
+        if (!actual.inspect(jti).equals(found)) {
+            throw broken("R1.5", "reading a record changed it");
         }
         TokenRecord is = found.get();
         TokenRecord should = expected.get();
@@ -266,7 +279,7 @@ final class ModelRun {
         field("R1.2", "revokedAt", is.revokedAt(), should.revokedAt());
         field(rule, "createdAt", is.createdAt(), should.createdAt());
         field(rule, "updatedAt", is.updatedAt(), should.updatedAt());
-        field(rule, "expiresAt", is.expiresAt(), should.expiresAt());
+        field(expiryRule, "expiresAt", is.expiresAt(), should.expiresAt());
         field(rule, "issuedAt", is.issuedAt(), should.issuedAt());
         field(rule, "subject", is.subject(), should.subject());
         field(rule, "purpose", is.purpose(), should.purpose());
@@ -275,7 +288,9 @@ final class ModelRun {
 
     private void field(String rule, String field, @Nullable Object is, @Nullable Object should) {
         if (!Objects.equals(is, should)) {
-            throw broken(rule, field + " is " + is + " instead of " + should);
+            boolean coarse = should instanceof Instant exact
+                    && exact.truncatedTo(ChronoUnit.SECONDS).equals(is);
+            throw broken(coarse ? "R1.3" : rule, field + " is " + is + " instead of " + should);
         }
     }
 

@@ -1,0 +1,669 @@
+package dev.curfew.tck;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStore;
+import java.text.Normalizer;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Supplier;
+
+/**
+ * Stores that are right but for one mistake, each of a kind that real stores have made. The kit must blame each for the
+ * rule that its name begins with and for no other, unless the contract says the same thing twice.
+ */
+@SuppressWarnings({"ImmutableEnumChecker", "UnsynchronizedOverridesSynchronized"}) // mistakes on purpose
+enum BrokenStores {
+    R1_1_CONSUMES_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
+        @Override
+        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+            TokenRecord record = find(scope, jti, now);
+            boolean justExpired = record != null && record.expiresAt().equals(now);
+            return super.consume(scope, jti, purpose, justExpired ? now.minusMillis(1) : now);
+        }
+    }),
+
+    R1_1_LISTS_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject, after, limit, now.minusMillis(1));
+        }
+    }),
+
+    R1_2_STAMPS_REVOCATIONS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            if (outcome == RevokeOutcome.REVOKED) {
+                Instant own = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+                change(
+                        scope,
+                        revocation.jti(),
+                        r -> new TokenRecord(
+                                r.jti(),
+                                r.subject(),
+                                r.purpose(),
+                                r.issuedAt(),
+                                r.expiresAt(),
+                                r.extraData(),
+                                r.createdAt(),
+                                r.updatedAt(),
+                                own));
+            }
+            return outcome;
+        }
+    }),
+
+    R1_3_KEEPS_THE_TIME_OF_ISSUE_IN_SECONDS(() -> new Broken() {
+        @Override
+        public StoreOutcome store(StoreScope scope, TokenRecord r, Instant now) {
+            Instant seconds = r.issuedAt() == null ? null : r.issuedAt().truncatedTo(ChronoUnit.SECONDS);
+            return super.store(
+                    scope,
+                    new TokenRecord(
+                            r.jti(),
+                            r.subject(),
+                            r.purpose(),
+                            seconds,
+                            r.expiresAt(),
+                            r.extraData(),
+                            r.createdAt(),
+                            r.updatedAt(),
+                            r.revokedAt()),
+                    now);
+        }
+    }),
+
+    R1_4_EXPUNGES_REVOCATIONS_AT_EXPIRY(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            records.values()
+                    .removeIf(r -> r.isRevoked() && !r.isLive(now) && !scope.isPastRetention(r.expiresAt(), now));
+            return super.expunge(scope, limit, now);
+        }
+    }),
+
+    R1_5_DROPS_AN_EXPIRED_RECORD_ONCE_IT_WAS_READ(() -> new Broken() {
+        @Override
+        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
+            TokenRecord record = super.find(scope, jti, now);
+            if (record != null && !record.isLive(now) && !record.isRevoked()) {
+                records.remove(key(scope, jti));
+            }
+            return record;
+        }
+    }),
+
+    R2_1_MOVES_THE_TIME_OF_CREATION(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            StoreOutcome outcome = super.store(scope, record, now);
+            if (outcome == StoreOutcome.STORED) {
+                change(scope, record.jti(), r -> record);
+            }
+            return outcome;
+        }
+    }),
+
+    R2_1_WRITES_A_RECORD_IN_TWO_PARTS(() -> new Broken() {
+        @Override
+        public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            StoreOutcome outcome = super.store(scope, record, now);
+            if (outcome == StoreOutcome.STORED) {
+                pause();
+                change(
+                        scope,
+                        record.jti(),
+                        r -> r.isRevoked()
+                                ? r
+                                : new TokenRecord(
+                                        r.jti(),
+                                        r.subject(),
+                                        record.purpose(),
+                                        r.issuedAt(),
+                                        r.expiresAt(),
+                                        r.extraData(),
+                                        r.createdAt(),
+                                        r.updatedAt(),
+                                        null));
+            }
+            return outcome;
+        }
+    }),
+
+    R2_2_STORING_CLEARS_A_REVOCATION(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            StoreOutcome outcome = super.store(scope, record, now);
+            if (outcome == StoreOutcome.REVOKED) {
+                change(scope, record.jti(), r -> record.withCreatedAt(r.createdAt()));
+            }
+            return StoreOutcome.STORED;
+        }
+    }),
+
+    R2_2_READS_BEFORE_IT_INSERTS(() -> new Broken() {
+        @Override
+        public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            if (find(scope, record.jti(), now) != null) {
+                return super.store(scope, record, now);
+            }
+            pause();
+            synchronized (this) {
+                records.put(key(scope, record.jti()), record);
+            }
+            return StoreOutcome.STORED;
+        }
+    }),
+
+    R2_3_GIVES_A_RECORD_TO_ANOTHER_SUBJECT(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            try {
+                return super.store(scope, record, now);
+            } catch (SubjectMismatchException e) {
+                change(scope, record.jti(), r -> r.isRevoked() ? r : record.withCreatedAt(r.createdAt()));
+                return StoreOutcome.STORED;
+            }
+        }
+    }),
+
+    R2_6_KEEPS_NUMBERS_AS_DOUBLES(() -> new ChangesExtraData() {
+        @Override
+        Object changed(Object value) {
+            return value instanceof Long number ? (Object) (long) (double) number : value;
+        }
+    }),
+
+    R2_6_TRIMS_TEXT(() -> new ChangesExtraData() {
+        @Override
+        Object changed(Object value) {
+            return value instanceof String text ? text.strip() : value;
+        }
+    }),
+
+    R2_6_NORMALISES_UNICODE(() -> new ChangesExtraData() {
+        @Override
+        Object changed(Object value) {
+            return value instanceof String text ? Normalizer.normalize(text, Normalizer.Form.NFC) : value;
+        }
+    }),
+
+    R2_7_LISTS_BY_JTI(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            Comparator<TokenRecord> byJti = Comparator.comparing(TokenRecord::jti);
+            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
+                    .filter(r -> after == null || byJti.compare(r, after) > 0)
+                    .sorted(byJti)
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
+    R2_7_PAGES_BY_EXPIRY_ALONE(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
+                    .filter(r -> after == null || r.expiresAt().isAfter(after.expiresAt()))
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
+    // R5.4 gives the same guarantee for a token that was never stored, and consuming is revoking (R5.1).
+    R3_1_READS_BEFORE_IT_REVOKES(
+            () -> new Broken() {
+                @Override
+                public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    boolean revoked = isRevoked(scope, revocation.jti(), now);
+                    pause();
+                    super.revoke(scope, revocation, keepUntil, now);
+                    return revoked ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+                }
+            },
+            "R5.4",
+            "R5.1"),
+
+    R3_1_CALLS_AN_EXTENSION_A_REVOCATION(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            TokenRecord before = find(scope, revocation.jti(), now);
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            return before != null && before.expiresAt().isBefore(keepUntil) ? RevokeOutcome.REVOKED : outcome;
+        }
+    }),
+
+    R3_2_WRITES_BACK_WHAT_IT_READ_WHEN_EXPUNGING(() -> new Broken() {
+        @Override
+        public int expunge(StoreScope scope, int limit, Instant now) {
+            Map<Key, TokenRecord> survivors = new HashMap<>();
+            synchronized (this) {
+                records.forEach((key, record) -> {
+                    if (record.isLive(now) && !record.isRevoked()) {
+                        survivors.put(key, record);
+                    }
+                });
+            }
+            pause();
+            synchronized (this) {
+                records.putAll(survivors);
+            }
+            return super.expunge(scope, limit, now);
+        }
+    }),
+
+    R3_2_EXPUNGES_WHAT_WAS_REVOKED_MEANWHILE(() -> new Broken() {
+        @Override
+        public int expunge(StoreScope scope, int limit, Instant now) {
+            List<Key> garbage;
+            synchronized (this) {
+                garbage = garbage(scope, now);
+            }
+            pause();
+            synchronized (this) {
+                int removed = 0;
+                for (Key key : garbage) {
+                    if (removed < limit && records.remove(key) != null) {
+                        removed++;
+                    }
+                }
+                return removed == limit ? removed : removed + super.expunge(scope, limit - removed, now);
+            }
+        }
+    }),
+
+    R3_3_TAKES_THE_LATEST_REVOCATIONS_EXPIRY(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            if (!keepUntil.equals(Instant.EPOCH)) {
+                change(
+                        scope,
+                        revocation.jti(),
+                        r -> new TokenRecord(
+                                r.jti(),
+                                r.subject(),
+                                r.purpose(),
+                                r.issuedAt(),
+                                keepUntil,
+                                r.extraData(),
+                                r.createdAt(),
+                                r.updatedAt(),
+                                r.revokedAt()));
+            }
+            return outcome;
+        }
+    }),
+
+    R3_4_REPLACES_A_RECORD_BY_ITS_REVOCATION(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            change(
+                    scope,
+                    revocation.jti(),
+                    r -> new TokenRecord(
+                            r.jti(),
+                            r.subject(),
+                            "revocation",
+                            r.issuedAt(),
+                            r.expiresAt(),
+                            null,
+                            r.createdAt(),
+                            r.updatedAt(),
+                            r.revokedAt()));
+            return outcome;
+        }
+    }),
+
+    R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_THE_LONGEST_LIFETIME(() -> new Broken() {
+        @Override
+        public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            return super.revoke(scope, revocation, revocation.expiresAt(), now);
+        }
+    }),
+
+    R3_6_FORGETS_A_REVOCATION_AT_EXPIRY(() -> new Broken() {
+        @Override
+        public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+            TokenRecord record = find(scope, jti, now);
+            return record != null && record.isRevoked() && record.isLive(now);
+        }
+
+        @Override
+        public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+            Set<String> revoked = new HashSet<>(jtis);
+            revoked.removeIf(jti -> !super.isRevoked(scope, jti, now));
+            return revoked;
+        }
+    }),
+
+    R3_8_LEAVES_THE_SUBJECT_OUT_OF_A_CHECK(() -> new Broken() {
+        @Override
+        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+            StoredState state = super.state(scope, jti, subject, now);
+            TokenRecord r = state.record();
+            return r == null
+                    ? state
+                    : new StoredState(
+                            new TokenRecord(
+                                    r.jti(),
+                                    null,
+                                    r.purpose(),
+                                    r.issuedAt(),
+                                    r.expiresAt(),
+                                    null,
+                                    r.createdAt(),
+                                    r.updatedAt(),
+                                    r.revokedAt()),
+                            state.watermark());
+        }
+    }),
+
+    R3_9_ASKS_FOR_A_HUNDRED_AT_MOST(() -> new Broken() {
+        @Override
+        public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+            return super.revoked(scope, jtis.stream().limit(100).toList(), now);
+        }
+    }),
+
+    R3_10_REVOKES_ONLY_IN_THE_OWNERS_NAME(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            TokenRecord stored = find(scope, revocation.jti(), now);
+            return stored != null
+                            && stored.subject() != null
+                            && revocation.subject() != null
+                            && !stored.subject().equals(revocation.subject())
+                    ? RevokeOutcome.ALREADY_REVOKED
+                    : super.revoke(scope, revocation, keepUntil, now);
+        }
+    }),
+
+    R4_1_STOPS_ONE_SHORT_OF_A_FULL_BATCH(() -> new Broken() {
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            return super.revokeStored(scope, subject, limit - 1, now);
+        }
+    }),
+
+    R4_2_LETS_AN_EARLIER_WATERMARK_WIN(() -> new Broken() {
+        @Override
+        public synchronized void revokeSubject(
+                StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+            super.revokeSubject(scope, subject, watermark, keepUntil, now);
+            watermarks.put(key(scope, subject), new Watermark(watermark, keepUntil));
+        }
+    }),
+
+    R4_2_EXPUNGES_WATERMARKS_TOO_EARLY(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            watermarks
+                    .values()
+                    .removeIf(w -> !w.keptUntil().minusSeconds(60).isAfter(now) && now.isBefore(w.keptUntil()));
+            return super.expunge(scope, limit, now);
+        }
+    }),
+
+    R4_4_KNOWS_THE_TIME_OF_CREATION_TO_THE_SECOND(() -> new Broken() {
+        @Override
+        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+            StoredState state = super.state(scope, jti, subject, now);
+            TokenRecord record = state.record();
+            return record == null
+                    ? state
+                    : new StoredState(
+                            record.withCreatedAt(record.createdAt().truncatedTo(ChronoUnit.SECONDS)),
+                            state.watermark());
+        }
+    }),
+
+    // A consumption and a revocation at once are two revocations (R3.1).
+    R5_1_READS_BEFORE_IT_CONSUMES(() -> new Broken() {
+        @Override
+        public Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+            TokenRecord record = find(scope, jti, now);
+            pause();
+            Consumption answer = super.consume(scope, jti, purpose, now);
+            return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
+                    ? new Consumed(record.revoked(now, now))
+                    : answer;
+        }
+    }),
+
+    R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(() -> new Broken() {
+        @Override
+        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+            TokenRecord record = find(scope, jti, now);
+            if (record != null && !record.purpose().equals(purpose)) {
+                super.consume(scope, jti, record.purpose(), now);
+                return Refused.UNKNOWN;
+            }
+            return super.consume(scope, jti, purpose, now);
+        }
+    }),
+
+    R5_2_TELLS_ANOTHER_PURPOSE_THAT_IT_IS_USED(() -> new Broken() {
+        @Override
+        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.consume(scope, jti, purpose, now);
+        }
+    }),
+
+    R5_3_CALLS_THE_EXPIRED_UNKNOWN(() -> new Broken() {
+        @Override
+        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+            Consumption answer = super.consume(scope, jti, purpose, now);
+            return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
+        }
+    }),
+
+    R7_1_READS_THE_EXPIRED_BY_JTI(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> readExpired(StoreScope scope, TokenRecord after, int limit, Instant now) {
+            Comparator<TokenRecord> byJti = Comparator.comparing(TokenRecord::jti);
+            return super.readExpired(scope, null, Integer.MAX_VALUE, now).stream()
+                    .filter(r -> after == null || byJti.compare(r, after) > 0)
+                    .sorted(byJti)
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
+    R7_2_TAKES_NO_NOTICE_OF_THE_BATCH_SIZE(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            return super.expunge(scope, Integer.MAX_VALUE, now);
+        }
+    }),
+
+    R7_2_IS_A_MILLISECOND_LATE(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            return super.expunge(scope, limit, now.minusMillis(1));
+        }
+    }),
+
+    R7_2_KEEPS_WATERMARKS_FOR_EVER(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            Map<Key, Watermark> all = Map.copyOf(watermarks);
+            watermarks.clear();
+            int removed = super.expunge(scope, limit, now);
+            watermarks.putAll(all);
+            return removed;
+        }
+    }),
+
+    R7_3_COUNTS_WHAT_ANOTHER_NODE_REMOVED(() -> new Broken() {
+        @Override
+        public int expunge(StoreScope scope, int limit, Instant now) {
+            int seen;
+            synchronized (this) {
+                seen = Math.min(garbage(scope, now).size(), limit);
+            }
+            pause();
+            return Math.max(seen, super.expunge(scope, limit, now));
+        }
+    }),
+
+    R8_6_ANSWERS_AFTER_IT_WAS_CLOSED(() -> new Broken() {
+        @Override
+        public synchronized void close() {
+            records.clear();
+        }
+    }),
+
+    R9_1_CUTS_SUBJECTS_OFF(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject.substring(0, Math.min(subject.length(), 255)), after, limit, now);
+        }
+    }),
+
+    R9_2_SHOWS_ITS_RECORDS(() -> new Broken() {
+        @Override
+        public synchronized String toString() {
+            return "Broken" + records.keySet();
+        }
+    }),
+
+    R9_3_FOLDS_CASE(() -> new Broken() {
+        @Override
+        Key key(StoreScope scope, String id) {
+            return super.key(scope, id.toLowerCase(Locale.ROOT));
+        }
+    }),
+
+    R9_3_TRIMS_TRAILING_SPACES(() -> new Broken() {
+        @Override
+        Key key(StoreScope scope, String id) {
+            return super.key(scope, id.stripTrailing());
+        }
+    }),
+
+    R9_3_NORMALISES_UNICODE(() -> new Broken() {
+        @Override
+        Key key(StoreScope scope, String id) {
+            return super.key(scope, Normalizer.normalize(id, Normalizer.Form.NFKC));
+        }
+    }),
+
+    R10_1_DROPS_PUNCTUATION_FROM_TENANTS(() -> new Broken() {
+        @Override
+        Key key(StoreScope scope, String id) {
+            return new Key(scope.domain(), scope.tenant().replaceAll("[:/*]", ""), id);
+        }
+    }),
+
+    R10_1_READS_THE_EXPIRED_OF_ALL_TENANTS(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> readExpired(StoreScope scope, TokenRecord after, int limit, Instant now) {
+            super.readExpired(scope, after, limit, now);
+            return garbage(scope, now).stream()
+                    .map(records::get)
+                    .filter(r -> after == null || BY_EXPIRY.compare(r, after) > 0)
+                    .sorted(BY_EXPIRY)
+                    .limit(limit)
+                    .toList();
+        }
+    });
+
+    private final Supplier<TokenStore> maker;
+    private final Set<String> alsoBlamed;
+
+    BrokenStores(Supplier<TokenStore> maker, String... alsoBlamed) {
+        this.maker = maker;
+        this.alsoBlamed = Set.of(alsoBlamed);
+    }
+
+    TokenStore newStore() {
+        return maker.get();
+    }
+
+    /** {@code R3.2} of {@code R3_2_…}. */
+    String rule() {
+        String[] parts = name().split("_", 3);
+        return parts[0] + "." + parts[1];
+    }
+
+    /** Rules that say, of this mistake, the same thing as {@link #rule}. */
+    Set<String> alsoBlamed() {
+        return alsoBlamed;
+    }
+
+    private static class Broken extends ModelTokenStore {
+        final synchronized void change(StoreScope scope, String jti, Function<TokenRecord, TokenRecord> change) {
+            records.computeIfPresent(key(scope, jti), (key, record) -> change.apply(record));
+        }
+
+        final List<Key> garbage(StoreScope scope, Instant now) {
+            return records.entrySet().stream()
+                    .filter(e -> e.getKey().domain().equals(scope.domain())
+                            && scope.isPastRetention(e.getValue().expiresAt(), now))
+                    .sorted(Map.Entry.comparingByValue(BY_EXPIRY))
+                    .map(Map.Entry::getKey)
+                    .toList();
+        }
+
+        /** Long enough for the others of a race to come in between. */
+        @SuppressWarnings("ThreadPriorityCheck")
+        final void pause() {
+            for (int i = 0; i < 20; i++) {
+                Thread.yield();
+            }
+        }
+    }
+
+    private abstract static class ChangesExtraData extends Broken {
+        abstract Object changed(Object value);
+
+        @Override
+        public StoreOutcome store(StoreScope scope, TokenRecord r, Instant now) {
+            Map<String, Object> extraData = r.extraData() == null ? null : new HashMap<>(r.extraData());
+            if (extraData != null) {
+                extraData.replaceAll((name, value) -> changed(value));
+            }
+            return super.store(
+                    scope,
+                    new TokenRecord(
+                            r.jti(),
+                            r.subject(),
+                            r.purpose(),
+                            r.issuedAt(),
+                            r.expiresAt(),
+                            extraData,
+                            r.createdAt(),
+                            r.updatedAt(),
+                            r.revokedAt()),
+                    now);
+        }
+    }
+}
