@@ -1,0 +1,136 @@
+package dev.curfew;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.fasterxml.jackson.jr.ob.JSON;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.Base64;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class TokenTest {
+    private static final Instant EXPIRY = Instant.parse("2031-01-01T00:00:00Z");
+
+    static Stream<Map<String, Object>> samples() throws IOException {
+        try (InputStream file = TokenTest.class.getResourceAsStream("/jwts.jsonl")) {
+            List<Map<String, Object>> samples = new java.util.ArrayList<>();
+            for (String line : new String(file.readAllBytes(), StandardCharsets.UTF_8).split("\n")) {
+                if (!line.isBlank()) {
+                    samples.add(JSON.std.mapFrom(line));
+                }
+            }
+            assertThat(samples).hasSize(43);
+            return samples.stream();
+        }
+    }
+
+    /** Tokens as real issuers make them, and as attackers break them. */
+    @ParameterizedTest
+    @MethodSource("samples")
+    void R9_4_peekReadsWhatIssuersMakeAndNamesWhatIsWrong(Map<String, Object> sample) {
+        String compact = (String) sample.get("token");
+        if (sample.containsKey("error")) {
+            assertThatThrownBy(() -> Token.peek(compact))
+                    .isInstanceOfSatisfying(
+                            InvalidTokenException.class,
+                            e -> assertThat(e.claim()).isEqualTo(sample.get("error")))
+                    .hasNoCause();
+        } else {
+            Token token = Token.peek(compact);
+            assertThat(token.jti()).isEqualTo(sample.get("jti"));
+            assertThat(token.subject()).isEqualTo(sample.get("sub"));
+            assertThat(token.expiresAt().toEpochMilli()).isEqualTo(((Number) sample.get("expMillis")).longValue());
+            Number issuedAt = (Number) sample.get("iatMillis");
+            assertThat(token.issuedAt())
+                    .isEqualTo(issuedAt == null ? null : Instant.ofEpochMilli(issuedAt.longValue()));
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                // Numbers whose arithmetic would take hours, or all memory.
+                "{'jti':'a','sub':'s','exp':1e-999999999}",
+                "{'jti':'a','sub':'s','exp':1e999999999}",
+                "{'jti':'a','sub':'s','exp':253402300800}",
+                "{'jti':'a','sub':'s','exp':-1e300}",
+                "{'jti':'a','sub':'s','exp':true}",
+                "{'jti':'a','sub':'s','exp':[1]}",
+                "{'jti':'a','sub':'s','exp':NaN}",
+            })
+    void R9_4_anExpiryThatIsNoTimeIsRefused(String payload) {
+        assertThatThrownBy(() -> Token.peek(jwt(payload)))
+                .isInstanceOfSatisfying(
+                        InvalidTokenException.class, e -> assertThat(e.claim()).isIn("exp", "token"));
+    }
+
+    @Test
+    void R9_4_aTimeOfIssueThatIsThereMustBeOne() {
+        assertThatThrownBy(() -> Token.peek(jwt("{'jti':'a','sub':'s','exp':1924992000,'iat':'now'}")))
+                .isInstanceOfSatisfying(
+                        InvalidTokenException.class, e -> assertThat(e.claim()).isEqualTo("iat"));
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "{'jti':'secret','sub':'secret','exp':'secret'}",
+                "{'jti':'secret','sub':7,'exp':1}",
+                "{'jti':'secret','secret'",
+                "{'jti':'secret','jti':'secret'}"
+            })
+    void R9_2_whatIsWrongIsSaidWithoutQuotingTheToken(String payload) {
+        assertThatThrownBy(() -> Token.peek(jwt(payload)))
+                .isInstanceOf(InvalidTokenException.class)
+                .hasNoCause()
+                .hasMessageNotContaining("secret");
+    }
+
+    @Test
+    void R9_2_noTextOfOursShowsAJtiOrASubject() {
+        assertThat(Token.of("secret", "secret", EXPIRY).toString()).doesNotContain("secret");
+        var record = new TokenRecord(
+                "secret", "secret", "p", null, EXPIRY, Map.of("secret", "secret"), EXPIRY, EXPIRY, EXPIRY);
+        assertThat(record.toString()).doesNotContain("secret");
+        assertThat(new Consumption.Consumed(record).toString()).doesNotContain("secret");
+        assertThat(new StoredState(record, null).toString()).doesNotContain("secret");
+        assertThat(new RevocationEvent(TokenAction.CONSUME, "d", "t", "secret", "secret", 1, EXPIRY).toString())
+                .doesNotContain("secret");
+        var scope = new StoreScope("d", "", java.time.Duration.ZERO, java.time.Duration.ofSeconds(1));
+        assertThat(new ActionCall(TokenAction.CONSUME, "consume", scope, List.of("secret")).toString())
+                .doesNotContain("secret");
+    }
+
+    @Test
+    void R1_3_timesAreRoundedSoThatNothingEndsEarly() {
+        Token token = Token.of("t", "s", EXPIRY.plusNanos(1_999_999), EXPIRY.plusNanos(1));
+        assertThat(token.issuedAt()).isEqualTo(EXPIRY.plusMillis(1));
+        assertThat(token.expiresAt()).isEqualTo(EXPIRY.plusMillis(1));
+        assertThat(Token.of("t", "s", EXPIRY).expiresAt()).isEqualTo(EXPIRY);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"+10000-01-01T00:00:00Z", "9999-12-31T23:59:59.999000001Z", "-0001-12-31T23:59:59Z"})
+    void R9_1_aTimeBeyondFourDigitYearsIsRefused(String instant) {
+        assertThatThrownBy(() -> Token.of("t", "s", Instant.parse(instant)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("expiresAt");
+    }
+
+    private static String jwt(String payload) {
+        return "eyJhbGciOiJIUzI1NiJ9."
+                + Base64.getUrlEncoder()
+                        .withoutPadding()
+                        .encodeToString(payload.replace('\'', '"').getBytes(StandardCharsets.UTF_8))
+                + ".c2ln";
+    }
+}
