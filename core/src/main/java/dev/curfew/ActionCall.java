@@ -1,6 +1,7 @@
 package dev.curfew;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** One call of an action, as an {@link ActionInterceptor} sees it. {@code toString} shows no argument. */
 public final class ActionCall {
@@ -52,6 +53,12 @@ public final class ActionCall {
 
     boolean has(int index) {
         return index < arguments.size();
+    }
+
+    /** The first argument, where it is a token and not just a jti. */
+    @Nullable
+    Token token() {
+        return has(0) && arguments.get(0) instanceof Token token ? token : null;
     }
 
     <T> T argument(int index, Class<T> type) {

@@ -104,14 +104,9 @@ final class Actions {
                         scope,
                         call.argument(0, Token.class),
                         call.has(1) ? call.argument(1, String.class) : Token.DEFAULT_PURPOSE);
-            case CONSUME -> consume(call, call.argument(0, String.class));
-            case CONSUME_CONFIRMATION_CHANGES -> {
-                Consumption consumption =
-                        consume(call, call.argument(0, Token.class).jti());
-                yield consumption instanceof Consumption.Consumed consumed
-                        ? changes(consumed.record())
-                        : Optional.empty();
-            }
+            case CONSUME -> consume(call);
+            case CONSUME_CONFIRMATION_CHANGES ->
+                consume(call) instanceof Consumption.Consumed consumed ? changes(consumed.record()) : Optional.empty();
             case GET_CONFIRMATION_CHANGES -> get(call).flatMap(Actions::changes);
             case INSPECT -> Optional.ofNullable(find(call, Limits.jti(call.argument(0, String.class)), now()));
             case LIST_TOKENS -> {
@@ -146,7 +141,7 @@ final class Actions {
     }
 
     private Optional<TokenRecord> get(ActionCall call) {
-        Token token = call.has(0) && call.arguments().get(0) instanceof Token t ? t : null;
+        Token token = call.token();
         String jti = token == null ? Limits.jti(call.argument(0, String.class)) : token.jti();
         String purpose = call.has(1) ? Limits.purpose(call.argument(1, String.class)) : null;
         Instant now = now();
@@ -316,11 +311,13 @@ final class Actions {
         return record == null || record.createdAt().getEpochSecond() != second;
     }
 
-    private Consumption consume(ActionCall call, String jti) {
-        Limits.jti(jti);
+    private Consumption consume(ActionCall call) {
+        Token token = call.token();
+        String jti = token == null ? Limits.jti(call.argument(0, String.class)) : token.jti();
+        String subject = token == null ? null : token.subject();
         String purpose = Limits.purpose(call.argument(1, String.class));
         Instant now = now();
-        Consumption consumption = stored(call, () -> store.consume(call.scope(), jti, purpose, now));
+        Consumption consumption = stored(call, () -> store.consume(call.scope(), jti, subject, purpose, now));
         if (consumption instanceof Consumption.Consumed consumed) {
             tell(call, jti, consumed.record().subject(), 1, now);
         }

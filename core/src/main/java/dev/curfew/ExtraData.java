@@ -46,11 +46,13 @@ public final class ExtraData {
      */
     public static Map<String, @Nullable Object> read(String json) {
         try {
-            return freeze(JSON.std.mapFrom(json));
+            if (JSON.std.anyFrom(json) instanceof Map<?, ?> map) {
+                return freeze(map);
+            }
         } catch (IOException e) {
-            // The parser's message would quote the data.
-            throw new IllegalArgumentException("extraData is not a JSON object");
+            // The parser's message would quote the data: what is said below must do.
         }
+        throw new IllegalArgumentException("extraData is not a JSON object");
     }
 
     /** What an application passes in, checked (R9.1), copied and immutable. */

@@ -21,7 +21,7 @@ public enum TokenAction {
     IS_REVOKED("revoked?"),
     /** {@link TokenResource#check}: {@code (Token [, String purpose])}. */
     CHECK("check"),
-    /** {@link TokenResource#consume}: {@code (String jti, String purpose)}. */
+    /** {@link TokenResource#consume}: {@code (String jti | Token, String purpose)}. */
     CONSUME("consume"),
     /** {@link TokenResource#storeConfirmationChanges}: {@code (Token, String purpose, Map changes)}. */
     STORE_CONFIRMATION_CHANGES("store_confirmation_changes"),

@@ -171,10 +171,13 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
-     * Logs a subject out everywhere: sets a watermark, by which {@link #check} and {@link #isRevoked(Token)} hold every
+     * Logs a subject out everywhere, with one write: sets a watermark, by which {@link #check} and {@link #isRevoked(Token)} hold every
      * token of the subject revoked that was issued at or before it, stored or not. Tokens without a time of issue are
-     * revoked as long as there is a watermark (R4.2 to R4.4). {@link #isRevoked(String)}, {@link #getToken} and
-     * {@link #consume} do not know of watermarks; {@link #revokeAllStoredForSubject} reaches what is stored.
+     * revoked as long as there is a watermark (R4.2 to R4.4).
+     *
+     * <p>{@link #isRevoked(String)}, {@link #getToken}, {@link #listTokens} and {@link #consume} look at records alone,
+     * and know of no watermark. Where magic links or confirmations may be waiting, follow this call by
+     * {@link #revokeAllStoredForSubject}.
      *
      * @return the watermark
      */
@@ -228,6 +231,11 @@ public final class TokenResource implements AutoCloseable {
      */
     public Consumption consume(String jti, String purpose) {
         return perform(Consumption.class, TokenAction.CONSUME, jti, purpose);
+    }
+
+    /** Uses a stored token, once, if it is stored for this subject and purpose; else it is not touched, and UNKNOWN. */
+    public Consumption consume(Token token, String purpose) {
+        return perform(Consumption.class, TokenAction.CONSUME, token, purpose);
     }
 
     /**

@@ -62,10 +62,12 @@ public interface TokenStore extends AutoCloseable {
 
     /**
      * Sets {@code revokedAt} of a live, unrevoked record of this purpose, and answers it to exactly one caller (R5.1).
-     * A record of another purpose is UNKNOWN, whatever its state (R5.2); a used or revoked one is ALREADY_USED, before
-     * and after its expiry; an expired one EXPIRED.
+     * A record of another purpose, or of another subject than one that is given, is UNKNOWN, whatever its state (R5.2);
+     * a used or revoked one is ALREADY_USED, before and after its expiry; an expired one EXPIRED.
+     *
+     * @param subject whose record it must be, or {@code null} where only the jti is known
      */
-    Consumption consume(StoreScope scope, String jti, String purpose, Instant now);
+    Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now);
 
     /**
      * Sets the subject's watermark, in O(1) writes, unless a later one stands; it stays until {@code keepUntil} at the

@@ -135,22 +135,22 @@ class DiscoveryTest {
 
     @Test
     void R9_2_aProviderThatFailsIsNamedAndTheCredentialsAreNot() {
-        String url = "redis://ada:pa%20ss@db.example.com:6379/0?password=pa%20ss";
+        String url = "redis://ada:hunter2@db.example.com:6379/0?password=hunter2";
         redis.failure = new IllegalStateException("cannot connect to " + url, new RuntimeException("refused"));
         assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("The redis store at redis://db.example.com could not be opened")
                 .hasMessageContaining("IllegalStateException, caused by java.lang.RuntimeException")
-                .hasMessageNotContaining("pa%20ss")
+                .hasMessageNotContaining("hunter2")
                 .hasMessageNotContaining("ada")
                 .hasNoCause();
         redis.failure = new TokenStoreException("The server answers NOAUTH: give a user and a password in the URL");
         assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
                 .hasMessageContaining("NOAUTH: give a user")
                 .hasCause(redis.failure);
-        redis.failure = new TokenStoreException("no password pa%20ss");
+        redis.failure = new TokenStoreException("no password hunter2");
         assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
-                .hasMessageNotContaining("pa%20ss")
+                .hasMessageNotContaining("hunter2")
                 .hasNoCause();
     }
 }

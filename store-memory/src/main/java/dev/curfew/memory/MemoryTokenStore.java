@@ -254,12 +254,12 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
         var answer = new Answer<Consumption>(Refused.UNKNOWN);
         records.asMap().computeIfPresent(Key.of(scope, jti), (key, entry) -> {
             TokenRecord record = entry.record();
-            if (!record.purpose().equals(purpose)) {
+            if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
                 return entry;
             } else if (record.isRevoked()) {
                 answer.is = Refused.ALREADY_USED;

@@ -68,8 +68,8 @@ final class CountingStore implements TokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
-        return store.consume(scope, jti, purpose, now);
+    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        return store.consume(scope, jti, subject, purpose, now);
     }
 
     @Override

@@ -102,9 +102,12 @@ class ModelTokenStore implements TokenStore {
     }
 
     @Override
-    public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+    public synchronized Consumption consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         TokenRecord stored = find(scope, jti, now);
-        if (stored == null || !stored.purpose().equals(purpose)) {
+        if (stored == null
+                || !stored.purpose().equals(purpose)
+                || (subject != null && !subject.equals(stored.subject()))) {
             return Refused.UNKNOWN;
         } else if (stored.isRevoked()) {
             return Refused.ALREADY_USED;

@@ -910,6 +910,19 @@ public abstract class TokenStoreContract {
     }
 
     @Test
+    final void R5_2_anotherSubjectConsumesNothingAndLearnsNothing() {
+        Token token = token("t", "s", HOUR);
+        Token forged = token("t", "somebody else", HOUR);
+        tokens.storeConfirmationChanges(token, "confirm", Map.of("k", 1));
+        assertThat(tokens.consume(forged, "confirm")).isEqualTo(Refused.UNKNOWN);
+        assertThat(tokens.consumeConfirmationChanges(forged, "confirm")).isEmpty();
+        assertThat(tokens.isRevoked("t")).isFalse();
+        assertThat(tokens.consume(token, "confirm")).isInstanceOf(Consumed.class);
+        assertThat(tokens.consume(forged, "confirm")).isEqualTo(Refused.UNKNOWN);
+        assertThat(tokens.consume(token, "confirm")).isEqualTo(Refused.ALREADY_USED);
+    }
+
+    @Test
     final void R5_3_expiredAndUnknownAreToldApart() {
         tokens.storeToken(token("t", "s", Duration.ofMinutes(1)), "link");
         clock.advance(Duration.ofSeconds(90));
@@ -984,7 +997,7 @@ public abstract class TokenStoreContract {
                 () -> store.revoked(scope, Set.of("t"), now),
                 () -> store.state(scope, "t", "s", now),
                 () -> store.revoke(scope, record.revoked(now, now), now, now),
-                () -> store.consume(scope, "t", "p", now),
+                () -> store.consume(scope, "t", null, "p", now),
                 () -> store.revokeSubject(scope, "s", now, now.plus(HOUR), now),
                 () -> store.revokeStored(scope, "s", 1, now),
                 () -> store.list(scope, "s", null, 1, now),

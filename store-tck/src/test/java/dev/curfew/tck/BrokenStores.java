@@ -28,14 +28,14 @@ import java.util.function.Supplier;
  * Stores that are right but for one mistake, each of a kind that real stores have made. The kit must blame each for the
  * rule that its name begins with and for no other, unless the contract says the same thing twice.
  */
-@SuppressWarnings({"ImmutableEnumChecker", "UnsynchronizedOverridesSynchronized"}) // mistakes on purpose
 enum BrokenStores {
     R1_1_CONSUMES_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
             TokenRecord record = find(scope, jti, now);
             boolean justExpired = record != null && record.expiresAt().equals(now);
-            return super.consume(scope, jti, purpose, justExpired ? now.minusMillis(1) : now);
+            return super.consume(scope, jti, subject, purpose, justExpired ? now.minusMillis(1) : now);
         }
     }),
 
@@ -447,10 +447,10 @@ enum BrokenStores {
     // A consumption and a revocation at once are two revocations (R3.1).
     R5_1_READS_BEFORE_IT_CONSUMES(() -> new Broken() {
         @Override
-        public Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+        public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
             TokenRecord record = find(scope, jti, now);
             pause();
-            Consumption answer = super.consume(scope, jti, purpose, now);
+            Consumption answer = super.consume(scope, jti, subject, purpose, now);
             return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
                     ? new Consumed(record.revoked(now, now))
                     : answer;
@@ -459,27 +459,38 @@ enum BrokenStores {
 
     R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
             TokenRecord record = find(scope, jti, now);
             if (record != null && !record.purpose().equals(purpose)) {
-                super.consume(scope, jti, record.purpose(), now);
+                super.consume(scope, jti, subject, record.purpose(), now);
                 return Refused.UNKNOWN;
             }
-            return super.consume(scope, jti, purpose, now);
+            return super.consume(scope, jti, subject, purpose, now);
         }
     }),
 
     R5_2_TELLS_ANOTHER_PURPOSE_THAT_IT_IS_USED(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
-            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.consume(scope, jti, purpose, now);
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.consume(scope, jti, subject, purpose, now);
+        }
+    }),
+
+    R5_2_CONSUMES_ANOTHERS_TOKEN(() -> new Broken() {
+        @Override
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            return super.consume(scope, jti, null, purpose, now);
         }
     }),
 
     R5_3_CALLS_THE_EXPIRED_UNKNOWN(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(StoreScope scope, String jti, String purpose, Instant now) {
-            Consumption answer = super.consume(scope, jti, purpose, now);
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            Consumption answer = super.consume(scope, jti, subject, purpose, now);
             return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
         }
     }),
@@ -634,7 +645,6 @@ enum BrokenStores {
         }
 
         /** Long enough for the others of a race to come in between. */
-        @SuppressWarnings("ThreadPriorityCheck")
         final void pause() {
             for (int i = 0; i < 20; i++) {
                 Thread.yield();

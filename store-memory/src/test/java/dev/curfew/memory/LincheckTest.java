@@ -1,0 +1,60 @@
+package dev.curfew.memory;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.StoreScope;
+import dev.curfew.TokenRecord;
+import java.time.Duration;
+import java.time.Instant;
+import org.jetbrains.lincheck.datastructures.IntGen;
+import org.jetbrains.lincheck.datastructures.ModelCheckingOptions;
+import org.jetbrains.lincheck.datastructures.Operation;
+import org.jetbrains.lincheck.datastructures.Param;
+import org.junit.jupiter.api.Test;
+
+/** Explores interleavings of the atomic verbs, and looks for one that no sequence of them could have produced. */
+@Param(name = "jti", gen = IntGen.class, conf = "1:2")
+public class LincheckTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private static final Instant EXPIRY = NOW.plusSeconds(3600);
+    private static final StoreScope SCOPE = new StoreScope("lincheck", "", Duration.ZERO, Duration.ofSeconds(1));
+
+    private final MemoryTokenStore store = MemoryTokenStore.create();
+
+    private static TokenRecord record(int jti, String purpose, Instant revokedAt) {
+        return new TokenRecord("t" + jti, "s", purpose, NOW, EXPIRY, null, NOW, NOW, revokedAt);
+    }
+
+    @Operation
+    public String store(@Param(name = "jti") int jti) {
+        return store.store(SCOPE, record(jti, "link", null), NOW).name();
+    }
+
+    @Operation
+    public String revoke(@Param(name = "jti") int jti) {
+        return store.revoke(SCOPE, record(jti, "revocation", NOW), EXPIRY, NOW).name();
+    }
+
+    @Operation
+    public String consume(@Param(name = "jti") int jti) {
+        Consumption answer = store.consume(SCOPE, "t" + jti, null, "link", NOW);
+        return answer instanceof Consumed ? "CONSUMED" : answer.toString();
+    }
+
+    @Operation
+    public boolean isRevoked(@Param(name = "jti") int jti) {
+        return store.isRevoked(SCOPE, "t" + jti, NOW);
+    }
+
+    @Test
+    public void R3_1_theAtomicVerbsAreLinearizable() {
+        new ModelCheckingOptions()
+                .iterations(20)
+                .threads(2)
+                .actorsPerThread(3)
+                .actorsBefore(1)
+                .actorsAfter(1)
+                .invocationsPerIteration(300)
+                .check(getClass());
+    }
+}

@@ -1,0 +1,197 @@
+package dev.curfew.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import com.github.benmanes.caffeine.cache.Cache;
+import com.github.benmanes.caffeine.cache.Caffeine;
+import com.sun.management.ThreadMXBean;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.function.IntFunction;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
+
+/** What is peculiar to the store in memory. */
+class MemoryTokenStoreBehaviourTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private Instant time = NOW;
+
+    private TokenResource resource(MemoryTokenStore store) {
+        return TokenResource.builder()
+                .store(store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .clock(() -> time)
+                .build();
+    }
+
+    private static Token token(String jti) {
+        return Token.of(jti, "s", NOW, NOW.plusSeconds(3600));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"memory:", "MEMORY:", "memory:?maxRecords=1000"})
+    void itIsFoundByItsUrl(String url) {
+        try (TokenResource tokens = TokenResource.open(url)) {
+            Token token = Token.of("t", "s", Instant.now().plusSeconds(60));
+            assertThat(tokens.revokeToken(token)).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.check(token)).isEqualTo(TokenStatus.REVOKED);
+        }
+    }
+
+    @Test
+    void itIsTheStoreWhereNoneIsNamed() {
+        try (TokenResource tokens = TokenResource.open()) {
+            assertThat(tokens.isRevoked("t")).isFalse();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"memory:x", "memory:?maxRecords=0", "memory:?maxRecords=many", "memory://host"})
+    void anotherUrlIsRefusedWithAdvice(String url) {
+        assertThatThrownBy(() -> TokenResource.open(url))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContaining("memory:?maxRecords=N");
+    }
+
+    @Test
+    void R8_5_openingSaysThatRevocationsEndWithTheProcess() {
+        var logger = (Logger) LoggerFactory.getLogger(MemoryTokenStore.class);
+        var lines = new ListAppender<ILoggingEvent>();
+        lines.start();
+        logger.addAppender(lines);
+        try {
+            TokenResource.open("memory:").close();
+        } finally {
+            logger.detachAppender(lines);
+        }
+        assertThat(lines.list).hasSize(1);
+        assertThat(lines.list.get(0).getLevel()).isEqualTo(Level.WARN);
+        assertThat(lines.list.get(0).getFormattedMessage()).contains("forgotten");
+    }
+
+    @Test
+    void aFullStoreRefusesNewRecordsAndForgetsNone() {
+        try (TokenResource tokens = resource(MemoryTokenStore.create(2))) {
+            tokens.storeToken(token("a"));
+            tokens.revokeToken(token("b"));
+            assertThatThrownBy(() -> tokens.storeToken(token("c")))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("maxRecords of 2")
+                    .hasMessageContaining("nothing was stored");
+            assertThatThrownBy(() -> tokens.revokeJti("c")).isInstanceOf(TokenStoreException.class);
+            // What is there can be revoked, stored again, and asked for.
+            assertThat(tokens.storeToken(token("a"))).isEqualTo(StoreOutcome.STORED);
+            assertThat(tokens.revokeToken(token("a"))).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.isRevoked("b")).isTrue();
+            // What has expired makes room.
+            time = NOW.plus(Duration.ofHours(3));
+            assertThat(tokens.storeToken(Token.of("c", "s", time.plusSeconds(60))))
+                    .isEqualTo(StoreOutcome.STORED);
+        }
+    }
+
+    @Test
+    void theSubjectIndexHoldsNothingThatTheCacheHasDropped() throws ReflectiveOperationException {
+        MemoryTokenStore store = MemoryTokenStore.create();
+        try (TokenResource tokens = resource(store)) {
+            for (int i = 0; i < 1000; i++) {
+                tokens.storeToken(Token.of("t" + i, "s" + i % 10, NOW.plusSeconds(i)));
+            }
+            tokens.storeToken(Token.of("live", "s", NOW.plus(Duration.ofDays(1))));
+            time = NOW.plus(Duration.ofHours(3));
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(999);
+            var index = MemoryTokenStore.class.getDeclaredField("unrevoked");
+            index.setAccessible(true);
+            assertThat((java.util.Map<?, ?>) index.get(store)).hasSize(1);
+            tokens.revokeJti("live");
+            assertThat((java.util.Map<?, ?>) index.get(store)).isEmpty();
+        }
+    }
+
+    @Test
+    void theExpungerCountsEveryRecordOnce() {
+        try (TokenResource tokens = resource(MemoryTokenStore.create())) {
+            for (int i = 0; i < 100; i++) {
+                tokens.revokeToken(Token.of("t" + i, "s", NOW.plusSeconds(60)));
+            }
+            tokens.revokeSubject("s");
+            time = NOW.plus(Duration.ofHours(1));
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(100);
+            assertThat(tokens.expungeExpired().removed()).isZero();
+            time = NOW.plus(Duration.ofDays(2));
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(1);
+        }
+    }
+
+    @Test
+    void R8_6_noThreadStaysBehind() {
+        List<Thread> before = List.copyOf(Thread.getAllStackTraces().keySet());
+        TokenResource tokens = TokenResource.open("memory:");
+        for (int i = 0; i < 10_000; i++) {
+            tokens.revokeJti("t" + i);
+        }
+        tokens.close();
+        assertThat(Thread.getAllStackTraces().keySet())
+                .filteredOn(thread -> !before.contains(thread) && thread.isAlive())
+                .noneMatch(thread ->
+                        thread.getName().contains("curfew") || thread.getName().contains("ForkJoin"));
+    }
+
+    /** Counted, not timed: the same on every machine. */
+    @Test
+    void aLookUpAllocatesAtMost64BytesMoreThanTheCacheItself() {
+        String[] jtis = new String[1000];
+        Cache<String, String> bare = Caffeine.newBuilder()
+                .expireAfterWrite(Duration.ofHours(1))
+                .executor(Runnable::run)
+                .build();
+        try (TokenResource tokens = TokenResource.builder()
+                .store(MemoryTokenStore.create())
+                .maxTokenLifetime(Duration.ofDays(1))
+                .build()) {
+            for (int i = 0; i < jtis.length; i++) {
+                jtis[i] = "jti-" + i;
+                bare.put(jtis[i], jtis[i]);
+                if (i % 2 == 0) {
+                    tokens.revokeJti(jtis[i]);
+                }
+            }
+            double limit = allocated(i -> bare.getIfPresent(jtis[i % jtis.length]));
+            double lookUp = allocated(i -> tokens.isRevoked(jtis[i % jtis.length]));
+            System.out.printf("isRevoked allocates %.1f bytes a call, a bare look-up %.1f%n", lookUp, limit);
+            assertThat(lookUp - limit).isLessThanOrEqualTo(64);
+        }
+    }
+
+    private static double allocated(IntFunction<Object> call) {
+        var threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+        int calls = 1_000_000;
+        double least = Double.MAX_VALUE;
+        for (int round = 0; round < 5; round++) {
+            long before = threads.getCurrentThreadAllocatedBytes();
+            int hits = 0;
+            for (int i = 0; i < calls; i++) {
+                hits += Boolean.FALSE.equals(call.apply(i)) ? 0 : 1;
+            }
+            long after = threads.getCurrentThreadAllocatedBytes();
+            assertThat(hits).isPositive();
+            least = Math.min(least, (after - before) / (double) calls);
+        }
+        return least;
+    }
+}

@@ -1,0 +1,249 @@
+package dev.curfew.tck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.curfew.ExpungeReport;
+import dev.curfew.RevocationEvent;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenAction;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** Names, interceptors and listeners of the actions (R11). */
+class ActionsTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private static final Token TOKEN = Token.of("jti", "ada", NOW, NOW.plusSeconds(3600));
+
+    private final ModelTokenStore store = new ModelTokenStore();
+
+    private TokenResource.Builder builder() {
+        return TokenResource.builder()
+                .store(store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .clock(new ManualClock(NOW));
+    }
+
+    @Test
+    void R11_1_theNamesAreThoseOfTheContract() {
+        assertThat(Arrays.stream(TokenAction.values()).map(TokenAction::defaultName))
+                .contains(
+                        "store_token",
+                        "get_token",
+                        "revoke_token",
+                        "revoke_jti",
+                        "revoke_all_stored_for_subject",
+                        "revoke_subject",
+                        "revoked?",
+                        "check",
+                        "consume",
+                        "store_confirmation_changes",
+                        "get_confirmation_changes",
+                        "read_expired",
+                        "expunge_expired");
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void R11_1_everyActionIsFoundByItsNameAndCanBeRenamed(TokenAction action) {
+        try (TokenResource tokens =
+                builder().actionName(action, "my " + action.name()).build()) {
+            assertThat(tokens.action("my " + action.name()).action()).isEqualTo(action);
+            assertThatThrownBy(() -> tokens.action(action.defaultName()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("'" + action.defaultName() + "'")
+                    .hasMessageContaining("my " + action.name());
+        }
+        try (TokenResource tokens = builder().build()) {
+            assertThat(tokens.action(action.defaultName()).action()).isEqualTo(action);
+        }
+    }
+
+    @Test
+    void R11_1_aDoubleOrEmptyNameIsRefused() {
+        assertThatThrownBy(
+                        () -> builder().actionName(TokenAction.CHECK, "consume").build())
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("'consume'");
+        assertThatThrownBy(() -> builder().actionName(TokenAction.CHECK, ""))
+                .isInstanceOf(IllegalArgumentException.class);
+        // Two that change places are no double.
+        builder()
+                .actionName(TokenAction.CHECK, "consume")
+                .actionName(TokenAction.CONSUME, "check")
+                .build()
+                .close();
+    }
+
+    @Test
+    void R11_1_actionsAreCalledByName() {
+        try (TokenResource tokens =
+                builder().actionName(TokenAction.REVOKE_TOKEN, "log_out").build()) {
+            assertThat(tokens.action("store_token").call(TOKEN, "link", Map.of("k", 1)))
+                    .isEqualTo(StoreOutcome.STORED);
+            assertThat(tokens.action("get_token").call("jti", "link")).isInstanceOf(Optional.class);
+            assertThat(tokens.action("check").call(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+            assertThat(tokens.action("list_tokens").call("ada", 10))
+                    .asInstanceOf(org.assertj.core.api.InstanceOfAssertFactories.LIST)
+                    .hasSize(1);
+            assertThat(tokens.action("log_out").call(TOKEN)).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.action("revoked?").call("jti")).isEqualTo(true);
+            assertThat(tokens.action("revoked?").call(Set.of("jti", "other"))).isEqualTo(Set.of("jti"));
+            assertThat(tokens.action("expunge_expired").call()).isInstanceOf(ExpungeReport.class);
+            assertThat(tokens.action("revoke_subject").call("ada")).isEqualTo(NOW);
+            assertThatThrownBy(() -> tokens.action("log_out").call("jti"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("log_out takes a Token as argument 1");
+            assertThatThrownBy(() -> tokens.action("consume").call("jti"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("argument 2");
+        }
+    }
+
+    @Test
+    void R11_1_logsUseTheNames() {
+        var faulty = new FaultyStore();
+        try (var logs = new Logs();
+                TokenResource tokens = builder()
+                        .store(faulty.store)
+                        .actionName(TokenAction.IS_REVOKED, "is it revoked")
+                        .build()) {
+            faulty.failure = new IllegalStateException("down");
+            tokens.isRevoked("jti");
+            assertThat(logs.warnings()).hasSize(1).first().asString().contains("is it revoked");
+        }
+    }
+
+    @Test
+    void R11_2_interceptorsWrapInTheOrderGiven() {
+        List<String> heard = new ArrayList<>();
+        try (TokenResource tokens = builder()
+                .actionName(TokenAction.REVOKE_TOKEN, "log_out")
+                .intercept(TokenAction.REVOKE_TOKEN, (call, next) -> {
+                    heard.add("first sees " + call.name() + " of " + call.tenant());
+                    Object answer = next.proceed(call);
+                    heard.add("first hears " + answer);
+                    return answer;
+                })
+                .intercept(TokenAction.REVOKE_TOKEN, (call, next) -> {
+                    heard.add("second");
+                    return next.proceed(call.withArguments(Token.of("another", "ada", NOW.plusSeconds(60))));
+                })
+                .build()) {
+            assertThat(tokens.forTenant("acme").revokeToken(TOKEN)).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(heard).containsExactly("first sees log_out of acme", "second", "first hears REVOKED");
+            assertThat(tokens.forTenant("acme").isRevoked("another")).isTrue();
+            assertThat(tokens.forTenant("acme").isRevoked("jti")).isFalse();
+        }
+    }
+
+    @Test
+    void R11_2_anyActionCanBeReplaced() {
+        TokenResource.Builder builder = builder();
+        for (TokenAction action : TokenAction.values()) {
+            builder.intercept(action, (call, next) -> switch (call.action()) {
+                case IS_REVOKED -> call.arguments().get(0) instanceof Set ? Set.of("all") : (Object) true;
+                case CHECK -> TokenStatus.UNKNOWN;
+                default -> next.proceed(call);
+            });
+        }
+        try (TokenResource tokens = builder.build()) {
+            assertThat(tokens.isRevoked("jti")).isTrue();
+            assertThat(tokens.isRevoked(TOKEN)).isTrue();
+            assertThat(tokens.isRevoked(Set.of("x"))).containsExactly("all");
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.UNKNOWN);
+            assertThat(tokens.storeToken(TOKEN)).isEqualTo(StoreOutcome.STORED);
+        }
+    }
+
+    @Test
+    void R11_2_anInterceptorThatAnswersSomethingElseIsNamed() {
+        try (TokenResource tokens =
+                builder().intercept(TokenAction.CONSUME, (call, next) -> "yes").build()) {
+            assertThatThrownBy(() -> tokens.consume("jti", "p"))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessage("An interceptor of consume answered a java.lang.String instead of a Consumption");
+        }
+    }
+
+    @Test
+    void R11_2_listenersHearOfEveryRevocationThatThisNodePerformed() {
+        List<RevocationEvent> heard = new ArrayList<>();
+        try (TokenResource tokens = builder()
+                .onRevocation(event -> {
+                    throw new IllegalStateException("a listener of another kind");
+                })
+                .onRevocation(heard::add)
+                .onRevocation(event -> assertThat(store.isRevoked(
+                                new dev.curfew.StoreScope("tokens", "", Duration.ZERO, Duration.ofSeconds(1)),
+                                event.jti() == null ? "stored" : event.jti(),
+                                NOW))
+                        .as("acknowledged before it is told")
+                        .isTrue())
+                .build()) {
+            tokens.revokeToken(TOKEN);
+            tokens.revokeToken(TOKEN);
+            tokens.revokeJti("by jti");
+            tokens.storeToken(Token.of("link", "ada", NOW.plusSeconds(60)), "link");
+            tokens.consume("link", "link");
+            tokens.consume("link", "link");
+            tokens.storeToken(Token.of("stored", "ada", NOW.plusSeconds(60)));
+            tokens.revokeAllStoredForSubject("ada");
+            tokens.revokeAllStoredForSubject("nobody");
+            tokens.revokeSubject("ada");
+        }
+        assertThat(heard)
+                .containsExactly(
+                        event(TokenAction.REVOKE_TOKEN, "jti", "ada", 1),
+                        event(TokenAction.REVOKE_JTI, "by jti", null, 1),
+                        event(TokenAction.CONSUME, "link", "ada", 1),
+                        event(TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT, null, "ada", 1),
+                        event(TokenAction.REVOKE_SUBJECT, null, "ada", 0));
+    }
+
+    private static RevocationEvent event(TokenAction action, String jti, String subject, long count) {
+        return new RevocationEvent(action, "tokens", "", jti, subject, count, NOW);
+    }
+
+    @Test
+    void R11_2_aListenerThatFailsIsLoggedAndTheRevocationStands() {
+        try (var logs = new Logs();
+                TokenResource tokens = builder()
+                        .onRevocation(event -> {
+                            throw new IllegalStateException(event.jti());
+                        })
+                        .build()) {
+            assertThat(tokens.revokeJti("secret-jti")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(logs.warnings())
+                    .hasSize(1)
+                    .first()
+                    .asString()
+                    .contains("revoke_jti")
+                    .doesNotContain("secret");
+        }
+    }
+
+    @Test
+    void settingsThatContradictEachOtherAreRefused() {
+        assertThatThrownBy(() -> builder().url("memory:").build()).isInstanceOf(IllegalArgumentException.class);
+        assertThatThrownBy(() -> builder().clockSkew(Duration.ofSeconds(-1)).build())
+                .hasMessageContaining("clockSkew");
+        assertThatThrownBy(() -> builder().callDeadline(Duration.ZERO).build()).hasMessageContaining("callDeadline");
+        assertThatThrownBy(() -> builder().maxTokenLifetime(Duration.ZERO)).hasMessageContaining("maxTokenLifetime");
+        assertThatThrownBy(() -> builder().expungeInterval(Duration.ZERO)).hasMessageContaining("expungeInterval");
+        assertThatThrownBy(() -> builder().expungeBatchSize(0)).hasMessageContaining("expungeBatchSize");
+    }
+}

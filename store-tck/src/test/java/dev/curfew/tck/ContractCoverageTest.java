@@ -1,0 +1,90 @@
+package dev.curfew.tck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** The contract, the tests and the sources say the same thing. */
+class ContractCoverageTest {
+    private static final Path ROOT = Path.of("..");
+
+    @Test
+    void everyRuleHasATestNamedAfterIt() throws IOException {
+        Set<String> rules = rules();
+        assertThat(rules).hasSizeGreaterThan(50);
+        Set<String> tested = new TreeSet<>();
+        Pattern test = Pattern.compile("void R(\\d+)_(\\d+)_\\w+\\(");
+        for (Path source : sources("")) {
+            Matcher names = test.matcher(Files.readString(source));
+            while (names.find()) {
+                tested.add("R" + names.group(1) + "." + names.group(2));
+            }
+        }
+        assertThat(tested).as("rules with a test").isEqualTo(rules);
+    }
+
+    /** The rules that the facade keeps by itself, whatever the store does; a store can break every other one. */
+    @Test
+    void everyRuleThatAStoreCanBreakHasABrokenStore() throws IOException {
+        Set<String> rules = rules();
+        rules.removeAll(Set.of(
+                "R2.4", "R2.5", "R3.7", "R4.3", "R5.4", "R6.1", "R7.4", "R7.5", "R7.6", "R9.4", "R11.1", "R11.2",
+                "R11.3"));
+        // What takes a server to break, and is tested by each adapter with faults of a real one; R7.7 is below.
+        rules.removeAll(Set.of("R8.1", "R8.2", "R8.3", "R8.4", "R8.5", "R8.7"));
+        Set<String> broken = new TreeSet<>(Set.of("R7.7"));
+        for (BrokenStores store : BrokenStores.values()) {
+            broken.add(store.rule());
+        }
+        assertThat(broken).isEqualTo(rules);
+    }
+
+    /** Also where the architecture test of core does not look: the adapters and the kit. */
+    @Test
+    void R1_2_noMainCodeAsksTheSystemForTheTime() throws IOException {
+        Pattern clock = Pattern.compile("Instant\\.now\\(|currentTimeMillis|nanoTime|Clock\\.system|new Date\\(\\)");
+        for (Path source : sources("main")) {
+            if (!source.startsWith(ROOT.resolve("examples"))) {
+                assertThat(clock.matcher(Files.readString(source)).find())
+                        .as("%s", source)
+                        .isFalse();
+            }
+        }
+    }
+
+    private static Set<String> rules() throws IOException {
+        Set<String> rules = new TreeSet<>();
+        Matcher rule = Pattern.compile("(?m)^- (R\\d+\\.\\d+) ").matcher(Files.readString(ROOT.resolve("CONTRACT.md")));
+        while (rule.find()) {
+            rules.add(rule.group(1));
+        }
+        return rules;
+    }
+
+    private static List<Path> sources(String kind) throws IOException {
+        try (Stream<Path> modules = Files.list(ROOT)) {
+            return modules.map(module -> module.resolve("src").resolve(kind))
+                    .filter(Files::isDirectory)
+                    .flatMap(ContractCoverageTest::javaFiles)
+                    .toList();
+        }
+    }
+
+    private static Stream<Path> javaFiles(Path folder) {
+        try (Stream<Path> files = Files.walk(folder)) {
+            return files.filter(file -> file.toString().endsWith(".java")).toList().stream();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+}

@@ -1,0 +1,262 @@
+package dev.curfew.tck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.curfew.Expunger;
+import dev.curfew.Token;
+import dev.curfew.TokenAction;
+import dev.curfew.TokenResource;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+
+@Timeout(60)
+class ExpungerTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private static final Duration INTERVAL = Duration.ofHours(12);
+
+    private final ManualClock clock = new ManualClock(NOW);
+    private final FaultyStore faulty = new FaultyStore();
+
+    private TokenResource.Builder builder(Expunger expunger) {
+        return TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expunger(expunger)
+                .clock(clock);
+    }
+
+    @Test
+    void R7_4_theFirstRunComesWithinATenthOfTheInterval() {
+        for (int i = 0; i < 20; i++) {
+            try (Expunger expunger = Expunger.create();
+                    TokenResource tokens = builder(expunger).build()) {
+                clock.advance(INTERVAL.dividedBy(10).plusMillis(1));
+                assertThat(expunger.runDue()).hasSize(1);
+                assertThat(tokens.lastExpunge()).isPresent();
+            }
+        }
+    }
+
+    @Test
+    void R7_4_laterRunsComeAtTheIntervalGiveOrTakeATenth() {
+        try (Expunger expunger = Expunger.create();
+                TokenResource tokens = builder(expunger).build()) {
+            clock.advance(INTERVAL);
+            assertThat(expunger.runDue()).hasSize(1);
+            for (int i = 0; i < 20; i++) {
+                Instant last = clock.instant();
+                clock.set(last.plus(INTERVAL.multipliedBy(9).dividedBy(10)).minusMillis(1));
+                assertThat(expunger.runDue()).isEmpty();
+                clock.set(last.plus(INTERVAL.multipliedBy(11).dividedBy(10)));
+                assertThat(expunger.runDue()).hasSize(1);
+            }
+            assertThat(tokens.lastExpunge().orElseThrow().startedAt()).isEqualTo(clock.instant());
+        }
+    }
+
+    @Test
+    void R7_4_theIntervalCanBeChangedWhileRunning() {
+        try (Expunger expunger = Expunger.create();
+                TokenResource tokens = builder(expunger).build()) {
+            clock.advance(INTERVAL);
+            expunger.runDue();
+            tokens.setExpungeInterval(Duration.ofMinutes(10));
+            clock.advance(Duration.ofMinutes(11));
+            assertThat(expunger.runDue()).hasSize(1);
+            tokens.setExpungeInterval(Duration.ofDays(100));
+            clock.advance(Duration.ofDays(89));
+            assertThat(expunger.runDue()).isEmpty();
+            assertThatThrownBy(() -> tokens.setExpungeInterval(Duration.ZERO))
+                    .isInstanceOf(IllegalArgumentException.class);
+            assertThatThrownBy(() -> tokens.forTenant("t").setExpungeInterval(INTERVAL))
+                    .isInstanceOf(IllegalStateException.class);
+        }
+    }
+
+    @Test
+    void R7_4_aRunThatFailsIsLoggedCountedAndTriedAgainWithBackOff() {
+        try (var logs = new Logs();
+                Expunger expunger = Expunger.create();
+                TokenResource tokens = builder(expunger).build()) {
+            faulty.failure = new IllegalStateException("Key (jti)=(secret) is locked");
+            clock.advance(INTERVAL);
+            assertThat(expunger.runDue()).isEmpty();
+            long wait = 30_000;
+            for (int failures = 1; failures < 20; failures++) {
+                assertThat(tokens.storeFailures()).isEqualTo(failures);
+                assertThat(logs.warnings()).hasSize(failures);
+                Instant last = clock.instant();
+                clock.set(last.plusMillis(wait * 9 / 10 - 1));
+                expunger.runDue();
+                assertThat(tokens.storeFailures()).as("not yet").isEqualTo(failures);
+                clock.set(last.plusMillis(wait * 11 / 10));
+                expunger.runDue();
+                wait = Math.min(wait * 2, INTERVAL.toMillis());
+            }
+            assertThat(logs.warnings())
+                    .noneMatch(line -> line.contains("secret"))
+                    .allMatch(line -> line.contains("'tokens'"));
+            faulty.failure = null;
+            clock.advance(INTERVAL.multipliedBy(2));
+            assertThat(expunger.runDue()).hasSize(1);
+            // And from then on at the interval again.
+            clock.advance(INTERVAL.dividedBy(2));
+            assertThat(expunger.runDue()).isEmpty();
+        }
+    }
+
+    @Test
+    void R7_4_notEvenAnErrorEndsTheSchedule() {
+        var broken = new AtomicInteger();
+        try (Expunger expunger = Expunger.create();
+                TokenResource tokens = builder(expunger)
+                        .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
+                            if (broken.incrementAndGet() < 3) {
+                                throw new LinkageError();
+                            }
+                            return next.proceed(call);
+                        })
+                        .build()) {
+            for (int i = 0; i < 2; i++) {
+                clock.advance(INTERVAL.multipliedBy(2));
+                assertThat(expunger.runDue()).isEmpty();
+            }
+            clock.advance(INTERVAL.multipliedBy(2));
+            assertThat(expunger.runDue()).hasSize(1);
+            assertThat(tokens.lastExpunge()).isPresent();
+        }
+    }
+
+    /** By itself, on the real clock, on a thread of its own that does not keep the process alive. */
+    @Test
+    void R7_4_theRunComesByItself() throws InterruptedException {
+        var runs = new CountDownLatch(3);
+        var thread = new AtomicReference<Thread>();
+        TokenResource tokens = TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expungeInterval(Duration.ofMillis(5))
+                .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
+                    thread.set(Thread.currentThread());
+                    runs.countDown();
+                    return next.proceed(call);
+                })
+                .build();
+        assertThat(runs.await(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(thread.get().isDaemon()).isTrue();
+        tokens.close();
+        thread.get().join();
+    }
+
+    @Test
+    void R7_5_closeEndsARunInFlightWithinABatch() throws InterruptedException {
+        // A table that never runs out of garbage.
+        var batches = new CountDownLatch(5);
+        var thread = new AtomicReference<Thread>();
+        faulty.answer = answer -> {
+            if (answer instanceof Integer) {
+                thread.set(Thread.currentThread());
+                batches.countDown();
+                return 1000;
+            }
+            return answer;
+        };
+        TokenResource tokens = TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expungeInterval(Duration.ofMillis(1))
+                .build();
+        assertThat(batches.await(30, TimeUnit.SECONDS)).isTrue();
+        tokens.close();
+        thread.get().join();
+        int done = faulty.calls.size();
+        assertThat(thread.get().isAlive()).isFalse();
+        assertThat(faulty.calls).hasSize(done);
+    }
+
+    @Test
+    void R7_5_closeReturnsAlsoWhenTheStoreHangs() throws InterruptedException {
+        var hanging = new CountDownLatch(1);
+        var release = new CountDownLatch(1);
+        var thread = new AtomicReference<Thread>();
+        faulty.answer = answer -> {
+            if (answer instanceof Integer) {
+                thread.set(Thread.currentThread());
+                hanging.countDown();
+                awaitUninterruptibly(release);
+            }
+            return answer;
+        };
+        TokenResource tokens = TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .callDeadline(Duration.ofMillis(10))
+                .expungeInterval(Duration.ofMillis(1))
+                .build();
+        assertThat(hanging.await(30, TimeUnit.SECONDS)).isTrue();
+        // Returns although the store breaks its deadline; the test's own time limit says whether it does.
+        tokens.close();
+        release.countDown();
+        thread.get().join();
+    }
+
+    private static void awaitUninterruptibly(CountDownLatch latch) {
+        while (true) {
+            try {
+                latch.await();
+                return;
+            } catch (InterruptedException e) {
+                // A driver that does not listen.
+            }
+        }
+    }
+
+    @Test
+    void R7_5_closingACommonExpungerLeavesTheResourcesOpen() {
+        Expunger expunger = Expunger.create();
+        try (TokenResource tokens = builder(expunger).build()) {
+            expunger.close();
+            expunger.close();
+            clock.advance(INTERVAL);
+            assertThat(expunger.runDue()).isEmpty();
+            assertThat(tokens.expungeExpired().removed()).isZero();
+            assertThatThrownBy(() -> builder(expunger).build())
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("closed");
+        }
+    }
+
+    @Test
+    void R7_6_oneExpungerServesManyResourcesEachAtItsInterval() {
+        try (Expunger expunger = Expunger.create()) {
+            TokenResource often = builder(expunger)
+                    .domain("often")
+                    .expungeInterval(Duration.ofHours(1))
+                    .build();
+            TokenResource seldom = builder(expunger)
+                    .domain("seldom")
+                    .expungeInterval(Duration.ofHours(100))
+                    .build();
+            for (TokenResource tokens : new TokenResource[] {often, seldom}) {
+                tokens.storeToken(Token.of("t", "s", NOW.plusSeconds(60)));
+            }
+            clock.advance(Duration.ofHours(10));
+            assertThat(expunger.runDue())
+                    .extracting(report -> report.domain() + " " + report.removed())
+                    .containsExactlyInAnyOrder("often 1", "seldom 1");
+            clock.advance(Duration.ofHours(2));
+            assertThat(expunger.runDue()).extracting(report -> report.domain()).containsExactly("often");
+            often.close();
+            clock.advance(Duration.ofHours(200));
+            assertThat(expunger.runDue()).extracting(report -> report.domain()).containsExactly("seldom");
+            seldom.close();
+        }
+    }
+}

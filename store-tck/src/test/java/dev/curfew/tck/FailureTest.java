@@ -1,0 +1,357 @@
+package dev.curfew.tck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.curfew.FailurePolicy;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
+import java.lang.reflect.Proxy;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What a resource does when its store does not do its part (R8). */
+class FailureTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private static final Token TOKEN = Token.of("secret-jti", "secret-subject", NOW, NOW.plusSeconds(3600));
+
+    private final FaultyStore faulty = new FaultyStore();
+    private final Logs logs = new Logs();
+
+    @AfterEach
+    void closeLogs() {
+        logs.close();
+    }
+
+    private TokenResource resource(FailurePolicy policy) {
+        return builder().failurePolicy(policy).build();
+    }
+
+    private TokenResource.Builder builder() {
+        return TokenResource.builder()
+                .store(faulty.store)
+                .domain("accounts")
+                .maxTokenLifetime(Duration.ofDays(1))
+                .clock(new ManualClock(NOW));
+    }
+
+    /** A driver's exception that quotes the key, as PostgreSQL's do. */
+    private static RuntimeException driverFailure() {
+        return new IllegalStateException("Key (jti)=(secret-jti) is locked", new RuntimeException("secret-subject"));
+    }
+
+    @Test
+    void R8_1_checksAreDeniedWhileTheStoreFails() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            faulty.failure = driverFailure();
+            assertThat(tokens.isRevoked("t")).isTrue();
+            assertThat(tokens.isRevoked(TOKEN)).isTrue();
+            assertThat(tokens.isRevoked(Set.of("t", "u"))).containsExactlyInAnyOrder("t", "u");
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.storeFailures()).isEqualTo(4);
+        }
+    }
+
+    @Test
+    void R8_1_denyIsTheDefault() {
+        try (TokenResource tokens = builder().build()) {
+            faulty.failure = driverFailure();
+            assertThat(tokens.isRevoked("t")).isTrue();
+        }
+    }
+
+    @Test
+    void R8_1_otherPoliciesAreByChoice() {
+        try (TokenResource throwing = resource(FailurePolicy.THROW);
+                TokenResource allowing = resource(FailurePolicy.ALLOW)) {
+            faulty.failure = driverFailure();
+            assertThatThrownBy(() -> throwing.isRevoked("t")).isInstanceOf(TokenStoreException.class);
+            assertThatThrownBy(() -> throwing.isRevoked(Set.of("t"))).isInstanceOf(TokenStoreException.class);
+            assertThatThrownBy(() -> throwing.check(TOKEN))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasCause(faulty.failure);
+            assertThat(allowing.isRevoked("t")).isFalse();
+            assertThat(allowing.isRevoked(Set.of("t"))).isEmpty();
+            assertThat(allowing.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+        }
+    }
+
+    @Test
+    void R8_1_anOutageIsLoggedOnceAndItsEndOnce() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            for (int outage = 1; outage <= 2; outage++) {
+                faulty.failure = driverFailure();
+                for (int i = 0; i < 100; i++) {
+                    tokens.isRevoked("secret-jti");
+                    tokens.check(TOKEN);
+                }
+                assertThat(logs.warnings()).hasSize(outage);
+                assertThat(logs.warnings().get(outage - 1))
+                        .contains("'accounts'", "revoked?", "DENY", "java.lang.IllegalStateException");
+                faulty.failure = null;
+                assertThat(tokens.isRevoked("secret-jti")).isFalse();
+                tokens.check(TOKEN);
+                assertThat(logs.lines())
+                        .filteredOn(line -> line.startsWith("INFO") && line.contains("works again; 200 checks"))
+                        .hasSize(outage);
+            }
+        }
+        assertThat(logs.lines()).noneMatch(line -> line.contains("secret"));
+    }
+
+    @Test
+    void R8_2_everyOtherActionThrowsWithTheCause() {
+        try (TokenResource tokens = resource(FailurePolicy.ALLOW)) {
+            faulty.failure = driverFailure();
+            List<Runnable> actions = List.of(
+                    () -> tokens.storeToken(TOKEN, "p", Map.of("secret", 1)),
+                    () -> tokens.getToken("secret-jti"),
+                    () -> tokens.inspect("secret-jti"),
+                    () -> tokens.listTokens("secret-subject"),
+                    () -> tokens.revokeToken(TOKEN),
+                    () -> tokens.revokeJti("secret-jti"),
+                    () -> tokens.revokeAllStoredForSubject("secret-subject"),
+                    () -> tokens.revokeSubject("secret-subject"),
+                    () -> tokens.consume("secret-jti", "p"),
+                    () -> tokens.storeConfirmationChanges(TOKEN, "p", Map.of()),
+                    () -> tokens.getConfirmationChanges(TOKEN, "p"),
+                    () -> tokens.consumeConfirmationChanges(TOKEN, "p"),
+                    () -> tokens.readExpired(10),
+                    tokens::expungeExpired);
+            for (Runnable action : actions) {
+                assertThatThrownBy(action::run)
+                        .isInstanceOf(TokenStoreException.class)
+                        .hasMessageContaining("domain 'accounts'")
+                        .hasMessageContaining("whether the store applied it is not known")
+                        .hasMessageNotContaining("secret")
+                        .hasCause(faulty.failure);
+            }
+            assertThat(tokens.storeFailures()).isEqualTo(actions.size());
+        }
+    }
+
+    @Test
+    void R8_2_whatAStoreSaysItselfReachesTheCaller() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            faulty.failure = new TokenStoreException("The server at db:5432 is read-only; nothing was changed");
+            assertThatThrownBy(() -> tokens.revokeToken(TOKEN)).isSameAs(faulty.failure);
+        }
+    }
+
+    /** In the middle of an expunge, and of a revocation of all: what was done is done, and is told to the listeners. */
+    @Test
+    void R8_2_aFailureInTheMiddleOfManyBatchesLeavesTheOthersDone() {
+        List<Long> told = new ArrayList<>();
+        var clock = new ManualClock(NOW);
+        try (TokenResource tokens = builder()
+                .clock(clock)
+                .expungeBatchSize(10)
+                .onRevocation(event -> told.add(event.count()))
+                .build()) {
+            for (int i = 0; i < 35; i++) {
+                tokens.storeToken(Token.of("t" + i, "s", NOW, NOW.plusSeconds(3600)));
+            }
+            failAfterTwoBatches();
+            assertThatThrownBy(() -> tokens.revokeAllStoredForSubject("s")).isInstanceOf(TokenStoreException.class);
+            assertThat(told).containsExactly(20L);
+            faulty.failure = null;
+            assertThat(tokens.listTokens("s")).hasSize(15);
+            assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(15);
+
+            clock.advance(Duration.ofHours(2));
+            failAfterTwoBatches();
+            assertThatThrownBy(tokens::expungeExpired).isInstanceOf(TokenStoreException.class);
+            assertThat(tokens.lastExpunge()).isEmpty();
+            faulty.failure = null;
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(15);
+            assertThat(tokens.lastExpunge().orElseThrow().removed()).isEqualTo(15);
+        }
+    }
+
+    private void failAfterTwoBatches() {
+        int[] batches = {0};
+        faulty.answer = answer -> {
+            if (answer instanceof Integer && ++batches[0] == 2) {
+                faulty.failure = driverFailure();
+                faulty.answer = java.util.function.UnaryOperator.identity();
+            }
+            return answer;
+        };
+    }
+
+    @Test
+    void R8_3_theStoreIsHandedTheDeadline() {
+        List<StoreScope> scopes = new ArrayList<>();
+        var model = new ModelTokenStore();
+        var store = (TokenStore) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {TokenStore.class}, (proxy, verb, arguments) -> {
+                    if (arguments != null && arguments[0] instanceof StoreScope scope) {
+                        scopes.add(scope);
+                    }
+                    return verb.invoke(model, arguments);
+                });
+        try (TokenResource tokens = TokenResource.builder().store(store).build()) {
+            tokens.isRevoked("t");
+            tokens.forTenant("other").isRevoked("t");
+        }
+        assertThat(scopes).extracting(StoreScope::deadline).containsOnly(Duration.ofSeconds(2));
+        scopes.clear();
+        try (TokenResource tokens = TokenResource.builder()
+                .store(store)
+                .callDeadline(Duration.ofMillis(300))
+                .build()) {
+            tokens.isRevoked("t");
+        }
+        assertThat(scopes).hasSize(2).extracting(StoreScope::deadline).containsOnly(Duration.ofMillis(300));
+    }
+
+    @ParameterizedTest
+    @EnumSource(FailurePolicy.class)
+    void R8_4_whenTheStoreIsBackCallsWorkAgain(FailurePolicy policy) {
+        try (TokenResource tokens = resource(policy)) {
+            tokens.revokeToken(TOKEN);
+            faulty.failure = driverFailure();
+            assertThatThrownBy(() -> tokens.inspect("t")).isInstanceOf(TokenStoreException.class);
+            faulty.failure = null;
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.isRevoked("unknown")).isFalse();
+            assertThat(tokens.inspect(TOKEN.jti())).isPresent();
+        }
+    }
+
+    @Test
+    void R8_6_whatWasPassedInStaysOpenAndACallAfterCloseSaysSo() {
+        TokenResource tokens = resource(FailurePolicy.ALLOW);
+        TokenResource tenant = tokens.forTenant("t");
+        tenant.close();
+        assertThat(tokens.isRevoked("t")).isFalse();
+        tokens.close();
+        tokens.close();
+        for (Runnable call : List.<Runnable>of(
+                () -> tokens.isRevoked("t"),
+                () -> tokens.check(TOKEN),
+                () -> tokens.revokeToken(TOKEN),
+                () -> tenant.isRevoked("t"),
+                tokens::expungeExpired)) {
+            assertThatThrownBy(call::run)
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("'accounts' is closed");
+        }
+        // The store is the application's.
+        try (TokenResource next = resource(FailurePolicy.THROW)) {
+            assertThat(next.isRevoked("t")).isFalse();
+        }
+    }
+
+    @Test
+    void R8_7_aLostReplyIsNotRepeatedAndNotGuessed() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            tokens.storeToken(TOKEN, "link");
+            faulty.calls.clear();
+            faulty.lostReply = new IllegalStateException("connection reset");
+            assertThatThrownBy(() -> tokens.consume(TOKEN.jti(), "link"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("not known");
+            assertThatThrownBy(() -> tokens.revokeJti("other"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("not known");
+            assertThat(faulty.calls).containsExactly("consume", "revoke");
+            faulty.lostReply = null;
+            assertThat(tokens.isRevoked(TOKEN.jti())).isTrue();
+            assertThat(tokens.revokeJti("other")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+        }
+    }
+
+    @Test
+    void R3_8_aCheckIsOneCallOfTheStore() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            tokens.revokeSubject(TOKEN.subject());
+            faulty.calls.clear();
+            tokens.check(TOKEN);
+            tokens.isRevoked(TOKEN);
+            tokens.isRevoked(TOKEN.jti());
+            tokens.isRevoked(Set.of("a", "b", "c"));
+            assertThat(faulty.calls).containsExactly("state", "state", "isRevoked", "revoked");
+        }
+    }
+
+    @Test
+    void R9_1_whatIsOutsideTheLimitsDoesNotReachTheStore() {
+        try (TokenResource tokens = resource(FailurePolicy.ALLOW)) {
+            faulty.calls.clear();
+            String longJti = "x".repeat(513);
+            String longSubject = "x".repeat(1025);
+            Map<String, List<Runnable>> calls = Map.of(
+                    "jti",
+                            List.of(
+                                    () -> tokens.isRevoked(longJti),
+                                    () -> tokens.isRevoked(Set.of("t", longJti)),
+                                    () -> tokens.isRevoked(""),
+                                    () -> tokens.getToken("a\0"),
+                                    () -> tokens.inspect(longJti),
+                                    () -> tokens.revokeJti("\ud83d"),
+                                    () -> tokens.revokeJti(longJti, NOW.plusSeconds(9)),
+                                    () -> tokens.consume(longJti, "p")),
+                    "subject",
+                            List.of(
+                                    () -> tokens.revokeSubject(longSubject),
+                                    () -> tokens.revokeAllStoredForSubject(""),
+                                    () -> tokens.listTokens(longSubject)),
+                    "purpose",
+                            List.of(
+                                    () -> tokens.storeToken(TOKEN, ""),
+                                    () -> tokens.storeToken(TOKEN, "x".repeat(65)),
+                                    () -> tokens.check(TOKEN, ""),
+                                    () -> tokens.getToken("t", "x".repeat(65)),
+                                    () -> tokens.consume("t", "\0")),
+                    "extraData", List.of(() -> tokens.storeToken(TOKEN, "p", Map.of("k", "x".repeat(65_536)))),
+                    "tenant", List.of(() -> tokens.forTenant("x".repeat(129))),
+                    "limit", List.of(() -> tokens.readExpired(0), () -> tokens.listTokens("s", -1)));
+            calls.forEach((field, all) -> all.forEach(call -> assertThatThrownBy(call::run)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining(field)));
+            assertThat(faulty.calls).isEmpty();
+        }
+        assertThatThrownBy(() -> builder().domain("").build()).hasMessageContaining("domain");
+    }
+
+    @Test
+    void R3_5_withoutALongestLifetimeBuildingWarnsOnce() {
+        TokenResource.builder().store(faulty.store).domain("unlimited").build().close();
+        assertThat(logs.warnings())
+                .hasSize(1)
+                .first()
+                .asString()
+                .contains("'unlimited'", "maxTokenLifetime", "9999-12-31");
+        resource(FailurePolicy.DENY).close();
+        assertThat(logs.warnings()).hasSize(1);
+    }
+
+    @Test
+    void R4_2_aTokenThatOutlivesEveryWatermarkIsReportedOnce() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            Token tooLong = Token.of("secret-jti", "secret-subject", NOW, NOW.plus(Duration.ofDays(2)));
+            tokens.check(tooLong);
+            tokens.storeToken(tooLong);
+            assertThat(logs.warnings())
+                    .hasSize(1)
+                    .first()
+                    .asString()
+                    .contains("maxTokenLifetime")
+                    .doesNotContain("secret");
+        }
+    }
+}

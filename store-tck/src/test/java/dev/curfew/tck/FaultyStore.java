@@ -1,0 +1,48 @@
+package dev.curfew.tck;
+
+import dev.curfew.TokenStore;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Proxy;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.UnaryOperator;
+
+/** A real store that fails when it is told to: before a verb, or after it was applied, so that only the reply is lost. */
+final class FaultyStore {
+    /** The verbs that were called, by name, in order. */
+    final List<String> calls = new CopyOnWriteArrayList<>();
+
+    volatile RuntimeException failure;
+    volatile RuntimeException lostReply;
+    volatile UnaryOperator<Object> answer = UnaryOperator.identity();
+    final TokenStore store;
+
+    FaultyStore() {
+        var model = new ModelTokenStore();
+        store = (TokenStore) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {TokenStore.class}, (proxy, verb, arguments) -> {
+                    if (verb.getDeclaringClass() == Object.class
+                            || verb.getName().equals("close")) {
+                        return call(model, verb, arguments);
+                    }
+                    calls.add(verb.getName());
+                    if (failure != null && !verb.getName().equals("prepare")) {
+                        throw failure;
+                    }
+                    Object result = call(model, verb, arguments);
+                    if (lostReply != null) {
+                        throw lostReply;
+                    }
+                    return answer.apply(result);
+                });
+    }
+
+    private static Object call(TokenStore store, Method verb, Object[] arguments) throws Throwable {
+        try {
+            return verb.invoke(store, arguments);
+        } catch (InvocationTargetException e) {
+            throw e.getCause();
+        }
+    }
+}
