@@ -353,7 +353,7 @@ final class Actions {
 
     /** The facade's clock, in the milliseconds that records have. */
     private Instant now() {
-        return Times.roundedDown("now", clock.instant());
+        return Instant.ofEpochMilli(clock.millis());
     }
 
     private Instant longest(Instant now) {

@@ -17,7 +17,6 @@ import dev.curfew.TokenStoreException;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableSet;
@@ -72,16 +71,19 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     private record Watermark(Instant at, Instant keptUntil) {}
 
-    private record Position(Instant expiresAt, String jti) {
-        static final Comparator<Position> ORDER =
-                Comparator.comparing(Position::expiresAt).thenComparing(Position::jti);
+    private record Position(Instant expiresAt, String jti) implements Comparable<Position> {
+        @Override
+        public int compareTo(Position other) {
+            int byExpiry = expiresAt.compareTo(other.expiresAt);
+            return byExpiry != 0 ? byExpiry : jti.compareTo(other.jti);
+        }
 
         static Position of(TokenRecord record) {
             return new Position(record.expiresAt(), record.jti());
         }
     }
 
-    private final AtomicLong latest = new AtomicLong(Long.MIN_VALUE / TICKS_PER_MILLI);
+    private final AtomicLong latest = new AtomicLong();
     private final AtomicLong size = new AtomicLong();
     private final long maxRecords;
     private final Cache<Key, Entry> records;
@@ -335,7 +337,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
         NavigableSet<Position> all = unrevoked.get(Key.of(scope, subject));
         if (all == null) {
-            return new ConcurrentSkipListSet<>(Position.ORDER);
+            return new ConcurrentSkipListSet<>();
         }
         // The first that can be live: expiring one millisecond from now, whatever its jti.
         var firstLive = new Position(now.plusMillis(1), "");
@@ -397,8 +399,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private void index(Key key, TokenRecord record) {
         if (record.subject() != null) {
             unrevoked.compute(new Key(key.domain(), key.tenant(), record.subject()), (subject, positions) -> {
-                NavigableSet<Position> set =
-                        positions == null ? new ConcurrentSkipListSet<>(Position.ORDER) : positions;
+                NavigableSet<Position> set = positions == null ? new ConcurrentSkipListSet<>() : positions;
                 set.add(Position.of(record));
                 return set;
             });
