@@ -1,0 +1,134 @@
+package dev.curfew.examples;
+
+import dev.curfew.CurfewException;
+import dev.curfew.TokenResource;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Shows what Curfew does: as a story, as a table of one's own tokens, or as a service to try with curl. */
+public final class Quickstart {
+    private static final String USAGE = """
+            Usage: quickstart [--store URL] [--tokens FILE | --serve [PORT]]
+
+              (neither)       tells the main job as a story, and fails if it comes out differently
+              --tokens FILE   shows what Curfew reads in the JWTs of a file, one a line, and says of them
+              --serve [PORT]  starts a small service to try with curl; port 8080 by default, 0 for any free one
+              --store URL     memory:, or the URL of a store whose adapter is on the class path; by default what
+                              curfew.store.url or CURFEW_STORE_URL says, else memory
+              --help          shows this
+            """;
+    private static final int DEFAULT_PORT = 8080;
+    private static final int DONE = 0;
+    private static final int FAILED = 1;
+    private static final int MISUSED = 2;
+
+    private Quickstart() {}
+
+    /**
+     * Runs it; {@code --help} says how.
+     *
+     * @param args the options
+     */
+    public static void main(String[] args) {
+        int exitCode = run(List.of(args), System.out, System.err);
+        // Maven's exec:java runs this in Maven's own process, which is not ours to end unless something is wrong.
+        if (exitCode != DONE) {
+            System.exit(exitCode);
+        }
+    }
+
+    /** Answers the exit code; a service that it started is still running then. */
+    static int run(List<String> arguments, PrintStream out, PrintStream err) {
+        Options options;
+        try {
+            options = Options.of(arguments);
+        } catch (IllegalArgumentException e) {
+            err.println(e.getMessage());
+            err.print(USAGE);
+            return MISUSED;
+        }
+        if (options.help()) {
+            out.print(USAGE);
+            return DONE;
+        }
+        TokenResource.Builder builder = TokenResource.builder();
+        if (options.store() != null) {
+            builder.url(options.store());
+        }
+        try {
+            if (options.file() != null) {
+                TokenTable.print(builder, options.file(), out);
+            } else if (options.port() != null) {
+                serve(builder, options.port(), out);
+            } else {
+                Story.tell(builder, out);
+            }
+            return DONE;
+        } catch (CurfewException | Story.CameOutDifferently e) {
+            err.println(e.getMessage());
+        } catch (IOException e) {
+            err.println((options.file() == null ? "Cannot listen on port " + options.port() : "Cannot read the file")
+                    + ": " + e);
+        }
+        return FAILED;
+    }
+
+    private static void serve(TokenResource.Builder builder, int port, PrintStream out) throws IOException {
+        DemoService service = DemoService.start(builder, InstantSource.system(), port);
+        Runtime.getRuntime().addShutdownHook(new Thread(service::close, "quickstart-shutdown"));
+        service.printCurlLines(out);
+    }
+
+    private record Options(
+            boolean help,
+            @Nullable String store,
+            @Nullable Path file,
+            @Nullable Integer port) {
+
+        static Options of(List<String> arguments) {
+            boolean help = false;
+            String store = null;
+            Path file = null;
+            Integer port = null;
+            Deque<String> left = new ArrayDeque<>(arguments);
+            while (!left.isEmpty()) {
+                String option = left.remove();
+                switch (option) {
+                    case "--help" -> help = true;
+                    case "--store" -> store = value(option, left);
+                    case "--tokens" -> file = Path.of(value(option, left));
+                    case "--serve" -> port = hasValue(left) ? port(left.remove()) : DEFAULT_PORT;
+                    default -> throw new IllegalArgumentException("There is no option " + option);
+                }
+            }
+            if (file != null && port != null) {
+                throw new IllegalArgumentException("Give --tokens or --serve, not both");
+            }
+            return new Options(help, store, file, port);
+        }
+
+        private static boolean hasValue(Deque<String> left) {
+            return !left.isEmpty() && !left.element().startsWith("--");
+        }
+
+        private static String value(String option, Deque<String> left) {
+            if (!hasValue(left)) {
+                throw new IllegalArgumentException(option + " needs a value");
+            }
+            return left.remove();
+        }
+
+        private static int port(String text) {
+            if (!text.matches("[0-9]{1,5}") || Integer.parseInt(text) > 65_535) {
+                throw new IllegalArgumentException("A port is a number from 0 to 65535, not " + text);
+            }
+            return Integer.parseInt(text);
+        }
+    }
+}

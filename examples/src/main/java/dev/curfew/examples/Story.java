@@ -1,0 +1,295 @@
+package dev.curfew.examples;
+
+import dev.curfew.Consumption;
+import dev.curfew.ExpungeReport;
+import dev.curfew.Expunger;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.io.PrintStream;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.UUID;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * The main job, told on real JWTs: each line says what happens, which call does it, and what the call answered. An
+ * answer other than the expected one ends the story with {@link CameOutDifferently}.
+ */
+final class Story {
+    static final String DOMAIN = "quickstart";
+
+    private static final Duration SESSION = Duration.ofMinutes(15);
+    private static final Duration LINK = Duration.ofMinutes(10);
+    private static final String MAGIC_LINK = "magic-link";
+    private static final String CHANGE_EMAIL = "change-email";
+    private static final int CLICKS = 64;
+
+    private final TokenResource tokens;
+    private final Expunger expunger;
+    private final HandClock clock;
+    private final PrintStream out;
+    private final Jwts jwts;
+    // A server keeps its records from one run to the next, so nobody is the same person twice.
+    private final String ada = "ada-" + UUID.randomUUID();
+
+    private Story(TokenResource tokens, Expunger expunger, HandClock clock, PrintStream out) {
+        this.tokens = tokens;
+        this.expunger = expunger;
+        this.clock = clock;
+        this.out = out;
+        this.jwts = new Jwts(clock);
+    }
+
+    /**
+     * Tells the story from its beginning to its end.
+     *
+     * @param builder a builder that knows the store
+     */
+    static void tell(TokenResource.Builder builder, PrintStream out) {
+        var clock = new HandClock(InstantSource.system().instant().truncatedTo(ChronoUnit.SECONDS));
+        try (Expunger expunger = Expunger.create();
+                TokenResource tokens = builder.domain(DOMAIN)
+                        .clock(clock)
+                        .clockSkew(Jwts.LEEWAY)
+                        .maxTokenLifetime(SESSION)
+                        .expunger(expunger)
+                        .build()) {
+            new Story(tokens, expunger, clock, out).tell();
+        }
+    }
+
+    private void tell() {
+        out.println("What happens, and what the token resource answers. Its clock is moved by hand, from "
+                + clock.instant() + " on.");
+        signInAndLogOut();
+        raceForAMagicLink();
+        changeEmail();
+        logOutEverywhere();
+        revokeByJtiAlone();
+        letTimePass();
+        out.println();
+        out.println("Every answer was the expected one.");
+    }
+
+    private void signInAndLogOut() {
+        chapter("Signing in");
+        String jwt = jwts.issue(ada, SESSION);
+        line(
+                "Ada gets a JWT, and a record of it is stored",
+                "storeToken",
+                tokens.storeToken(Token.peek(jwt)),
+                StoreOutcome.STORED);
+        Token token = jwts.verified(jwt);
+        line("She shows it: its signature is right, and so", "check", tokens.check(token), TokenStatus.ACTIVE);
+
+        chapter("Logging out, and a replay");
+        line("Ada logs out", "revokeToken", tokens.revokeToken(token), RevokeOutcome.REVOKED);
+        line("A second time changes nothing", "revokeToken", tokens.revokeToken(token), RevokeOutcome.ALREADY_REVOKED);
+        Token replayed = jwts.verified(jwt);
+        line(
+                "A thief shows the JWT: the signature is right, but",
+                "check",
+                tokens.check(replayed),
+                TokenStatus.REVOKED);
+        line(
+                "Storing it again does not bring it back",
+                "storeToken",
+                tokens.storeToken(replayed),
+                StoreOutcome.REVOKED);
+    }
+
+    private void raceForAMagicLink() {
+        chapter("A magic link, clicked " + CLICKS + " times at once");
+        String jwt = jwts.issue(ada, LINK);
+        line(
+                "The link's JWT is stored for this purpose",
+                "storeToken",
+                tokens.storeToken(Token.peek(jwt), MAGIC_LINK),
+                StoreOutcome.STORED);
+        var together = new CyclicBarrier(CLICKS);
+        Map<String, Integer> answers = answersOf(() -> {
+            Token token = jwts.verified(jwt);
+            together.await(10, TimeUnit.SECONDS);
+            return tokens.consume(token.jti(), MAGIC_LINK);
+        });
+        line(
+                "One click gets in, the others are late",
+                "consume",
+                answers,
+                Map.of("Consumed", 1, "ALREADY_USED", CLICKS - 1));
+    }
+
+    /** How many of the clicks got which answer. */
+    private static Map<String, Integer> answersOf(Callable<Consumption> click) {
+        ExecutorService threads = Executors.newFixedThreadPool(CLICKS);
+        try {
+            Map<String, Integer> answers = new TreeMap<>();
+            for (Future<Consumption> answer : threads.invokeAll(Collections.nCopies(CLICKS, click))) {
+                String name = answer.get() instanceof Consumption.Refused why ? why.name() : "Consumed";
+                answers.merge(name, 1, Integer::sum);
+            }
+            return answers;
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException("Interrupted in the middle of the race", e);
+        } catch (ExecutionException e) {
+            throw new IllegalStateException("A click failed", e.getCause());
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    private void changeEmail() {
+        chapter("A change of e-mail address, confirmed once");
+        Token token = jwts.verified(jwts.issue(ada, LINK));
+        Map<String, Object> changes = Map.of("email", "ada@new.example");
+        line(
+                "The new address waits for the link in the mail",
+                "storeConfirmationChanges",
+                tokens.storeConfirmationChanges(token, CHANGE_EMAIL, changes),
+                StoreOutcome.STORED);
+        line(
+                "The page behind the link shows what it is about",
+                "getConfirmationChanges",
+                tokens.getConfirmationChanges(token, CHANGE_EMAIL),
+                Optional.of(changes));
+        line(
+                "Ada confirms",
+                "consumeConfirmationChanges",
+                tokens.consumeConfirmationChanges(token, CHANGE_EMAIL),
+                Optional.of(changes));
+        line(
+                "She clicks again: nothing waits any more",
+                "consumeConfirmationChanges",
+                tokens.consumeConfirmationChanges(token, CHANGE_EMAIL),
+                Optional.empty());
+    }
+
+    private void logOutEverywhere() {
+        chapter("Logging out everywhere");
+        Token phone = signIn("phone");
+        clock.moveBy(Duration.ofMinutes(1));
+        Token laptop = signIn("laptop");
+        line("Ada's devices, the soonest to expire first", "listTokens", devices(), List.of("phone", "laptop"));
+        line(
+                "Ada logs out everywhere, with a single write",
+                "revokeSubject",
+                tokens.revokeSubject(ada),
+                clock.instant());
+        line("The phone is out", "check", tokens.check(phone), TokenStatus.REVOKED);
+        line("The laptop is out", "check", tokens.check(laptop), TokenStatus.REVOKED);
+        line(
+                "What is stored for her is revoked one by one as well",
+                "revokeAllStoredForSubject",
+                tokens.revokeAllStoredForSubject(ada),
+                2L);
+        line("So the list of her devices is empty", "listTokens", devices(), List.of());
+
+        // A JWT's iat is a whole second, and what was issued in the watermark's own second may be older than it (R4.4).
+        clock.moveBy(Duration.ofSeconds(2));
+        Token again = signIn("phone, again");
+        line("That one is in", "check", tokens.check(again), TokenStatus.ACTIVE);
+    }
+
+    private Token signIn(String device) {
+        Token token = jwts.verified(jwts.issue(ada, SESSION));
+        StoreOutcome outcome = tokens.storeToken(token, Token.DEFAULT_PURPOSE, Map.of("device", device));
+        line("Ada signs in on her " + device, "storeToken", outcome, StoreOutcome.STORED);
+        return token;
+    }
+
+    private List<String> devices() {
+        return tokens.listTokens(ada).stream().map(Story::device).toList();
+    }
+
+    private static String device(TokenRecord record) {
+        var extraData = record.extraData();
+        return extraData == null ? "?" : String.valueOf(extraData.get("device"));
+    }
+
+    private void revokeByJtiAlone() {
+        chapter("A jti and nothing else, say from a log");
+        Token token = jwts.verified(jwts.issue(ada, SESSION));
+        line("A JWT that was never stored is good", "check", tokens.check(token), TokenStatus.ACTIVE);
+        line("Support revokes it by its jti", "revokeJti", tokens.revokeJti(token.jti()), RevokeOutcome.REVOKED);
+        line("It is good no more", "check", tokens.check(token), TokenStatus.REVOKED);
+    }
+
+    private void letTimePass() {
+        chapter("Time passes");
+        String jwt = jwts.issue(ada, SESSION);
+        Token token = jwts.verified(jwt);
+        line("Ada signs in a last time", "storeToken", tokens.storeToken(token), StoreOutcome.STORED);
+        clock.moveTo(token.expiresAt().minusMillis(1));
+        line("A millisecond before it expires, it is good", "check", tokens.check(token), TokenStatus.ACTIVE);
+        clock.moveTo(token.expiresAt());
+        line("On the dot, it is not", "check", tokens.check(token), TokenStatus.EXPIRED);
+        line("The JWT library grants 60 s more, so the record stays", "verify", verify(jwt), "accepted");
+
+        clock.moveBy(Jwts.LEEWAY);
+        line("After these, the library refuses the JWT as well", "verify", verify(jwt), "refused: the JWT has expired");
+        clock.moveBy(Duration.ofHours(12));
+        List<ExpungeReport> reports = expunger.runDue();
+        line(
+                "Half a day later it is time to clear up",
+                "runDue",
+                reports.stream().map(ExpungeReport::domain).toList(),
+                List.of(DOMAIN));
+        print(
+                "Removed, unless the server has done so by itself",
+                "report.removed",
+                reports.get(0).removed());
+        line("Nothing is left that could go", "readExpired", tokens.readExpired(1), List.of());
+        line("Ada's last token does not come back for that", "check", tokens.check(token), TokenStatus.EXPIRED);
+    }
+
+    private String verify(String jwt) {
+        try {
+            jwts.verified(jwt);
+            return "accepted";
+        } catch (Jwts.Refused e) {
+            return "refused: " + e.reason();
+        }
+    }
+
+    private void chapter(String title) {
+        out.println();
+        out.println(title);
+    }
+
+    private void line(String words, String call, Object answer, Object expected) {
+        print(words, call, answer);
+        if (!answer.equals(expected)) {
+            throw new CameOutDifferently(call, expected, answer);
+        }
+    }
+
+    private void print(String words, String call, Object answer) {
+        out.printf("  %-54s %s -> %s%n", words, call, answer);
+    }
+
+    /** An answer was not the expected one: a bug in Curfew, in the store, or in the story. */
+    static final class CameOutDifferently extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
+        CameOutDifferently(String call, Object expected, Object answer) {
+            super("the story came out differently: " + call + " answered " + answer + " instead of " + expected);
+        }
+    }
+}

@@ -1,0 +1,177 @@
+package dev.curfew.examples;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.curfew.TokenResource;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.net.http.HttpResponse.BodyHandlers;
+import java.time.Duration;
+import java.time.Instant;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+class DemoServiceTest {
+    private final HandClock clock = new HandClock(Instant.parse("2030-01-01T00:00:00Z"));
+    private final HttpClient client = HttpClient.newHttpClient();
+    private DemoService service;
+
+    @BeforeEach
+    void start() throws IOException {
+        service = DemoService.start(TokenResource.builder().url("memory:"), clock, 0);
+    }
+
+    @AfterEach
+    void stop() {
+        service.close();
+    }
+
+    @Test
+    void whoSignsInIsKnownUntilTheyLogOut() throws Exception {
+        String token = signIn("ada", "phone");
+
+        assertAnswer(get("/who-am-i", token), 200, "ada");
+        assertAnswer(post("/log-out", token, ""), 200, "You are logged out.");
+        assertAnswer(get("/who-am-i", token), 401, "Not signed in: the token is REVOKED.");
+        assertAnswer(post("/log-out", token, ""), 401, "Not signed in: the token is REVOKED.");
+    }
+
+    @Test
+    void devicesAreListedAndLoggedOutTogether() throws Exception {
+        String phone = signIn("ada", "phone");
+        clock.moveBy(Duration.ofSeconds(1));
+        String laptop = signIn("ada", "laptop\\");
+        String stranger = signIn("bob", "tablet");
+        post("/change-email", phone, "email=ada@new.example");
+
+        assertAnswer(
+                get("/my-devices", laptop),
+                200,
+                "until 2030-01-01T00:15:00Z  phone\nuntil 2030-01-01T00:15:01Z  laptop\\\\  (this one)");
+
+        // The confirmation that waits is the third.
+        assertAnswer(post("/log-out-everywhere", phone, ""), 200, "You are logged out everywhere; tokens revoked: 3");
+        assertAnswer(get("/who-am-i", phone), 401, "Not signed in: the token is REVOKED.");
+        assertAnswer(get("/who-am-i", laptop), 401, "Not signed in: the token is REVOKED.");
+        assertAnswer(get("/who-am-i", stranger), 200, "bob");
+
+        // Within the second of the watermark it is the record's own time of creation that decides (R4.4).
+        clock.moveBy(Duration.ofMillis(1));
+        String again = signIn("ada", "phone");
+        assertAnswer(get("/my-devices", again), 200, "until 2030-01-01T00:15:01Z  phone  (this one)");
+    }
+
+    @Test
+    void anAddressIsConfirmedOnce() throws Exception {
+        String token = signIn("ada", "phone");
+        String code =
+                post("/change-email", token, "email=ada%40new.example").body().strip();
+
+        assertAnswer(get("/who-am-i", token), 200, "ada");
+        assertAnswer(post("/confirm", null, "code=" + code), 200, "Your address is now ada@new.example.");
+        assertAnswer(
+                post("/confirm", null, "code=" + code),
+                410,
+                "Nothing waits for this code: it was used, or has expired.");
+        assertAnswer(get("/who-am-i", token), 200, "ada, ada@new.example");
+    }
+
+    @Test
+    void aTokenServesItsOwnPurposeOnly() throws Exception {
+        String token = signIn("ada", "phone");
+        String code =
+                post("/change-email", token, "email=ada@new.example").body().strip();
+
+        assertAnswer(get("/who-am-i", code), 401, "Not signed in: the token is UNKNOWN.");
+        assertThat(post("/confirm", null, "code=" + token).statusCode()).isEqualTo(410);
+        assertThat(get("/who-am-i", token).statusCode()).isEqualTo(200);
+        assertThat(post("/confirm", null, "code=" + code).statusCode()).isEqualTo(200);
+    }
+
+    @Test
+    void whatIsMissingForgedOrExpiredIsRefused() throws Exception {
+        String token = signIn("ada", "phone");
+        String forged = new Jwts(clock).issue("ada", Duration.ofMinutes(1));
+
+        HttpResponse<String> missing = get("/who-am-i", null);
+        assertAnswer(missing, 401, "Sign in first, and send the token: Authorization: Bearer TOKEN");
+        assertThat(missing.headers().firstValue("WWW-Authenticate")).hasValue("Bearer");
+        assertAnswer(get("/who-am-i", forged), 401, "Not signed in: the JWT is not signed by us.");
+        assertAnswer(get("/who-am-i", "abc"), 401, "Not signed in: this is no JWT that can be read.");
+        assertAnswer(
+                post("/confirm", null, "code=" + forged), 400, "This is no code of ours: the JWT is not signed by us.");
+
+        clock.moveBy(Duration.ofMinutes(15));
+        assertAnswer(get("/who-am-i", token), 401, "Not signed in: the token is EXPIRED.");
+        clock.moveBy(Jwts.LEEWAY);
+        assertAnswer(get("/who-am-i", token), 401, "Not signed in: the JWT has expired.");
+    }
+
+    @Test
+    void whatCannotBeUnderstoodIsRefused() throws Exception {
+        assertThat(post("/sign-in", null, "").statusCode()).isEqualTo(400);
+        assertThat(post("/sign-in", null, "user=").statusCode()).isEqualTo(400);
+        assertThat(post("/sign-in", null, "user=a%0Ab").statusCode()).isEqualTo(400);
+        assertThat(post("/sign-in", null, "user=%zz").statusCode()).isEqualTo(400);
+        assertThat(post("/sign-in", null, "user=" + "a".repeat(8192)).statusCode())
+                .isEqualTo(413);
+        assertThat(post("/change-email", signIn("ada", "phone"), "email=nowhere")
+                        .statusCode())
+                .isEqualTo(400);
+        assertThat(get("/no-such-page", null).statusCode()).isEqualTo(404);
+        HttpResponse<String> wrongMethod = get("/sign-in", null);
+        assertThat(wrongMethod.statusCode()).isEqualTo(405);
+        assertThat(wrongMethod.headers().firstValue("Allow")).hasValue("POST");
+    }
+
+    @Test
+    void itPrintsLinesForTheShell() {
+        var printed = new ByteArrayOutputStream();
+        service.printCurlLines(new PrintStream(printed, true, UTF_8));
+
+        assertThat(printed.toString(UTF_8))
+                .startsWith("Listening on " + service.url())
+                .contains("TOKEN=$(curl -s -d user=ada " + service.url() + "/sign-in)");
+    }
+
+    private String signIn(String user, String device) throws Exception {
+        HttpRequest request = HttpRequest.newBuilder(uri("/sign-in"))
+                .header("User-Agent", device)
+                .POST(BodyPublishers.ofString("user=" + user))
+                .build();
+        HttpResponse<String> response = client.send(request, BodyHandlers.ofString());
+        assertThat(response.statusCode()).isEqualTo(200);
+        return response.body().strip();
+    }
+
+    private HttpResponse<String> get(String path, String token) throws Exception {
+        return client.send(request(path, token).GET().build(), BodyHandlers.ofString());
+    }
+
+    private HttpResponse<String> post(String path, String token, String form) throws Exception {
+        return client.send(
+                request(path, token).POST(BodyPublishers.ofString(form)).build(), BodyHandlers.ofString());
+    }
+
+    private HttpRequest.Builder request(String path, String token) {
+        HttpRequest.Builder request = HttpRequest.newBuilder(uri(path)).timeout(Duration.ofSeconds(30));
+        return token == null ? request : request.header("Authorization", "Bearer " + token);
+    }
+
+    private URI uri(String path) {
+        return URI.create(service.url() + path);
+    }
+
+    private static void assertAnswer(HttpResponse<String> response, int status, String text) {
+        assertThat(response.body()).isEqualTo(text + "\n");
+        assertThat(response.statusCode()).isEqualTo(status);
+    }
+}

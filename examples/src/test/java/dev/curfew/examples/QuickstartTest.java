@@ -1,0 +1,76 @@
+package dev.curfew.examples;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class QuickstartTest {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+
+    @Test
+    void itHelps() {
+        assertThat(run("--help")).isZero();
+        assertThat(out.toString(UTF_8)).startsWith("Usage: quickstart");
+        assertThat(err.size()).isZero();
+    }
+
+    @Test
+    void withoutAModeItTellsTheStory() {
+        assertThat(run("--store", "memory:")).isZero();
+        assertThat(out.toString(UTF_8)).contains("Every answer was the expected one.");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "--what",
+                "what",
+                "--tokens",
+                "--tokens --serve",
+                "--store",
+                "--serve 65536",
+                "--serve -1",
+                "--serve 0 --tokens some.txt"
+            })
+    void misuseIsExplained(String arguments) {
+        assertThat(run(arguments.split(" "))).isEqualTo(2);
+        assertThat(err.toString(UTF_8)).contains("Usage: quickstart");
+        assertThat(out.size()).isZero();
+    }
+
+    @Test
+    void anUnknownStoreIsNoStackTrace() {
+        assertThat(run("--store", "nosuch://user:secret@localhost")).isEqualTo(1);
+        assertThat(err.toString(UTF_8))
+                .contains("No store on the class path claims the URL")
+                .doesNotContain("secret", "\tat ");
+    }
+
+    @Test
+    void aFileThatIsNotThereIsNoStackTrace() {
+        assertThat(run("--tokens", "no/such/file")).isEqualTo(1);
+        assertThat(err.toString(UTF_8)).contains("no/such/file").doesNotContain("\tat ");
+    }
+
+    @Test
+    void aPortThatIsTakenIsNoStackTrace() throws IOException {
+        try (var taken = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
+            assertThat(run("--serve", String.valueOf(taken.getLocalPort()))).isEqualTo(1);
+        }
+        assertThat(err.toString(UTF_8)).startsWith("Cannot listen on port").doesNotContain("\tat ");
+    }
+
+    private int run(String... arguments) {
+        return Quickstart.run(List.of(arguments), new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8));
+    }
+}

@@ -1,0 +1,38 @@
+package dev.curfew.examples;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.curfew.TokenAction;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import org.junit.jupiter.api.Test;
+
+class StoryTest {
+    private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    private final PrintStream out = new PrintStream(printed, true, UTF_8);
+
+    @Test
+    void itIsToldToItsEnd() {
+        Story.tell(TokenResource.builder().url("memory:"), out);
+
+        assertThat(printed.toString(UTF_8))
+                .contains("consume -> {ALREADY_USED=63, Consumed=1}")
+                .contains("verify -> refused: the JWT has expired")
+                .endsWith("Every answer was the expected one." + System.lineSeparator());
+    }
+
+    @Test
+    void itNoticesAnAnswerThatIsNotTheExpectedOne() {
+        TokenResource.Builder credulous =
+                TokenResource.builder().url("memory:").intercept(TokenAction.CHECK, (call, next) -> TokenStatus.ACTIVE);
+
+        assertThatThrownBy(() -> Story.tell(credulous, out))
+                .isInstanceOf(Story.CameOutDifferently.class)
+                .hasMessage("the story came out differently: check answered ACTIVE instead of REVOKED");
+        assertThat(printed.toString(UTF_8)).doesNotContain("Every answer was the expected one");
+    }
+}
