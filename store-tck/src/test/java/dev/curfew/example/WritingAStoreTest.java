@@ -1,0 +1,29 @@
+package dev.curfew.example;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+
+/** The code in docs/writing-a-store.md is that of the example, which is compiled and passes the kit. */
+class WritingAStoreTest {
+
+    @Test
+    void theDocumentShowsTheExampleAsItIs() throws IOException {
+        Path sources = Path.of("src/test/java/dev/curfew/example");
+        String example = Files.readString(sources.resolve("DocumentTokenStore.java"))
+                + Files.readString(sources.resolve("DocumentTokenStoreTest.java"));
+        Matcher block = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("../docs/writing-a-store.md")));
+        int blocks = 0;
+        while (block.find()) {
+            assertThat(example).contains(block.group(1));
+            blocks++;
+        }
+        assertThat(blocks).isEqualTo(3);
+    }
+}
