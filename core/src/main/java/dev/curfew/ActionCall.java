@@ -3,52 +3,24 @@ package dev.curfew;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** One call of an action, as an {@link ActionInterceptor} sees it. {@code toString} shows no argument. */
-public final class ActionCall {
-    private final TokenAction action;
-    private final String name;
-    private final StoreScope scope;
-    private final List<Object> arguments;
+/**
+ * One call of an action, as an {@link ActionInterceptor} sees it. {@code toString} shows no argument.
+ *
+ * @param action the action
+ * @param name the action's name in this resource
+ * @param scope domain and tenant
+ * @param arguments as the documentation of each {@link TokenAction} lists them; immutable
+ */
+public record ActionCall(TokenAction action, String name, StoreScope scope, List<Object> arguments) {
 
-    ActionCall(TokenAction action, String name, StoreScope scope, List<Object> arguments) {
-        this.action = action;
-        this.name = name;
-        this.scope = scope;
-        this.arguments = arguments;
-    }
-
-    /** The action. */
-    public TokenAction action() {
-        return action;
-    }
-
-    /** The action's name in this resource. */
-    public String name() {
-        return name;
-    }
-
-    /** The domain of the resource. */
-    public String domain() {
-        return scope.domain();
-    }
-
-    /** The tenant, "" by default. */
-    public String tenant() {
-        return scope.tenant();
-    }
-
-    /** The arguments, as the documentation of each {@link TokenAction} lists them; immutable. */
-    public List<Object> arguments() {
-        return arguments;
+    /** Copies the arguments. */
+    public ActionCall {
+        arguments = List.copyOf(arguments);
     }
 
     /** This call with other arguments, to proceed with. */
     public ActionCall withArguments(Object... others) {
         return new ActionCall(action, name, scope, List.of(others));
-    }
-
-    StoreScope scope() {
-        return scope;
     }
 
     boolean has(int index) {
@@ -71,6 +43,6 @@ public final class ActionCall {
 
     @Override
     public String toString() {
-        return "ActionCall[" + name + " in domain '" + domain() + "']";
+        return "ActionCall[" + name + " in domain '" + scope.domain() + "']";
     }
 }

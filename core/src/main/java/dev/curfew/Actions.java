@@ -3,6 +3,7 @@ package dev.curfew;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumMap;
@@ -376,7 +377,7 @@ final class Actions {
         if (listeners.isEmpty()) {
             return;
         }
-        var event = new RevocationEvent(call.action(), domain, call.tenant(), jti, subject, count, now);
+        var event = new RevocationEvent(call.action(), domain, call.scope().tenant(), jti, subject, count, now);
         for (Consumer<RevocationEvent> listener : listeners) {
             try {
                 listener.accept(event);
@@ -443,7 +444,7 @@ final class Actions {
                     domain,
                     name(action),
                     failurePolicy,
-                    described(e));
+                    described(e, true));
         }
     }
 
@@ -467,16 +468,14 @@ final class Actions {
                         e);
     }
 
-    /** Our own messages and others' class names: a driver's message may quote a key (R9.2). */
-    static String described(Throwable e) {
-        var text = new StringBuilder();
-        int depth = 0;
-        for (Throwable t = e; t != null && depth < 10; t = t.getCause(), depth++) {
-            text.append(depth == 0 ? "" : ", caused by ")
-                    .append(t.getClass().getName())
-                    .append(t instanceof CurfewException ? ": " + t.getMessage() : "");
+    /** The class names of what was thrown, and our own messages: a driver's may quote a key (R9.2). */
+    static String described(Throwable e, boolean withMessages) {
+        List<String> chain = new ArrayList<>();
+        for (Throwable t = e; t != null && chain.size() < 10; t = t.getCause()) {
+            boolean ours = withMessages && t instanceof CurfewException;
+            chain.add(t.getClass().getName() + (ours ? ": " + t.getMessage() : ""));
         }
-        return text.toString();
+        return String.join(", caused by ", chain);
     }
 
     long failures() {
@@ -489,10 +488,6 @@ final class Actions {
 
     Instant instant() {
         return clock.instant();
-    }
-
-    String domain() {
-        return domain;
     }
 
     private void ensureOpen() {

@@ -10,6 +10,8 @@ import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
 import java.util.function.UnaryOperator;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the one provider for a URL, or says why there is not one; never "the first that was found". */
@@ -25,6 +27,10 @@ final class Discovery {
             "mongodb", "curfew-store-mongo",
             "mongodb+srv", "curfew-store-mongo",
             "jdbc:postgresql", "curfew-store-jdbc");
+
+    // User and password before the @, and parameters that sound like secrets.
+    private static final Pattern SECRETS =
+            Pattern.compile("//([^:@/]*):?([^@]*)@|[?&;][^=&;]*(?i:user|pass|secret|key|token)[^=&;]*=([^&;]*)");
 
     private final List<TokenStoreProvider> providers;
 
@@ -83,11 +89,12 @@ final class Discovery {
         try {
             return provider.open(url, deadline);
         } catch (RuntimeException e) {
-            String message = e instanceof CurfewException && !tells(e.getMessage(), url) ? ": " + e.getMessage() : "";
+            boolean tells = tells(e, url);
             throw new TokenStoreException(
-                    "The " + provider.name() + " store at " + redacted(url) + " could not be opened (" + chain(e) + ")"
-                            + message + ". Check that the server runs there and that the URL's credentials are right.",
-                    tellsAnywhere(e, url) ? null : e);
+                    "The " + provider.name() + " store at " + redacted(url) + " could not be opened: "
+                            + Actions.described(e, !tells)
+                            + ". Check that the server runs there and that the URL's credentials are right.",
+                    tells ? null : e);
         }
     }
 
@@ -138,47 +145,22 @@ final class Discovery {
         }
     }
 
-    private static String chain(Throwable e) {
-        var names = new ArrayList<String>();
-        for (Throwable t = e; t != null && names.size() < 10; t = t.getCause()) {
-            names.add(t.getClass().getName());
-        }
-        return String.join(", caused by ", names);
-    }
-
-    private static boolean tellsAnywhere(Throwable e, String url) {
-        int depth = 0;
-        for (Throwable t = e; t != null && depth < 10; t = t.getCause(), depth++) {
-            if (tells(t.getMessage(), url)) {
-                return true;
-            }
-        }
-        return false;
-    }
-
-    /** Whether a message repeats the part of the URL in which credentials are: before an @, or after a question mark. */
-    private static boolean tells(@Nullable String message, String url) {
-        if (message == null) {
-            return false;
-        }
-        int question = url.indexOf('?');
-        String beforeQuery = question < 0 ? url : url.substring(0, question);
-        int slashes = beforeQuery.indexOf("//");
-        int at = beforeQuery.lastIndexOf('@');
-        List<String> secrets = new ArrayList<>();
-        if (slashes >= 0 && at > slashes + 2) {
-            String userInfo = beforeQuery.substring(slashes + 2, at);
-            secrets.add(userInfo);
-            secrets.add(userInfo.substring(userInfo.indexOf(':') + 1));
-        }
-        if (question >= 0) {
-            secrets.add(url.substring(question + 1));
-            for (String parameter : url.substring(question + 1).split("&", -1)) {
-                if (parameter.toLowerCase(Locale.ROOT).contains("password")) {
-                    secrets.add(parameter.substring(parameter.indexOf('=') + 1));
+    /** Whether a message in the chain repeats the URL's user or password, or a parameter that sounds like a secret. */
+    private static boolean tells(Throwable e, String url) {
+        Matcher secrets = SECRETS.matcher(url);
+        while (secrets.find()) {
+            for (int group = 1; group <= secrets.groupCount(); group++) {
+                String secret = secrets.group(group);
+                int depth = 0;
+                for (Throwable t = e; t != null && depth < 10; t = t.getCause(), depth++) {
+                    if (secret != null
+                            && !secret.isEmpty()
+                            && String.valueOf(t.getMessage()).contains(secret)) {
+                        return true;
+                    }
                 }
             }
         }
-        return secrets.stream().anyMatch(secret -> !secret.isEmpty() && message.contains(secret));
+        return false;
     }
 }

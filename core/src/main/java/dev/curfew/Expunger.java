@@ -4,11 +4,9 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
-import java.util.function.DoubleSupplier;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -28,32 +26,29 @@ public final class Expunger implements AutoCloseable {
     private static final Duration FIRST_RETRY = Duration.ofSeconds(30);
     // A clock may jump, or be one that an application moves by hand: look at it this often.
     private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
-    private static final long GRACE_MILLIS = 1000;
+    private static final Duration GRACE = Duration.ofSeconds(1);
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition changed = lock.newCondition();
     private final List<Schedule> schedules = new ArrayList<>();
-    private final DoubleSupplier random;
     private @Nullable Thread thread;
     private boolean closed;
 
-    Expunger(DoubleSupplier random) {
-        this.random = random;
-    }
+    private Expunger() {}
 
     /** An expunger for several resources. Its thread starts with the first of them. */
     public static Expunger create() {
-        return new Expunger(() -> ThreadLocalRandom.current().nextDouble());
+        return new Expunger();
     }
 
-    /** One resource: when it is due, by its own clock. Guarded by the lock. */
+    /** One resource, and when it is due by its own clock; guarded by the expunger's monitor. */
     private static final class Schedule {
         final Actions actions;
         final StoreScope scope;
         Duration interval;
         Instant due;
         int failures;
-        boolean running;
+        // Counted down when the run in flight has ended.
+        @Nullable
+        CountDownLatch running;
 
         Schedule(Actions actions, StoreScope scope, Duration interval, Instant due) {
             this.actions = actions;
@@ -63,47 +58,50 @@ public final class Expunger implements AutoCloseable {
         }
     }
 
-    void add(Actions actions, StoreScope scope, Duration interval) {
-        locked(() -> {
-            if (closed) {
-                throw new IllegalStateException("The expunger is closed; give the resource another one");
-            }
-            Instant first = actions.instant().plus(scaled(interval, random.getAsDouble() / 10));
-            schedules.add(new Schedule(actions, scope, interval, first));
-            if (thread == null) {
-                thread = new Thread(this::work, "curfew-expunger");
-                thread.setDaemon(true);
-                thread.start();
-            }
-        });
+    synchronized void add(Actions actions, StoreScope scope, Duration interval) {
+        if (closed) {
+            throw new IllegalStateException("The expunger is closed; give the resource another one");
+        }
+        schedules.add(new Schedule(actions, scope, interval, actions.instant().plus(random(interval, 0, 0.1))));
+        if (thread == null) {
+            thread = new Thread(this::work, "curfew-expunger");
+            thread.setDaemon(true);
+            thread.start();
+        }
+        notifyAll();
     }
 
-    void reschedule(Actions actions, Duration interval) {
-        locked(() -> schedules.stream().filter(s -> s.actions == actions).forEach(s -> {
-            s.interval = interval;
-            s.failures = 0;
-            s.due = actions.instant().plus(jittered(interval));
-        }));
+    synchronized void reschedule(Actions actions, Duration interval) {
+        for (Schedule schedule : schedules) {
+            if (schedule.actions == actions) {
+                schedule.interval = interval;
+                schedule.failures = 0;
+                schedule.due = actions.instant().plus(jittered(interval));
+            }
+        }
+        notifyAll();
     }
 
     /** Takes a resource out, and waits for a run of its in flight, no longer than a batch and a little may take. */
-    void remove(Actions actions, Duration deadline) {
-        locked(() -> {
-            long nanos = deadline.toNanos() + TimeUnit.MILLISECONDS.toNanos(GRACE_MILLIS);
-            boolean interrupted = false;
-            while (nanos > 0 && schedules.stream().anyMatch(s -> s.actions == actions && s.running)) {
-                try {
-                    nanos = changed.awaitNanos(nanos);
-                } catch (InterruptedException e) {
-                    interrupted = true;
-                    break;
+    void remove(Actions actions) {
+        CountDownLatch running = null;
+        Duration batch = GRACE;
+        synchronized (this) {
+            for (Schedule schedule : schedules) {
+                if (schedule.actions == actions) {
+                    running = schedule.running;
+                    batch = schedule.scope.deadline().plus(GRACE);
                 }
             }
-            schedules.removeIf(s -> s.actions == actions);
-            if (interrupted) {
+            schedules.removeIf(schedule -> schedule.actions == actions);
+        }
+        if (running != null && Thread.currentThread() != thread) {
+            try {
+                running.await(batch.toMillis(), TimeUnit.MILLISECONDS);
+            } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
-        });
+        }
     }
 
     /**
@@ -112,8 +110,7 @@ public final class Expunger implements AutoCloseable {
      */
     public List<ExpungeReport> runDue() {
         List<ExpungeReport> reports = new ArrayList<>();
-        Schedule due;
-        while ((due = takeDue()) != null) {
+        for (Schedule due = takeDue(); due != null; due = takeDue()) {
             ExpungeReport report = run(due);
             if (report != null) {
                 reports.add(report);
@@ -122,113 +119,88 @@ public final class Expunger implements AutoCloseable {
         return reports;
     }
 
-    private @Nullable Schedule takeDue() {
-        lock.lock();
-        try {
-            for (Schedule schedule : schedules) {
-                if (!closed && !schedule.running && !schedule.actions.instant().isBefore(schedule.due)) {
-                    schedule.running = true;
-                    return schedule;
-                }
+    private synchronized @Nullable Schedule takeDue() {
+        for (Schedule schedule : schedules) {
+            if (!closed && isDue(schedule)) {
+                schedule.running = new CountDownLatch(1);
+                return schedule;
             }
-            return null;
-        } finally {
-            lock.unlock();
         }
+        return null;
+    }
+
+    private static boolean isDue(Schedule schedule) {
+        return schedule.running == null && !schedule.actions.instant().isBefore(schedule.due);
     }
 
     private @Nullable ExpungeReport run(Schedule schedule) {
-        boolean succeeded = false;
+        ExpungeReport report = null;
         try {
-            var report = (ExpungeReport) schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED);
-            succeeded = true;
+            report = (ExpungeReport) schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED);
             LOG.debug("{}", report);
-            return report;
         } catch (RuntimeException | Error e) {
             // Whatever it was, the schedule goes on: a table that is never cleaned again is worse than a log line.
-            logFailure(schedule, e);
-            return null;
-        } finally {
-            boolean done = succeeded;
-            locked(() -> {
-                schedule.running = false;
-                schedule.failures = done ? 0 : schedule.failures + 1;
-                Duration wait = done ? schedule.interval : backOff(schedule.interval, schedule.failures);
-                schedule.due = schedule.actions.instant().plus(jittered(wait));
-            });
+            if (!schedule.actions.isClosed() && !isClosed()) {
+                LOG.warn(
+                        "Expunging domain '{}' failed and will be tried again: {}",
+                        schedule.scope.domain(),
+                        Actions.described(e, true));
+            }
         }
+        ended(schedule, report != null);
+        return report;
     }
 
-    private void logFailure(Schedule schedule, Throwable e) {
-        if (isOpen(schedule)) {
-            LOG.warn(
-                    "Expunging domain '{}' failed and will be tried again: {}",
-                    schedule.actions.domain(),
-                    Actions.described(e));
+    private synchronized void ended(Schedule schedule, boolean succeeded) {
+        schedule.failures = succeeded ? 0 : schedule.failures + 1;
+        Duration wait = schedule.interval;
+        if (!succeeded) {
+            Duration backOff = FIRST_RETRY.multipliedBy(1L << Math.min(schedule.failures - 1, 20));
+            wait = backOff.compareTo(wait) < 0 ? backOff : wait;
         }
-    }
-
-    private boolean isOpen(Schedule schedule) {
-        lock.lock();
-        try {
-            return !closed && !schedule.actions.isClosed();
-        } finally {
-            lock.unlock();
+        schedule.due = schedule.actions.instant().plus(jittered(wait));
+        if (schedule.running != null) {
+            schedule.running.countDown();
+            schedule.running = null;
         }
+        notifyAll();
     }
 
     private void work() {
-        while (awaitDue()) {
-            runDue();
-        }
-    }
-
-    /** Waits until something may be due; false when closed. */
-    private boolean awaitDue() {
-        lock.lock();
         try {
-            while (!closed) {
-                Duration wait = LONGEST_WAIT;
-                for (Schedule schedule : schedules) {
-                    Duration until = Duration.between(schedule.actions.instant(), schedule.due);
-                    if (!schedule.running && until.compareTo(wait) < 0) {
-                        wait = until;
-                    }
-                }
-                if (wait.isNegative() || wait.isZero()) {
-                    return true;
-                }
-                changed.awaitNanos(wait.toNanos());
+            while (awaitDue()) {
+                runDue();
             }
-            return false;
         } catch (InterruptedException e) {
-            return false;
-        } finally {
-            lock.unlock();
+            // Closed.
         }
     }
 
-    static Duration backOff(Duration interval, int failures) {
-        Duration wait = FIRST_RETRY.multipliedBy(1L << Math.min(failures - 1, 20));
-        return wait.compareTo(interval) < 0 ? wait : interval;
-    }
-
-    private Duration jittered(Duration wait) {
-        return scaled(wait, 0.9 + random.getAsDouble() / 5);
-    }
-
-    private static Duration scaled(Duration duration, double factor) {
-        return Duration.ofMillis((long) Math.max(1, duration.toMillis() * factor));
-    }
-
-    private void locked(Runnable change) {
-        lock.lock();
-        try {
-            change.run();
-            changed.signalAll();
-        } finally {
-            lock.unlock();
+    /** Waits until something is due, or the expunger is closed, which it then denies. */
+    private synchronized boolean awaitDue() throws InterruptedException {
+        while (!closed && schedules.stream().noneMatch(Expunger::isDue)) {
+            Duration wait = LONGEST_WAIT;
+            for (Schedule schedule : schedules) {
+                Duration until = Duration.between(schedule.actions.instant(), schedule.due);
+                wait = schedule.running == null && until.compareTo(wait) < 0 ? until : wait;
+            }
+            wait(Math.max(1, wait.toMillis()));
         }
+        return !closed;
+    }
+
+    private synchronized boolean isClosed() {
+        return closed;
+    }
+
+    /** Give or take a tenth. */
+    private static Duration jittered(Duration wait) {
+        return random(wait, 0.9, 1.1);
+    }
+
+    private static Duration random(Duration duration, double least, double most) {
+        return Duration.ofMillis(
+                (long) (duration.toMillis() * ThreadLocalRandom.current().nextDouble(least, most)));
     }
 
     /**
@@ -238,24 +210,22 @@ public final class Expunger implements AutoCloseable {
     @Override
     public void close() {
         Thread worker;
-        long longest = 0;
-        lock.lock();
-        try {
+        Duration longest = GRACE;
+        synchronized (this) {
             closed = true;
             worker = thread;
             for (Schedule schedule : schedules) {
-                longest = Math.max(longest, schedule.scope.deadline().toMillis());
+                Duration batch = schedule.scope.deadline().plus(GRACE);
+                longest = batch.compareTo(longest) > 0 ? batch : longest;
             }
-            changed.signalAll();
-        } finally {
-            lock.unlock();
+            notifyAll();
         }
         if (worker == null || worker == Thread.currentThread()) {
             return;
         }
         worker.interrupt();
         try {
-            worker.join(longest + GRACE_MILLIS);
+            worker.join(longest.toMillis());
             if (worker.isAlive()) {
                 LOG.warn("The expunger's run did not end within its store's deadline; its thread ends with that call.");
             }

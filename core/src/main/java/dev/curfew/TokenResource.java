@@ -361,7 +361,7 @@ public final class TokenResource implements AutoCloseable {
         if (closing == null || !actions.close()) {
             return;
         }
-        closing.expunger().remove(actions, scope.deadline());
+        closing.expunger().remove(actions);
         if (closing.ownExpunger()) {
             closing.expunger().close();
         }

@@ -133,7 +133,8 @@ class ActionsTest {
         try (TokenResource tokens = builder()
                 .actionName(TokenAction.REVOKE_TOKEN, "log_out")
                 .intercept(TokenAction.REVOKE_TOKEN, (call, next) -> {
-                    heard.add("first sees " + call.name() + " of " + call.tenant());
+                    heard.add(
+                            "first sees " + call.name() + " of " + call.scope().tenant());
                     Object answer = next.proceed(call);
                     heard.add("first hears " + answer);
                     return answer;
