@@ -40,11 +40,10 @@ class ReadmeTest {
                 public class Job {
                     public static void main(String[] args) throws Exception {
                         String jwt = System.getProperty("readme.jwt");
-                        Token confirmation = Token.of("c", "ada", Instant.now().plusSeconds(60));
                 """);
         List<String> blocks = blocks();
         blocks.subList(1, blocks.size()).forEach(program::append);
-        program.append("audited.revokeToken(token);\n}}\n");
+        program.append("renamed.revokeToken(token);\n}}\n");
         Jwts jwts = new Jwts(java.time.InstantSource.system());
         System.setProperty("readme.jwt", jwts.issue("ada", java.time.Duration.ofMinutes(5)));
         try {
