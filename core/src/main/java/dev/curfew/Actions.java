@@ -9,6 +9,7 @@ import java.util.Collection;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -28,6 +29,8 @@ import org.slf4j.LoggerFactory;
 final class Actions {
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
 
+    private static final Duration QUIET = Duration.ofSeconds(30);
+
     private final TokenStore store;
     private final InstantSource clock;
     private final String domain;
@@ -43,6 +46,7 @@ final class Actions {
     private final AtomicLong failuresOfThisOutage = new AtomicLong();
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
     private volatile boolean outage;
+    private volatile long lastFailure;
     private volatile boolean closed;
     private volatile @Nullable ExpungeReport lastExpunge;
 
@@ -87,14 +91,23 @@ final class Actions {
 
     private Object proceed(int index, ActionCall call) {
         List<ActionInterceptor> chain = interceptors.getOrDefault(call.action(), List.of());
-        return index == chain.size() ? act(call) : chain.get(index).intercept(call, next -> proceed(index + 1, next));
+        return index == chain.size()
+                ? act(call)
+                : chain.get(index)
+                        // Others may change the arguments, not what is done, nor where.
+                        .intercept(
+                                call,
+                                changed -> proceed(
+                                        index + 1,
+                                        new ActionCall(call.action(), call.name(), call.scope(), changed.arguments())));
     }
 
     private Object act(ActionCall call) {
         StoreScope scope = call.scope();
         return switch (call.action()) {
-            case STORE_TOKEN, STORE_CONFIRMATION_CHANGES -> store(call);
-            case GET_TOKEN -> get(call);
+            case STORE_TOKEN -> store(call, call.has(2) ? call.argument(2, Map.class) : null);
+            case STORE_CONFIRMATION_CHANGES -> store(call, call.argument(2, Map.class));
+            case GET_TOKEN -> get(call, call.token(), call.has(1) ? call.argument(1, String.class) : null);
             case REVOKE_TOKEN -> revoke(call, call.argument(0, Token.class));
             case REVOKE_JTI -> revokeJti(call, Limits.jti(call.argument(0, String.class)));
             case REVOKE_ALL_STORED_FOR_SUBJECT -> revokeStored(call, Limits.subject(call.argument(0, String.class)));
@@ -105,20 +118,24 @@ final class Actions {
                         scope,
                         call.argument(0, Token.class),
                         call.has(1) ? call.argument(1, String.class) : Token.DEFAULT_PURPOSE);
-            case CONSUME -> consume(call);
+            case CONSUME -> consume(call, call.token());
             case CONSUME_CONFIRMATION_CHANGES ->
-                consume(call) instanceof Consumption.Consumed consumed ? changes(consumed.record()) : Optional.empty();
-            case GET_CONFIRMATION_CHANGES -> get(call).flatMap(Actions::changes);
+                consume(call, call.argument(0, Token.class)) instanceof Consumption.Consumed consumed
+                        ? changes(consumed.record())
+                        : Optional.empty();
+            case GET_CONFIRMATION_CHANGES ->
+                get(call, call.argument(0, Token.class), call.argument(1, String.class))
+                        .flatMap(Actions::changes);
             case INSPECT -> Optional.ofNullable(find(call, Limits.jti(call.argument(0, String.class)), now()));
             case LIST_TOKENS -> {
                 String subject = Limits.subject(call.argument(0, String.class));
                 int limit = limit(call.argument(1, Integer.class));
-                TokenRecord after = call.has(2) ? call.argument(2, TokenRecord.class) : null;
+                TokenRecord after = after(call, 2);
                 yield stored(call, () -> store.list(scope, subject, after, limit, now()));
             }
             case READ_EXPIRED -> {
                 int limit = limit(call.argument(0, Integer.class));
-                TokenRecord after = call.has(1) ? call.argument(1, TokenRecord.class) : null;
+                TokenRecord after = after(call, 1);
                 yield stored(call, () -> store.readExpired(scope, after, limit, now()));
             }
             case EXPUNGE_EXPIRED -> expunge(call);
@@ -127,10 +144,10 @@ final class Actions {
 
     // The actions
 
-    private StoreOutcome store(ActionCall call) {
+    private StoreOutcome store(ActionCall call, @Nullable Map<?, ?> data) {
         Token token = call.argument(0, Token.class);
         String purpose = Limits.purpose(call.argument(1, String.class));
-        Map<String, @Nullable Object> extraData = call.has(2) ? ExtraData.of(call.argument(2, Map.class)) : null;
+        Map<String, @Nullable Object> extraData = data == null ? null : ExtraData.of(data);
         Instant now = now();
         if (!Times.isLive(token.expiresAt(), now)) {
             return StoreOutcome.EXPIRED;
@@ -141,10 +158,11 @@ final class Actions {
         return stored(call, () -> store.store(call.scope(), record, now));
     }
 
-    private Optional<TokenRecord> get(ActionCall call) {
-        Token token = call.token();
+    private Optional<TokenRecord> get(ActionCall call, @Nullable Token token, @Nullable String purpose) {
         String jti = token == null ? Limits.jti(call.argument(0, String.class)) : token.jti();
-        String purpose = call.has(1) ? Limits.purpose(call.argument(1, String.class)) : null;
+        if (purpose != null) {
+            Limits.purpose(purpose);
+        }
         Instant now = now();
         TokenRecord record = find(call, jti, now);
         return record != null
@@ -216,7 +234,7 @@ final class Actions {
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
         Instant keepUntil = longest(watermark).plus(call.scope().skew());
         stored(call, () -> {
-            store.revokeSubject(call.scope(), subject, watermark, keepUntil, watermark);
+            store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
             return true;
         });
         tell(call, null, subject, 0, watermark);
@@ -242,9 +260,7 @@ final class Actions {
         Limits.jti(jti);
         try {
             boolean revoked = store.isRevoked(scope, jti, now());
-            if (outage) {
-                endOutage();
-            }
+            succeeded();
             return revoked;
         } catch (RuntimeException e) {
             return failed(TokenAction.IS_REVOKED, e, true, false);
@@ -253,25 +269,25 @@ final class Actions {
 
     boolean isRevoked(StoreScope scope, Token token) {
         ensureOpen();
+        Objects.requireNonNull(token, "token");
         return checked(TokenAction.IS_REVOKED, true, false, () -> isRevoked(token, state(scope, token, now())));
     }
 
     TokenStatus check(StoreScope scope, Token token, String purpose) {
         ensureOpen();
         Limits.purpose(purpose);
-        return checked(TokenAction.CHECK, TokenStatus.REVOKED, TokenStatus.ACTIVE, () -> {
-            Instant now = now();
+        Instant now = now();
+        // What the token says of itself needs no store.
+        TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
+        reportLongLived(token, now);
+        return checked(TokenAction.CHECK, TokenStatus.REVOKED, allowed, () -> {
             StoredState state = state(scope, token, now);
             if (isRevoked(token, state)) {
                 return TokenStatus.REVOKED;
             }
-            if (!Times.isLive(token.expiresAt(), now)) {
-                return TokenStatus.EXPIRED;
-            }
-            reportLongLived(token, now);
-            return requirePresence && !isPresent(token, purpose, state.record(), now)
+            return allowed == TokenStatus.ACTIVE && requirePresence && !isPresent(token, purpose, state.record(), now)
                     ? TokenStatus.UNKNOWN
-                    : TokenStatus.ACTIVE;
+                    : allowed;
         });
     }
 
@@ -305,6 +321,9 @@ final class Actions {
         if (issuedAt == null || (record != null && !record.createdAt().isAfter(watermark))) {
             return true;
         }
+        if (issuedAt.getNano() != 0 && !issuedAt.isAfter(watermark)) {
+            return true; // finer than a second, and not after it: there is no doubt
+        }
         long second = watermark.getEpochSecond();
         if (issuedAt.getEpochSecond() != second) {
             return issuedAt.getEpochSecond() < second;
@@ -312,8 +331,7 @@ final class Actions {
         return record == null || record.createdAt().getEpochSecond() != second;
     }
 
-    private Consumption consume(ActionCall call) {
-        Token token = call.token();
+    private Consumption consume(ActionCall call, @Nullable Token token) {
         String jti = token == null ? Limits.jti(call.argument(0, String.class)) : token.jti();
         String subject = token == null ? null : token.subject();
         String purpose = Limits.purpose(call.argument(1, String.class));
@@ -343,6 +361,16 @@ final class Actions {
         var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
         lastExpunge = report;
         return report;
+    }
+
+    private static @Nullable TokenRecord after(ActionCall call, int index) {
+        if (!call.has(index)) {
+            return null;
+        }
+        TokenRecord after = call.argument(index, TokenRecord.class);
+        Limits.jti(after.jti());
+        Times.inRange("expiresAt", after.expiresAt());
+        return after;
     }
 
     private static int limit(int limit) {
@@ -381,7 +409,8 @@ final class Actions {
         for (Consumer<RevocationEvent> listener : listeners) {
             try {
                 listener.accept(event);
-            } catch (RuntimeException e) {
+            } catch (Throwable e) {
+                // Whatever it is: the caller has won, and must hear so.
                 LOG.warn(
                         "A listener of domain '{}' failed on {} with {}; the revocation stands.",
                         domain,
@@ -397,9 +426,7 @@ final class Actions {
     private <T extends @Nullable Object> T stored(ActionCall call, Supplier<T> verb) {
         try {
             T answer = verb.get();
-            if (outage) {
-                endOutage();
-            }
+            succeeded();
             return answer;
         } catch (SubjectMismatchException e) {
             throw e;
@@ -413,9 +440,7 @@ final class Actions {
     private <T> T checked(TokenAction action, T denied, T allowed, Supplier<T> verb) {
         try {
             T answer = verb.get();
-            if (outage) {
-                endOutage();
-            }
+            succeeded();
             return answer;
         } catch (RuntimeException e) {
             return failed(action, e, denied, allowed);
@@ -425,6 +450,7 @@ final class Actions {
     private <T> T failed(TokenAction action, RuntimeException e, T denied, T allowed) {
         failures.increment();
         failuresOfThisOutage.incrementAndGet();
+        lastFailure = clock.millis();
         if (!outage) {
             startOutage(action, e);
         }
@@ -445,6 +471,13 @@ final class Actions {
                     name(action),
                     failurePolicy,
                     described(e, true));
+        }
+    }
+
+    /** An outage has ended when nothing has failed for a while: a store may work for every other call. */
+    private void succeeded() {
+        if (outage && clock.millis() - lastFailure >= QUIET.toMillis()) {
+            endOutage();
         }
     }
 

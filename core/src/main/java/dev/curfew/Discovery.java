@@ -2,13 +2,17 @@ package dev.curfew;
 
 import java.net.URI;
 import java.net.URISyntaxException;
-import java.time.Duration;
+import java.net.URLDecoder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
+import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -29,8 +33,8 @@ final class Discovery {
             "jdbc:postgresql", "curfew-store-jdbc");
 
     // User and password before the @, and parameters that sound like secrets.
-    private static final Pattern SECRETS =
-            Pattern.compile("//([^:@/]*):?([^@]*)@|[?&;][^=&;]*(?i:user|pass|secret|key|token)[^=&;]*=([^&;]*)");
+    private static final Pattern SECRETS = Pattern.compile(
+            "//([^:@/]*):?([^@]*)@|[?&;][^=&;]*(?i:user|pass|pwd|secret|key|token|auth)[^=&;]*=([^&;]*)");
 
     private final List<TokenStoreProvider> providers;
 
@@ -38,9 +42,10 @@ final class Discovery {
         this.providers = List.copyOf(providers);
     }
 
-    static TokenStore open(@Nullable String url, Duration deadline) {
+    /** Opens a store, and makes it ready for the scope's domain. */
+    static TokenStore open(@Nullable String url, StoreScope scope) {
         String named = url == null ? configured(System::getProperty, System::getenv) : url;
-        return named == null ? installed().openEmbedded(deadline) : installed().openNamed(named, deadline);
+        return named == null ? installed().openEmbedded(scope) : installed().openNamed(named, scope);
     }
 
     static @Nullable String configured(
@@ -65,7 +70,7 @@ final class Discovery {
         return new Discovery(found);
     }
 
-    TokenStore openEmbedded(Duration deadline) {
+    TokenStore openEmbedded(StoreScope scope) {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
         if (embedded.size() != 1) {
@@ -74,10 +79,10 @@ final class Discovery {
                     + " on the class path works without a server. Name one: TokenResource.open(url), the system property "
                     + PROPERTY + ", or the environment variable " + VARIABLE + ". " + listed());
         }
-        return openNamed(embedded.get(0).embeddedUrl().orElseThrow(), deadline);
+        return openNamed(embedded.get(0).embeddedUrl().orElseThrow(), scope);
     }
 
-    TokenStore openNamed(String url, Duration deadline) {
+    TokenStore openNamed(String url, StoreScope scope) {
         List<TokenStoreProvider> claiming =
                 providers.stream().filter(p -> claims(p, url)).toList();
         if (claiming.size() != 1) {
@@ -86,9 +91,15 @@ final class Discovery {
                     + (claiming.isEmpty() ? advice(url) : " Leave one of them out."));
         }
         TokenStoreProvider provider = claiming.get(0);
+        TokenStore store = null;
         try {
-            return provider.open(url, deadline);
+            store = provider.open(url, scope.deadline());
+            store.prepare(scope);
+            return store;
         } catch (RuntimeException e) {
+            if (store != null) {
+                store.close();
+            }
             boolean tells = tells(e, url);
             throw new TokenStoreException(
                     "The " + provider.name() + " store at " + redacted(url) + " could not be opened: "
@@ -145,22 +156,40 @@ final class Discovery {
         }
     }
 
-    /** Whether a message in the chain repeats the URL's user or password, or a parameter that sounds like a secret. */
+    /** Whether a message repeats the URL's user or password, or a parameter that sounds like a secret. */
     private static boolean tells(Throwable e, String url) {
-        Matcher secrets = SECRETS.matcher(url);
-        while (secrets.find()) {
-            for (int group = 1; group <= secrets.groupCount(); group++) {
-                String secret = secrets.group(group);
-                int depth = 0;
-                for (Throwable t = e; t != null && depth < 10; t = t.getCause(), depth++) {
-                    if (secret != null
-                            && !secret.isEmpty()
-                            && String.valueOf(t.getMessage()).contains(secret)) {
-                        return true;
-                    }
+        List<String> secrets = new ArrayList<>();
+        Matcher matcher = SECRETS.matcher(url);
+        while (matcher.find()) {
+            for (int group = 1; group <= matcher.groupCount(); group++) {
+                String secret = matcher.group(group);
+                if (secret != null && !secret.isEmpty()) {
+                    secrets.add(secret);
+                    secrets.add(decoded(secret));
                 }
             }
         }
-        return false;
+        Set<Throwable> chain = Collections.newSetFromMap(new IdentityHashMap<>());
+        collect(e, chain);
+        return chain.stream()
+                .map(t -> String.valueOf(t.getMessage()))
+                .anyMatch(message -> secrets.stream().anyMatch(message::contains));
+    }
+
+    private static String decoded(String secret) {
+        try {
+            return URLDecoder.decode(secret.replace("+", "%2B"), StandardCharsets.UTF_8);
+        } catch (IllegalArgumentException e) {
+            return secret;
+        }
+    }
+
+    private static void collect(@Nullable Throwable e, Set<Throwable> chain) {
+        if (e != null && chain.add(e)) {
+            collect(e.getCause(), chain);
+            for (Throwable suppressed : e.getSuppressed()) {
+                collect(suppressed, chain);
+            }
+        }
     }
 }

@@ -130,7 +130,11 @@ public final class Expunger implements AutoCloseable {
     }
 
     private static boolean isDue(Schedule schedule) {
-        return schedule.running == null && !schedule.actions.instant().isBefore(schedule.due);
+        Instant now = schedule.actions.instant();
+        if (schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
+            schedule.due = now.plus(jittered(schedule.interval)); // the clock was ahead, and has been put right
+        }
+        return schedule.running == null && !now.isBefore(schedule.due);
     }
 
     private @Nullable ExpungeReport run(Schedule schedule) {
@@ -152,6 +156,10 @@ public final class Expunger implements AutoCloseable {
     }
 
     private synchronized void ended(Schedule schedule, boolean succeeded) {
+        if (schedule.running != null) {
+            schedule.running.countDown();
+            schedule.running = null;
+        }
         schedule.failures = succeeded ? 0 : schedule.failures + 1;
         Duration wait = schedule.interval;
         if (!succeeded) {
@@ -159,21 +167,34 @@ public final class Expunger implements AutoCloseable {
             wait = backOff.compareTo(wait) < 0 ? backOff : wait;
         }
         schedule.due = schedule.actions.instant().plus(jittered(wait));
-        if (schedule.running != null) {
-            schedule.running.countDown();
-            schedule.running = null;
-        }
         notifyAll();
     }
 
     private void work() {
-        try {
-            while (awaitDue()) {
+        boolean open = true;
+        while (open) {
+            try {
+                Thread.interrupted(); // what a driver may have left behind; closing sets a flag as well
                 runDue();
+                open = awaitDue();
+            } catch (InterruptedException e) {
+                open = !isClosed();
+            } catch (RuntimeException e) {
+                LOG.warn("The expunger failed and goes on: {}", Actions.described(e, true));
+                open = pause();
             }
-        } catch (InterruptedException e) {
-            // Closed.
         }
+    }
+
+    /** After a failure that is not a store's, such as a clock's. */
+    @SuppressWarnings("WaitNotInLoop") // an early end does no harm
+    private synchronized boolean pause() {
+        try {
+            wait(FIRST_RETRY.toMillis());
+        } catch (InterruptedException e) {
+            // Looked at below.
+        }
+        return !closed;
     }
 
     /** Waits until something is due, or the expunger is closed, which it then denies. */
@@ -199,8 +220,8 @@ public final class Expunger implements AutoCloseable {
     }
 
     private static Duration random(Duration duration, double least, double most) {
-        return Duration.ofMillis(
-                (long) (duration.toMillis() * ThreadLocalRandom.current().nextDouble(least, most)));
+        double factor = ThreadLocalRandom.current().nextDouble(least, most);
+        return Duration.ofMillis(Math.max(1, (long) (duration.toMillis() * factor)));
     }
 
     /**

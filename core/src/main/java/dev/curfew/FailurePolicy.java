@@ -6,6 +6,9 @@ public enum FailurePolicy {
     DENY,
     /** Throw the {@link TokenStoreException}, for a caller that decides by itself. */
     THROW,
-    /** "Not revoked": whoever breaks the store, breaks the revocations. For where being available matters more. */
+    /**
+     * "Not revoked", and present where presence is required: whoever breaks the store, breaks the revocations. An expired
+     * token stays expired. For where being available matters more.
+     */
     ALLOW
 }

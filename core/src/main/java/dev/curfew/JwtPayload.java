@@ -109,7 +109,11 @@ final class JwtPayload {
         if (token != JsonToken.VALUE_NUMBER_INT && token != JsonToken.VALUE_NUMBER_FLOAT) {
             throw new InvalidTokenException(claim, "it is not a number of seconds");
         }
-        return parser.getDecimalValue();
+        try {
+            return parser.getDecimalValue();
+        } catch (NumberFormatException e) { // an exponent beyond an int; its message would quote the payload
+            throw new InvalidTokenException(claim, "it is not a number of seconds");
+        }
     }
 
     private Token toToken() {
@@ -138,7 +142,9 @@ final class JwtPayload {
                 || seconds.compareTo(LAST_SECOND) >= 0) {
             throw new IllegalArgumentException("it is no time in the years 0 to 9999");
         }
-        return Instant.ofEpochMilli(
-                seconds.movePointRight(3).setScale(0, rounding).longValueExact());
+        return Times.inRange(
+                "it",
+                Instant.ofEpochMilli(
+                        seconds.movePointRight(3).setScale(0, rounding).longValueExact()));
     }
 }

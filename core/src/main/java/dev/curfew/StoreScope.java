@@ -13,21 +13,23 @@ import java.time.Instant;
  * @param deadline how long a call may take, from the call to its answer or its {@link TokenStoreException}
  */
 public record StoreScope(String domain, String tenant, Duration skew, Duration deadline) {
+    private static final Duration LONGEST = Duration.ofDays(1);
 
     /**
-     * Checks the limits.
+     * Checks the limits, and rounds the skew up to milliseconds.
      *
-     * @throws IllegalArgumentException if a name is outside its limits, the skew is negative, or the deadline not
-     *     positive
+     * @throws IllegalArgumentException if a name is outside its limits, or the skew or the deadline negative or longer
+     *     than a day
      */
     public StoreScope {
         Limits.domain(domain);
         Limits.tenant(tenant);
-        if (skew.isNegative()) {
-            throw new IllegalArgumentException("clockSkew must not be negative");
+        if (skew.isNegative() || skew.compareTo(LONGEST) > 0) {
+            throw new IllegalArgumentException("clockSkew must not be negative, nor longer than a day");
         }
-        if (deadline.isNegative() || deadline.isZero()) {
-            throw new IllegalArgumentException("callDeadline must be positive");
+        skew = Duration.ofMillis(skew.plusNanos(999_999).toMillis());
+        if (deadline.toMillis() < 1 || deadline.compareTo(LONGEST) > 0) {
+            throw new IllegalArgumentException("callDeadline must be at least a millisecond, and at most a day");
         }
     }
 

@@ -33,7 +33,7 @@ final class Times {
         return lifetime.compareTo(Duration.between(now, FOREVER)) < 0 ? roundedUp("now", now.plus(lifetime)) : FOREVER;
     }
 
-    private static Instant inRange(String field, Instant instant) {
+    static Instant inRange(String field, Instant instant) {
         if (instant == null) {
             throw new IllegalArgumentException(field + " must not be null");
         }

@@ -9,6 +9,7 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -287,7 +288,7 @@ public final class TokenResource implements AutoCloseable {
     /**
      * Changes how often the expunger cleans this domain, from now on.
      *
-     * @throws IllegalArgumentException if the interval is not positive
+     * @throws IllegalArgumentException if the interval is shorter than a millisecond
      */
     public void setExpungeInterval(Duration interval) {
         if (closing == null) {
@@ -376,8 +377,8 @@ public final class TokenResource implements AutoCloseable {
     }
 
     private static Duration positive(String what, Duration duration) {
-        if (duration.isNegative() || duration.isZero()) {
-            throw new IllegalArgumentException(what + " must be positive, not " + duration);
+        if (duration.compareTo(Duration.ofMillis(1)) < 0) {
+            throw new IllegalArgumentException(what + " must be at least a millisecond, not " + duration);
         }
         return duration;
     }
@@ -407,13 +408,13 @@ public final class TokenResource implements AutoCloseable {
 
         /** A store that the application made, from its own pool or client; closing the resource leaves it open. */
         public Builder store(TokenStore store) {
-            this.store = store;
+            this.store = Objects.requireNonNull(store, "store");
             return this;
         }
 
         /** The URL of a store, which the resource then opens and closes. */
         public Builder url(String url) {
-            this.url = url;
+            this.url = Objects.requireNonNull(url, "url: leave it out to take the configured store");
             return this;
         }
 
@@ -513,17 +514,6 @@ public final class TokenResource implements AutoCloseable {
             if (store != null && url != null) {
                 throw new IllegalArgumentException("A store and a URL are given: leave one of them out");
             }
-            TokenStore used = store == null ? Discovery.open(url, callDeadline) : store;
-            boolean own = store == null;
-            try {
-                used.prepare(scope);
-            } catch (RuntimeException e) {
-                if (own) {
-                    used.close();
-                }
-                throw e;
-            }
-            var actions = new Actions(this, used);
             if (maxTokenLifetime == null) {
                 LoggerFactory.getLogger(TokenResource.class)
                         .warn(
@@ -531,9 +521,29 @@ public final class TokenResource implements AutoCloseable {
                                         + " until 9999-12-31. Set it to the longest lifetime that is issued.",
                                 domain);
             }
+            TokenStore own = store == null ? Discovery.open(url, scope) : null;
             Expunger expunges = expunger == null ? Expunger.create() : expunger;
-            expunges.add(actions, scope, expungeInterval);
-            return new TokenResource(actions, scope, new Closing(own ? used : null, expunges, expunger == null));
+            try {
+                TokenStore used = prepared(own, scope);
+                var actions = new Actions(this, used);
+                expunges.add(actions, scope, expungeInterval);
+                return new TokenResource(actions, scope, new Closing(own, expunges, expunger == null));
+            } catch (RuntimeException e) {
+                if (own != null) {
+                    own.close();
+                }
+                throw e;
+            }
+        }
+
+        /** Discovery has prepared what it opened, since what that throws may tell the URL. */
+        private TokenStore prepared(@Nullable TokenStore own, StoreScope scope) {
+            if (own != null) {
+                return own;
+            }
+            TokenStore given = Objects.requireNonNull(store, "store");
+            given.prepare(scope);
+            return given;
         }
 
         private void ensureDistinctNames() {

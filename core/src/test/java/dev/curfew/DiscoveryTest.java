@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class DiscoveryTest {
-    private static final Duration DEADLINE = Duration.ofSeconds(3);
+    private static final StoreScope SCOPE = new StoreScope("d", "", Duration.ZERO, Duration.ofSeconds(3));
     private static final TokenStore STORE = (TokenStore) Proxy.newProxyInstance(
             DiscoveryTest.class.getClassLoader(),
             new Class<?>[] {TokenStore.class},
@@ -27,6 +27,7 @@ class DiscoveryTest {
         final List<String> opened = new ArrayList<>();
         String embedded;
         RuntimeException failure;
+        TokenStore store = STORE;
 
         Provider(String name, String... schemes) {
             this.name = name;
@@ -45,12 +46,12 @@ class DiscoveryTest {
 
         @Override
         public TokenStore open(String url, Duration deadline) {
-            assertThat(deadline).isEqualTo(DEADLINE);
+            assertThat(deadline).isEqualTo(SCOPE.deadline());
             opened.add(url);
             if (failure != null) {
                 throw failure;
             }
-            return STORE;
+            return store;
         }
 
         @Override
@@ -67,32 +68,31 @@ class DiscoveryTest {
     @ParameterizedTest
     @ValueSource(strings = {"redis://host:6379/0", "REDISS://user:p@host", "redis:x"})
     void theProviderThatClaimsTheSchemeOpensTheUrl(String url) {
-        assertThat(discovery.openNamed(url, DEADLINE)).isSameAs(STORE);
+        assertThat(discovery.openNamed(url, SCOPE)).isSameAs(STORE);
         assertThat(redis.opened).containsExactly(url);
         assertThat(memory.opened).isEmpty();
     }
 
     @Test
     void aSchemeOfTwoPartsIsClaimedWhole() {
-        discovery.openNamed("jdbc:postgresql://h/db", DEADLINE);
+        discovery.openNamed("jdbc:postgresql://h/db", SCOPE);
         assertThat(jdbc.opened).hasSize(1);
-        assertThatThrownBy(() -> discovery.openNamed("jdbc:mysql://h/db", DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed("jdbc:mysql://h/db", SCOPE))
                 .isInstanceOf(TokenStoreException.class);
     }
 
     @Test
     void anUnclaimedSchemeIsAnErrorThatSaysWhatToAdd() {
-        assertThatThrownBy(
-                        () -> discovery.openNamed("mongodb://user:secret@db.example.com/x?password=secret", DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed("mongodb://user:secret@db.example.com/x?password=secret", SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("mongodb://db.example.com")
                 .hasMessageContaining("Add dev.curfew:curfew-store-mongo")
                 .hasMessageContaining("redis (" + Provider.class.getName())
                 .hasMessageNotContaining("secret");
-        assertThatThrownBy(() -> discovery.openNamed("etcd://h", DEADLINE)).hasMessageContaining("Known are");
-        assertThatThrownBy(() -> new Discovery(List.of()).openNamed("redis://h", DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed("etcd://h", SCOPE)).hasMessageContaining("Known are");
+        assertThatThrownBy(() -> new Discovery(List.of()).openNamed("redis://h", SCOPE))
                 .hasMessageContaining("There is no store on the class path");
-        assertThatThrownBy(() -> discovery.openNamed("secret", DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed("secret", SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageNotContaining("secret");
     }
@@ -100,7 +100,7 @@ class DiscoveryTest {
     @Test
     void twoProvidersOfOneSchemeAreAnErrorThatListsThem() {
         var other = new Provider("other", "redis");
-        assertThatThrownBy(() -> new Discovery(List.of(redis, other)).openNamed("redis://h", DEADLINE))
+        assertThatThrownBy(() -> new Discovery(List.of(redis, other)).openNamed("redis://h", SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("More than one store")
                 .hasMessageContaining("redis (")
@@ -111,16 +111,16 @@ class DiscoveryTest {
 
     @Test
     void withoutAUrlTheOnlyEmbeddedStoreIsTaken() {
-        assertThatThrownBy(() -> discovery.openEmbedded(DEADLINE))
+        assertThatThrownBy(() -> discovery.openEmbedded(SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("none on the class path works without a server")
                 .hasMessageContaining("curfew.store.url")
                 .hasMessageContaining("CURFEW_STORE_URL");
         memory.embedded = "memory:";
-        assertThat(discovery.openEmbedded(DEADLINE)).isSameAs(STORE);
+        assertThat(discovery.openEmbedded(SCOPE)).isSameAs(STORE);
         assertThat(memory.opened).containsExactly("memory:");
         redis.embedded = "redis:embedded";
-        assertThatThrownBy(() -> discovery.openEmbedded(DEADLINE)).hasMessageContaining("more than one");
+        assertThatThrownBy(() -> discovery.openEmbedded(SCOPE)).hasMessageContaining("more than one");
     }
 
     @Test
@@ -137,20 +137,45 @@ class DiscoveryTest {
     void R9_2_aProviderThatFailsIsNamedAndTheCredentialsAreNot() {
         String url = "redis://ada:hunter2@db.example.com:6379/0?password=hunter2";
         redis.failure = new IllegalStateException("cannot connect to " + url, new RuntimeException("refused"));
-        assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed(url, SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("The redis store at redis://db.example.com could not be opened")
                 .hasMessageContaining("IllegalStateException, caused by java.lang.RuntimeException")
                 .hasMessageNotContaining("hunter2")
                 .hasMessageNotContaining("ada")
                 .hasNoCause();
+        redis.failure = new IllegalStateException("login failed with hunter 2");
+        assertThatThrownBy(() -> discovery.openNamed(url.replace("hunter2", "hunter%202"), SCOPE))
+                .hasNoCause();
+        redis.failure = new IllegalStateException("no connection");
+        redis.failure.addSuppressed(new IllegalStateException("tried " + url));
+        assertThatThrownBy(() -> discovery.openNamed(url, SCOPE)).hasNoCause();
         redis.failure = new TokenStoreException("The server answers NOAUTH: give a user and a password in the URL");
-        assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed(url, SCOPE))
                 .hasMessageContaining("NOAUTH: give a user")
                 .hasCause(redis.failure);
         redis.failure = new TokenStoreException("no password hunter2");
-        assertThatThrownBy(() -> discovery.openNamed(url, DEADLINE))
+        assertThatThrownBy(() -> discovery.openNamed(url, SCOPE))
                 .hasMessageNotContaining("hunter2")
                 .hasNoCause();
+    }
+
+    /** What a store says when it is made ready for its domain passes the same filter, and the store is closed. */
+    @Test
+    void R9_2_aStoreThatCannotServeTheDomainIsClosedAndTellsNoCredentials() {
+        List<String> called = new ArrayList<>();
+        redis.store = (TokenStore) Proxy.newProxyInstance(
+                getClass().getClassLoader(), new Class<?>[] {TokenStore.class}, (proxy, method, arguments) -> {
+                    called.add(method.getName());
+                    if (method.getName().equals("prepare")) {
+                        throw new IllegalStateException("ada:hunter2 may not do that");
+                    }
+                    return null;
+                });
+        assertThatThrownBy(() -> discovery.openNamed("redis://ada:hunter2@h", SCOPE))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageNotContaining("hunter2")
+                .hasNoCause();
+        assertThat(called).containsExactly("prepare", "close");
     }
 }

@@ -61,6 +61,10 @@ class TokenTest {
                 // Numbers whose arithmetic would take hours, or all memory.
                 "{'jti':'a','sub':'s','exp':1e-999999999}",
                 "{'jti':'a','sub':'s','exp':1e999999999}",
+                "{'jti':'a','sub':'s','exp':1e99999999999}",
+                "{'jti':'a','sub':'s','exp':1E2147483648}",
+                "{'jti':'a','sub':'s','exp':0E-2147483648}",
+                "{'jti':'a','sub':'s','exp':253402300799.9999}",
                 "{'jti':'a','sub':'s','exp':253402300800}",
                 "{'jti':'a','sub':'s','exp':-1e300}",
                 "{'jti':'a','sub':'s','exp':true}",

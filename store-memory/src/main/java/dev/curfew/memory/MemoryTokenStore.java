@@ -19,12 +19,12 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
-import java.util.NavigableSet;
+import java.util.NavigableMap;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
-import java.util.concurrent.ConcurrentSkipListSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Function;
@@ -35,12 +35,12 @@ import org.jspecify.annotations.Nullable;
  * Records in the memory of one process, and gone with it: for tests, for development, for a single node whose tokens
  * end with it.
  *
- * <p>The layout. {@code records}: (domain, tenant, jti) to the record and its retention end, when Caffeine drops the
- * entry. {@code watermarks}: (domain, tenant, subject) to the watermark and its end. {@code unrevoked}: (domain, tenant,
- * subject) to the (expiry, jti) of the subject's unrevoked records, in that order. Every verb that writes is one
- * {@code compute} on the record's key; the index is changed inside it, and by Caffeine's eviction inside the same lock,
- * so that it never holds what the cache has dropped. Nothing is ever evicted by size: to evict a revocation would make a
- * revoked token valid.
+ * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it, one skew past
+ * its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}: (domain, tenant,
+ * subject) to the watermark and its end. {@code unrevoked}: (domain, tenant, subject) to the subject's unrevoked records
+ * by (expiry, jti). Every verb that writes is one {@code compute} on the record's key; the index is changed inside it, in
+ * one {@code compute} on the subject's, and by Caffeine's eviction inside the same lock, so that it always holds what the
+ * cache holds. Nothing is ever evicted by size: to evict a revocation would make a revoked token valid.
  *
  * <p>There is no clock here. Caffeine's ticker is the latest {@code now} that was passed in, in units of 100 ns: fine
  * enough to drop an entry within two minutes of its end, and coarse enough for the year 9999 to fit.
@@ -88,7 +88,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final long maxRecords;
     private final Cache<Key, Entry> records;
     private final Cache<Key, Watermark> watermarks;
-    private final ConcurrentMap<Key, NavigableSet<Position>> unrevoked = new ConcurrentHashMap<>();
+    // The maps are read and changed inside a computation on their key only.
+    private final ConcurrentMap<Key, NavigableMap<Position, TokenRecord>> unrevoked = new ConcurrentHashMap<>();
     // By domain: how many were dropped since an expunge last said so, to say so once (R7.3).
     private final ConcurrentMap<String, AtomicLong> dropped = new ConcurrentHashMap<>();
     private volatile boolean closed;
@@ -97,7 +98,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         this.maxRecords = maxRecords;
         this.records = cache(Entry::keptUntil, (key, entry) -> {
             size.decrementAndGet();
-            unindex(key, entry.record());
+            index(key, entry.record(), null);
         });
         this.watermarks = cache(Watermark::keptUntil, (key, watermark) -> {});
     }
@@ -176,11 +177,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         at(now);
         makeRoom();
         var outcome = new Answer<>(StoreOutcome.STORED);
-        Instant keptUntil = scope.retentionEnd(record.expiresAt());
+        Instant keptUntil = keptUntil(scope, record);
         records.asMap().compute(Key.of(scope, record.jti()), (key, entry) -> {
             if (entry == null) {
                 count();
-                index(key, record);
+                index(key, null, record);
                 return new Entry(record, keptUntil);
             }
             TokenRecord stored = entry.record();
@@ -191,9 +192,9 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 outcome.is = StoreOutcome.REVOKED;
                 return entry;
             }
-            unindex(key, stored);
-            index(key, record);
-            return new Entry(record.withCreatedAt(stored.createdAt()), keptUntil);
+            TokenRecord update = record.withCreatedAt(stored.createdAt());
+            index(key, stored, update);
+            return new Entry(update, keptUntil);
         });
         return outcome.is;
     }
@@ -238,7 +239,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         records.asMap().compute(Key.of(scope, revocation.jti()), (key, entry) -> {
             if (entry == null) {
                 count();
-                return new Entry(revocation, scope.retentionEnd(revocation.expiresAt()));
+                return new Entry(revocation, keptUntil(scope, revocation));
             }
             if (entry.record().isRevoked()) {
                 outcome.is = RevokeOutcome.ALREADY_REVOKED;
@@ -249,10 +250,13 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     private Entry revoked(StoreScope scope, Key key, Entry entry, Instant keepUntil, Instant now) {
-        unindex(key, entry.record());
+        index(key, entry.record(), null);
         TokenRecord revoked = entry.record().revoked(now, keepUntil);
-        Instant end = scope.retentionEnd(revoked.expiresAt());
-        return new Entry(revoked, end.isAfter(entry.keptUntil()) ? end : entry.keptUntil());
+        return new Entry(revoked, later(keptUntil(scope, revoked), entry.keptUntil()));
+    }
+
+    private static Instant keptUntil(StoreScope scope, TokenRecord record) {
+        return scope.retentionEnd(record.expiresAt()).plus(scope.skew());
     }
 
     @Override
@@ -294,23 +298,24 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        at(now);
         int revoked = 0;
-        for (Position position : positions(scope, subject, null, now)) {
-            if (revoked == limit) {
-                break;
+        List<TokenRecord> batch;
+        do {
+            batch = list(scope, subject, null, limit - revoked, now);
+            for (TokenRecord found : batch) {
+                var done = new Answer<>(false);
+                records.asMap().computeIfPresent(Key.of(scope, found.jti()), (key, entry) -> {
+                    TokenRecord record = entry.record();
+                    if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
+                        return entry;
+                    }
+                    done.is = true;
+                    return revoked(scope, key, entry, record.expiresAt(), now);
+                });
+                revoked += done.is ? 1 : 0;
             }
-            var done = new Answer<>(false);
-            records.asMap().computeIfPresent(Key.of(scope, position.jti()), (key, entry) -> {
-                TokenRecord record = entry.record();
-                if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
-                    return entry;
-                }
-                done.is = true;
-                return revoked(scope, key, entry, record.expiresAt(), now);
-            });
-            revoked += done.is ? 1 : 0;
-        }
+            // Others may have been faster with some of them: fewer than asked for must mean that there are no more.
+        } while (revoked < limit && !batch.isEmpty());
         return revoked;
     }
 
@@ -319,31 +324,18 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
         List<TokenRecord> page = new ArrayList<>();
-        for (Position position : positions(scope, subject, after, now)) {
-            if (page.size() == limit) {
-                break;
-            }
-            TokenRecord record = find(scope, position.jti(), now);
-            // What the index named may have changed since: only what is still there, as named, belongs on this page.
-            if (record != null && !record.isRevoked() && Position.of(record).equals(position)) {
+        // The first that can be live: expiring one millisecond from now, whatever its jti.
+        Position first = after != null && after.isLive(now) ? Position.of(after) : new Position(now.plusMillis(1), "");
+        unrevoked.computeIfPresent(Key.of(scope, subject), (key, positions) -> {
+            for (TokenRecord record : positions.tailMap(first, false).values()) {
+                if (page.size() == limit) {
+                    break;
+                }
                 page.add(record);
             }
-        }
+            return positions;
+        });
         return page;
-    }
-
-    /** The subject's live, unrevoked records, soonest expiry first: those after a record, or all. */
-    private NavigableSet<Position> positions(
-            StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
-        NavigableSet<Position> all = unrevoked.get(Key.of(scope, subject));
-        if (all == null) {
-            return new ConcurrentSkipListSet<>();
-        }
-        // The first that can be live: expiring one millisecond from now, whatever its jti.
-        var firstLive = new Position(now.plusMillis(1), "");
-        return after == null || !after.isLive(now)
-                ? all.tailSet(firstLive, true)
-                : all.tailSet(Position.of(after), false);
     }
 
     /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
@@ -366,10 +358,17 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
         at(now);
-        OptionalLong ticks = records.policy()
-                .expireVariably()
-                .orElseThrow()
-                .getExpiresAfter(Key.of(scope, jti), TimeUnit.NANOSECONDS);
+        return removalTime(records, Key.of(scope, jti));
+    }
+
+    @Override
+    public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
+        at(now);
+        return removalTime(watermarks, Key.of(scope, subject));
+    }
+
+    private @Nullable Instant removalTime(Cache<Key, ?> cache, Key key) {
+        OptionalLong ticks = cache.policy().expireVariably().orElseThrow().getExpiresAfter(key, TimeUnit.NANOSECONDS);
         return ticks.isEmpty() ? null : Instant.ofEpochMilli(latest.get() + ticks.getAsLong() / TICKS_PER_MILLI);
     }
 
@@ -396,23 +395,22 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         }
     }
 
-    private void index(Key key, TokenRecord record) {
-        if (record.subject() != null) {
-            unrevoked.compute(new Key(key.domain(), key.tenant(), record.subject()), (subject, positions) -> {
-                NavigableSet<Position> set = positions == null ? new ConcurrentSkipListSet<>() : positions;
-                set.add(Position.of(record));
-                return set;
-            });
+    /** Inside the computation on the record's key: what was indexed of it goes, and what is unrevoked comes, at once. */
+    private void index(Key key, @Nullable TokenRecord before, @Nullable TokenRecord after) {
+        TokenRecord either = after == null ? before : after;
+        if (either == null || either.subject() == null) {
+            return; // revoked by its jti alone, and never indexed
         }
-    }
-
-    private void unindex(Key key, TokenRecord record) {
-        if (record.subject() != null && !record.isRevoked()) {
-            unrevoked.computeIfPresent(new Key(key.domain(), key.tenant(), record.subject()), (subject, positions) -> {
-                positions.remove(Position.of(record));
-                return positions.isEmpty() ? null : positions;
-            });
-        }
+        unrevoked.compute(new Key(key.domain(), key.tenant(), either.subject()), (subject, indexed) -> {
+            NavigableMap<Position, TokenRecord> positions = indexed == null ? new TreeMap<>() : indexed;
+            if (before != null) {
+                positions.remove(Position.of(before));
+            }
+            if (after != null) {
+                positions.put(Position.of(after), after);
+            }
+            return positions.isEmpty() ? null : positions;
+        });
     }
 
     /** Where a computation leaves its answer. */

@@ -8,6 +8,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 
 /** Threads that do something at the same moment, round after round; no clock and no sleep. */
@@ -76,14 +77,28 @@ final class Race {
             } else {
                 Thread.yield();
             }
+            if (Thread.currentThread().isInterrupted()) {
+                throw new IllegalStateException("The race was interrupted");
+            }
+        }
+    }
+
+    /** Waits for a condition that another thread brings about. */
+    @SuppressWarnings("ThreadPriorityCheck")
+    static void awaitThat(BooleanSupplier condition) {
+        while (!condition.getAsBoolean()) {
+            if (Thread.currentThread().isInterrupted()) {
+                throw new IllegalStateException("Interrupted while waiting");
+            }
+            Thread.yield();
         }
     }
 
     private static Object answer(Action action, int round, int racer) {
         try {
             return action.run(round, racer);
-        } catch (Exception | AssertionError e) {
-            return e;
+        } catch (Throwable e) {
+            return e; // whatever it is: the others wait for this one at the next round
         }
     }
 

@@ -57,6 +57,9 @@ public abstract class TokenStoreContract {
     static final Duration HOUR = Duration.ofHours(1);
     static final Duration LONGEST = Duration.ofDays(30);
     private static final AtomicInteger DOMAINS = new AtomicInteger();
+    // A server may still have the records of another run.
+    private static final String RUN =
+            "kit-" + Integer.toHexString(RandomGenerator.getDefault().nextInt()) + "-";
     private static final List<Integer> BEFORE_AT_AFTER = List.of(-1, 0, 1);
 
     /** Time, for the store and the resource; starts at {@code 2100-01-01T00:00:00Z}. */
@@ -102,7 +105,7 @@ public abstract class TokenStoreContract {
     @BeforeEach
     final void openStore() {
         clock.set(START);
-        domain = "kit-" + DOMAINS.incrementAndGet();
+        domain = RUN + DOMAINS.incrementAndGet();
         store = newStore();
         scope = new StoreScope(domain, "", SKEW, deadline());
         store.prepare(scope);
@@ -396,7 +399,7 @@ public abstract class TokenStoreContract {
         values.add(Samples.object(
                 "nested",
                 Samples.object(
-                        "list", Arrays.asList(1, "two", null, 3.5, List.of(), Map.of()), "deep", Samples.nested(90))));
+                        "list", Arrays.asList(1, "two", null, 3.5, List.of(), Map.of()), "deep", Samples.nested(97))));
         values.add(Samples.object("long text", "x".repeat(60_000)));
         for (String text : Samples.TEXTS) {
             values.add(Samples.object(text, text));
@@ -741,29 +744,64 @@ public abstract class TokenStoreContract {
 
     @Test
     final void R4_1_revokesWhatWasStoredBeforeAlsoUnderConcurrentStores() {
-        Set<String> storedBefore = java.util.concurrent.ConcurrentHashMap.newKeySet();
+        Set<String> stored = java.util.concurrent.ConcurrentHashMap.newKeySet();
         var go = new AtomicBoolean(true);
-        var stored = new AtomicInteger();
+        var next = new AtomicInteger();
         Runnable storing = () -> {
-            while (go.get() && stored.get() < 20_000) {
-                String jti = "t" + stored.incrementAndGet();
+            while (go.get()) {
+                // No further ahead than that: a slow revocation would never catch up.
+                Race.awaitThat(() -> stored.size() < 200 || !go.get());
+                String jti = "t" + next.incrementAndGet();
                 tokens.storeToken(token(jti, "s", HOUR.plusMillis(jti.hashCode() % 1000)));
-                storedBefore.add(jti);
-                Thread.onSpinWait();
+                stored.add(jti);
             }
         };
         Runnable revoking = () -> {
             try {
-                for (int i = 0; i < 10; i++) {
-                    List<String> before = List.copyOf(storedBefore);
+                for (int i = 1; i <= 10; i++) {
+                    Race.awaitThat(() -> stored.size() >= 50);
+                    List<String> before = List.copyOf(stored);
                     tokens.revokeAllStoredForSubject("s");
                     assertThat(before).allMatch(jti -> tokens.isRevoked(jti));
+                    before.forEach(stored::remove);
                 }
             } finally {
                 go.set(false);
             }
         };
         Race.together(List.of(storing, storing, revoking));
+    }
+
+    /** A session that slides: its token is stored again, with the same expiry or another one, while all are revoked. */
+    @Test
+    final void R4_1_revokesWhatIsBeingStoredAgain() {
+        int many = 200;
+        for (int round = 0; round < 10; round++) {
+            String subject = "s" + round;
+            List<String> jtis =
+                    IntStream.range(0, many).mapToObj(i -> subject + "-" + i).toList();
+            jtis.forEach(jti -> tokens.storeToken(token(jti, subject, HOUR)));
+            var go = new AtomicBoolean(true);
+            var again = new AtomicInteger();
+            Runnable storing = () -> {
+                RandomGenerator random = new java.util.SplittableRandom(again.get());
+                while (go.get()) {
+                    Duration lifetime = HOUR.plusMinutes(random.nextInt(3) - 1);
+                    tokens.storeToken(token(jtis.get(random.nextInt(many)), subject, lifetime));
+                    again.incrementAndGet();
+                }
+            };
+            Runnable revoking = () -> {
+                try {
+                    Race.awaitThat(() -> again.get() >= 20);
+                    tokens.revokeAllStoredForSubject(subject);
+                } finally {
+                    go.set(false);
+                }
+            };
+            Race.together(List.of(storing, storing, revoking));
+            assertThat(jtis).allMatch(jti -> tokens.isRevoked(jti));
+        }
     }
 
     /** Also for very many records, in batches that never hold more than the batch size. */
@@ -839,6 +877,10 @@ public abstract class TokenStoreContract {
         assertThat(tokens.check(Token.of("at", "s", START, expiry))).isEqualTo(TokenStatus.REVOKED);
         assertThat(tokens.check(Token.of("after", "s", START, expiry))).isEqualTo(TokenStatus.ACTIVE);
         assertThat(tokens.check(Token.of("unstored", "s", START, expiry))).isEqualTo(TokenStatus.REVOKED);
+        // A time of issue that is finer than a second leaves no doubt where it is not after the watermark.
+        Token fine = Token.of("fine", "s", START.plusMillis(300), expiry);
+        tokens.storeToken(fine);
+        assertThat(tokens.check(fine)).isEqualTo(TokenStatus.REVOKED);
         // Storing an old token late does not bring it back.
         clock.set(START.plusSeconds(10));
         tokens.storeToken(Token.of("unstored", "s", START, expiry));
@@ -1019,15 +1061,19 @@ public abstract class TokenStoreContract {
         String jti = "🔑".repeat(128);
         String subject = "🔑".repeat(256);
         String purpose = "🔑".repeat(16);
-        TokenResource tenant = tokens.forTenant("🔑".repeat(32));
+        int left = 64 - domain.length();
+        String longDomain = domain + "🔑".repeat(left / 4) + "x".repeat(left % 4);
         Map<String, Object> extraData = Map.of("k", "x".repeat(65_536 - "{'k':''}".length()));
         Token token = token(jti, subject, HOUR);
-        assertThat(tenant.storeToken(token, purpose, extraData)).isEqualTo(StoreOutcome.STORED);
-        assertThat(tenant.getToken(jti, purpose).orElseThrow().extraData()).isEqualTo(extraData);
-        assertThat(tenant.listTokens(subject)).hasSize(1);
-        tenant.revokeSubject(subject);
-        assertThat(tenant.check(token)).isEqualTo(TokenStatus.REVOKED);
-        assertThat(tenant.consume(jti, purpose)).isInstanceOf(Consumed.class);
+        try (TokenResource root = resource(longDomain, store)) {
+            TokenResource tenant = root.forTenant("🔑".repeat(32));
+            assertThat(tenant.storeToken(token, purpose, extraData)).isEqualTo(StoreOutcome.STORED);
+            assertThat(tenant.getToken(jti, purpose).orElseThrow().extraData()).isEqualTo(extraData);
+            assertThat(tenant.listTokens(subject)).hasSize(1);
+            tenant.revokeSubject(subject);
+            assertThat(tenant.check(token)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tenant.consume(jti, purpose)).isInstanceOf(Consumed.class);
+        }
     }
 
     @Test
@@ -1064,7 +1110,7 @@ public abstract class TokenStoreContract {
             tokens.storeToken(token("for " + a, "x", HOUR), "p" + a);
             assertThat(tokens.consume("for " + a, "p" + b)).as("purpose").isEqualTo(Refused.UNKNOWN);
             // The next pair may hold the same texts.
-            domain = "kit-" + DOMAINS.incrementAndGet();
+            domain = RUN + DOMAINS.incrementAndGet();
             tokens = resource(domain, store);
             scope = new StoreScope(domain, "", SKEW, deadline());
         }
@@ -1091,6 +1137,10 @@ public abstract class TokenStoreContract {
         neighbours.add(List.of(base, "[a]", base, "a"));
         neighbours.add(List.of(base, "null", base, ""));
         neighbours.add(List.of(base + "a", "", base + "A", ""));
+        // Apart in the last byte only, where a database may have cut a name off.
+        String longest = base + "x".repeat(63 - base.length());
+        neighbours.add(List.of(longest + "a", "", longest + "b", ""));
+        neighbours.add(List.of(base, "x".repeat(127) + "a", base, "x".repeat(127) + "b"));
         int n = 0;
         for (List<String> pair : neighbours) {
             // Two tenants of one domain stay as they are; the jti and subject are new for every pair.

@@ -3,10 +3,12 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.ActionCall;
 import dev.curfew.ExpungeReport;
 import dev.curfew.RevocationEvent;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
@@ -171,6 +173,35 @@ class ActionsTest {
     }
 
     @Test
+    void R11_2_anInterceptorChangesArgumentsOnly() {
+        var elsewhere = new StoreScope("elsewhere", "", Duration.ZERO, Duration.ofSeconds(1));
+        try (TokenResource tokens = builder()
+                .intercept(
+                        TokenAction.REVOKE_TOKEN,
+                        (call, next) ->
+                                next.proceed(new ActionCall(TokenAction.CHECK, "check", elsewhere, call.arguments())))
+                .build()) {
+            assertThat(tokens.revokeToken(TOKEN)).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.isRevoked("jti")).isTrue();
+        }
+    }
+
+    @Test
+    void R6_1_byNameToo_confirmationsNeedATokenAPurposeAndChanges() {
+        try (TokenResource tokens = builder().build()) {
+            tokens.storeConfirmationChanges(TOKEN, "reset", Map.of("k", 1));
+            for (String name : List.of("get_confirmation_changes", "consume_confirmation_changes")) {
+                assertThatThrownBy(() -> tokens.action(name).call("jti", "reset"))
+                        .isInstanceOf(IllegalArgumentException.class);
+                assertThatThrownBy(() -> tokens.action(name).call(TOKEN)).isInstanceOf(IllegalArgumentException.class);
+            }
+            assertThatThrownBy(() -> tokens.action("store_confirmation_changes").call(TOKEN, "reset"))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("argument 3");
+        }
+    }
+
+    @Test
     void R11_2_anInterceptorThatAnswersSomethingElseIsNamed() {
         try (TokenResource tokens =
                 builder().intercept(TokenAction.CONSUME, (call, next) -> "yes").build()) {
@@ -224,7 +255,7 @@ class ActionsTest {
         try (var logs = new Logs();
                 TokenResource tokens = builder()
                         .onRevocation(event -> {
-                            throw new IllegalStateException(event.jti());
+                            throw new AssertionError(event.jti());
                         })
                         .build()) {
             assertThat(tokens.revokeJti("secret-jti")).isEqualTo(RevokeOutcome.REVOKED);
@@ -245,6 +276,15 @@ class ActionsTest {
         assertThatThrownBy(() -> builder().callDeadline(Duration.ZERO).build()).hasMessageContaining("callDeadline");
         assertThatThrownBy(() -> builder().maxTokenLifetime(Duration.ZERO)).hasMessageContaining("maxTokenLifetime");
         assertThatThrownBy(() -> builder().expungeInterval(Duration.ZERO)).hasMessageContaining("expungeInterval");
+        assertThatThrownBy(() -> builder()
+                        .callDeadline(Duration.ofSeconds(Long.MAX_VALUE))
+                        .build())
+                .hasMessageContaining("callDeadline");
+        assertThatThrownBy(() -> builder().expungeInterval(Duration.ofNanos(999_999)))
+                .hasMessageContaining("expungeInterval");
+        assertThatThrownBy(() -> TokenResource.open(null)).hasMessageContaining("url");
+        assertThat(new StoreScope("d", "", Duration.ofNanos(1), Duration.ofSeconds(1)).skew())
+                .isEqualTo(Duration.ofMillis(1));
         assertThatThrownBy(() -> builder().expungeBatchSize(0)).hasMessageContaining("expungeBatchSize");
     }
 }

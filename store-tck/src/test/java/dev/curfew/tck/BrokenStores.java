@@ -412,6 +412,23 @@ enum BrokenStores {
         }
     }),
 
+    R4_1_SKIPS_WHAT_SOMEBODY_IS_CHANGING(() -> new Broken() {
+        @Override
+        public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            pause();
+            synchronized (this) {
+                int revoked = 0;
+                for (TokenRecord record : batch) {
+                    if (records.replace(key(scope, record.jti()), record, record.revoked(now, now))) {
+                        revoked++;
+                    }
+                }
+                return revoked;
+            }
+        }
+    }),
+
     R4_2_LETS_AN_EARLIER_WATERMARK_WIN(() -> new Broken() {
         @Override
         public synchronized void revokeSubject(

@@ -156,6 +156,37 @@ class ExpungerTest {
     }
 
     @Test
+    void R7_4_anInterruptThatADriverLeftBehindDoesNotEndTheSchedule() throws InterruptedException {
+        var runs = new CountDownLatch(5);
+        TokenResource tokens = TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expungeInterval(Duration.ofMillis(1))
+                .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
+                    runs.countDown();
+                    Thread.currentThread().interrupt();
+                    return next.proceed(call);
+                })
+                .build();
+        assertThat(runs.await(30, TimeUnit.SECONDS)).isTrue();
+        tokens.close();
+    }
+
+    @Test
+    void R7_4_aClockThatWasAheadDoesNotHoldTheScheduleUp() {
+        try (Expunger expunger = Expunger.create();
+                TokenResource tokens = builder(expunger).build()) {
+            clock.set(NOW.plus(Duration.ofDays(365)));
+            assertThat(expunger.runDue()).hasSize(1);
+            clock.set(NOW);
+            assertThat(expunger.runDue()).isEmpty();
+            clock.advance(INTERVAL.multipliedBy(11).dividedBy(10));
+            assertThat(expunger.runDue()).hasSize(1);
+            assertThat(tokens.lastExpunge().orElseThrow().startedAt()).isEqualTo(clock.instant());
+        }
+    }
+
+    @Test
     void R7_5_closeEndsARunInFlightWithinABatch() throws InterruptedException {
         // A table that never runs out of garbage.
         var batches = new CountDownLatch(5);
