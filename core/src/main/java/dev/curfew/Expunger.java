@@ -32,11 +32,20 @@ public final class Expunger implements AutoCloseable {
     private @Nullable Thread thread;
     private boolean closed;
 
-    private Expunger() {}
+    private final boolean manual;
+
+    private Expunger(boolean manual) {
+        this.manual = manual;
+    }
 
     /** An expunger for several resources. Its thread starts with the first of them. */
     public static Expunger create() {
-        return new Expunger();
+        return new Expunger(false);
+    }
+
+    /** An expunger without a thread, for a scheduler of your own or a test: it runs when {@link #runDue} is called. */
+    public static Expunger manual() {
+        return new Expunger(true);
     }
 
     /** One resource, and when it is due by its own clock; guarded by the expunger's monitor. */
@@ -63,7 +72,7 @@ public final class Expunger implements AutoCloseable {
             throw new IllegalStateException("The expunger is closed; give the resource another one");
         }
         schedules.add(new Schedule(actions, scope, interval, actions.instant().plus(random(interval, 0, 0.1))));
-        if (thread == null) {
+        if (thread == null && !manual) {
             thread = new Thread(this::work, "curfew-expunger");
             thread.setDaemon(true);
             thread.start();
@@ -105,8 +114,8 @@ public final class Expunger implements AutoCloseable {
     }
 
     /**
-     * Runs what is due by now, on the calling thread, and answers what the runs that succeeded did. The expunger's own
-     * thread does the same by itself; this is for a clock that is moved by hand.
+     * Runs what is due by now, on the calling thread, and answers what the runs that succeeded did. An expunger with a
+     * thread of its own does so by itself.
      */
     public List<ExpungeReport> runDue() {
         List<ExpungeReport> reports = new ArrayList<>();

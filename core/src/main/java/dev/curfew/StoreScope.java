@@ -28,7 +28,7 @@ public record StoreScope(String domain, String tenant, Duration skew, Duration d
             throw new IllegalArgumentException("clockSkew must not be negative, nor longer than a day");
         }
         skew = Duration.ofMillis(skew.plusNanos(999_999).toMillis());
-        if (deadline.toMillis() < 1 || deadline.compareTo(LONGEST) > 0) {
+        if (deadline.compareTo(Duration.ofMillis(1)) < 0 || deadline.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("callDeadline must be at least a millisecond, and at most a day");
         }
     }

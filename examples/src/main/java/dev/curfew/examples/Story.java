@@ -63,7 +63,7 @@ final class Story {
      */
     static void tell(TokenResource.Builder builder, PrintStream out) {
         var clock = new HandClock(InstantSource.system().instant().truncatedTo(ChronoUnit.SECONDS));
-        try (Expunger expunger = Expunger.create();
+        try (Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder.domain(DOMAIN)
                         .clock(clock)
                         .clockSkew(Jwts.LEEWAY)

@@ -32,6 +32,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import java.util.random.RandomGenerator;
 import java.util.stream.IntStream;
@@ -109,7 +110,7 @@ public abstract class TokenStoreContract {
         store = newStore();
         scope = new StoreScope(domain, "", SKEW, deadline());
         store.prepare(scope);
-        idle = Expunger.create();
+        idle = Expunger.manual();
         tokens = resource(domain, store);
     }
 
@@ -132,9 +133,8 @@ public abstract class TokenStoreContract {
                 .clockSkew(SKEW)
                 .callDeadline(deadline())
                 .failurePolicy(FailurePolicy.THROW)
-                // One for all, and far beyond every test: a test expunges when it wants to.
-                .expunger(idle)
-                .expungeInterval(Duration.ofDays(1_000_000));
+                // A test expunges when it wants to.
+                .expunger(idle);
     }
 
     final Token token(String jti, String subject, Duration lifetime) {
@@ -791,16 +791,18 @@ public abstract class TokenStoreContract {
                     again.incrementAndGet();
                 }
             };
+            var revoked = new AtomicLong();
             Runnable revoking = () -> {
                 try {
                     Race.awaitThat(() -> again.get() >= 20);
-                    tokens.revokeAllStoredForSubject(subject);
+                    revoked.set(tokens.revokeAllStoredForSubject(subject));
                 } finally {
                     go.set(false);
                 }
             };
             Race.together(List.of(storing, storing, revoking));
-            assertThat(jtis).allMatch(jti -> tokens.isRevoked(jti));
+            // Counted by the call itself: whether they stay revoked is R2.2's affair.
+            assertThat(revoked.get()).isGreaterThanOrEqualTo(many);
         }
     }
 

@@ -35,7 +35,7 @@ class ExpungerTest {
     @Test
     void R7_4_theFirstRunComesWithinATenthOfTheInterval() {
         for (int i = 0; i < 20; i++) {
-            try (Expunger expunger = Expunger.create();
+            try (Expunger expunger = Expunger.manual();
                     TokenResource tokens = builder(expunger).build()) {
                 clock.advance(INTERVAL.dividedBy(10).plusMillis(1));
                 assertThat(expunger.runDue()).hasSize(1);
@@ -46,7 +46,7 @@ class ExpungerTest {
 
     @Test
     void R7_4_laterRunsComeAtTheIntervalGiveOrTakeATenth() {
-        try (Expunger expunger = Expunger.create();
+        try (Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger).build()) {
             clock.advance(INTERVAL);
             assertThat(expunger.runDue()).hasSize(1);
@@ -63,7 +63,7 @@ class ExpungerTest {
 
     @Test
     void R7_4_theIntervalCanBeChangedWhileRunning() {
-        try (Expunger expunger = Expunger.create();
+        try (Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger).build()) {
             clock.advance(INTERVAL);
             expunger.runDue();
@@ -83,7 +83,7 @@ class ExpungerTest {
     @Test
     void R7_4_aRunThatFailsIsLoggedCountedAndTriedAgainWithBackOff() {
         try (var logs = new Logs();
-                Expunger expunger = Expunger.create();
+                Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger).build()) {
             faulty.failure = new IllegalStateException("Key (jti)=(secret) is locked");
             clock.advance(INTERVAL);
@@ -115,7 +115,7 @@ class ExpungerTest {
     @Test
     void R7_4_notEvenAnErrorEndsTheSchedule() {
         var broken = new AtomicInteger();
-        try (Expunger expunger = Expunger.create();
+        try (Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger)
                         .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
                             if (broken.incrementAndGet() < 3) {
@@ -174,7 +174,7 @@ class ExpungerTest {
 
     @Test
     void R7_4_aClockThatWasAheadDoesNotHoldTheScheduleUp() {
-        try (Expunger expunger = Expunger.create();
+        try (Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger).build()) {
             clock.set(NOW.plus(Duration.ofDays(365)));
             assertThat(expunger.runDue()).hasSize(1);
@@ -251,7 +251,7 @@ class ExpungerTest {
 
     @Test
     void R7_5_closingACommonExpungerLeavesTheResourcesOpen() {
-        Expunger expunger = Expunger.create();
+        Expunger expunger = Expunger.manual();
         try (TokenResource tokens = builder(expunger).build()) {
             expunger.close();
             expunger.close();
@@ -266,7 +266,7 @@ class ExpungerTest {
 
     @Test
     void R7_6_oneExpungerServesManyResourcesEachAtItsInterval() {
-        try (Expunger expunger = Expunger.create()) {
+        try (Expunger expunger = Expunger.manual()) {
             TokenResource often = builder(expunger)
                     .domain("often")
                     .expungeInterval(Duration.ofHours(1))
