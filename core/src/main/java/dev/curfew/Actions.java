@@ -308,7 +308,9 @@ final class Actions {
             return true;
         }
         Instant watermark = state.watermark();
-        return watermark != null && isCovered(token, record, watermark);
+        // Somebody else's record says nothing of this token.
+        TokenRecord own = record != null && token.subject().equals(record.subject()) ? record : null;
+        return watermark != null && isCovered(token, own, watermark);
     }
 
     /**
