@@ -362,7 +362,7 @@ enum BrokenStores {
         }
     }),
 
-    R3_8_LEAVES_THE_SUBJECT_OUT_OF_A_CHECK(() -> new Broken() {
+    R3_8_LEAVES_THE_PURPOSE_OUT_OF_A_CHECK(() -> new Broken() {
         @Override
         public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
             StoredState state = super.state(scope, jti, subject, now);
@@ -372,8 +372,8 @@ enum BrokenStores {
                     : new StoredState(
                             new TokenRecord(
                                     r.jti(),
-                                    null,
-                                    r.purpose(),
+                                    r.subject(),
+                                    "",
                                     r.issuedAt(),
                                     r.expiresAt(),
                                     null,
