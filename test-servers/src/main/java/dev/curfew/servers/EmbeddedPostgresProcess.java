@@ -1,0 +1,121 @@
+package dev.curfew.servers;
+
+import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.ServerSocket;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** A PostgreSQL from a Maven artifact, as root too. */
+final class EmbeddedPostgresProcess implements ServerProcess {
+    private final Map<String, String> settings;
+    private final Path folder = ServerFolder.create();
+    private final int port;
+    private @Nullable EmbeddedPostgres server;
+
+    EmbeddedPostgresProcess(Map<String, String> settings) {
+        this.settings = settings;
+        this.port = freePort();
+        // A test that is interrupted, or forgets, leaves no server behind.
+        Runtime.getRuntime().addShutdownHook(new Thread(this::close));
+    }
+
+    static int freePort() {
+        try (var socket = new ServerSocket(0)) {
+            return socket.getLocalPort();
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private Path data() {
+        return folder.resolve("data");
+    }
+
+    @Override
+    public synchronized void start() {
+        release();
+        EmbeddedPostgres.Builder builder = EmbeddedPostgres.builder()
+                .setOverrideWorkingDirectory(ServerFolder.binaries().toFile())
+                .setDataDirectory(data())
+                .setCleanDataDirectory(false)
+                .setRegisterShutdownHook(false)
+                .setPGStartupWait(Duration.ofMinutes(1))
+                .setPort(port);
+        // At every start: left alone, it is started without fsync.
+        settings.forEach(builder::setServerConfig);
+        try {
+            server = builder.start();
+        } catch (IOException e) {
+            throw new UncheckedIOException("The embedded PostgreSQL did not start", e);
+        }
+    }
+
+    /** Lets go of a server that was killed: until then its data directory is locked. */
+    private void release() {
+        if (server != null) {
+            try {
+                server.close();
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            }
+            server = null;
+        }
+    }
+
+    private ProcessTree processes() {
+        try {
+            long postmaster = Long.parseLong(
+                    Files.readAllLines(data().resolve("postmaster.pid")).get(0).trim());
+            return ProcessTree.of(ProcessHandle.of(postmaster)
+                    .orElseThrow(() -> new IllegalStateException("The PostgreSQL server is not running")));
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    @Override
+    public void kill() {
+        processes().kill();
+    }
+
+    @Override
+    public void pause() {
+        processes().signal("STOP");
+    }
+
+    @Override
+    public void resume() {
+        processes().signal("CONT");
+    }
+
+    @Override
+    public int port() {
+        return port;
+    }
+
+    @Override
+    public String kind() {
+        return "embedded";
+    }
+
+    @Override
+    public synchronized void close() {
+        if (!Files.exists(folder)) {
+            return;
+        }
+        if (Files.exists(data().resolve("postmaster.pid"))) {
+            try {
+                kill();
+            } catch (RuntimeException e) {
+                // It was killed before.
+            }
+        }
+        release();
+        ServerFolder.remove(folder);
+    }
+}

@@ -1,0 +1,127 @@
+package dev.curfew.servers;
+
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A PostgreSQL server. Which one: where the kits share one, that of the system property {@value #PROPERTY} or the
+ * environment variable {@value #VARIABLE}; else one in a container, where Docker answers; else one from a Maven
+ * artifact.
+ */
+public final class PostgresServer implements AutoCloseable {
+    /** Names a server for {@link #shared}: a JDBC URL with user and password, of a database that tests may fill. */
+    public static final String PROPERTY = "curfew.test.postgres.url";
+
+    /** Names a server for {@link #shared}, where the property does not. */
+    public static final String VARIABLE = "CURFEW_TEST_POSTGRES_URL";
+
+    private static final Map<String, String> DURABLE =
+            Map.of("fsync", "on", "synchronous_commit", "on", "full_page_writes", "on");
+
+    private static @Nullable PostgresServer shared;
+
+    private final @Nullable ServerProcess process;
+    private final String url;
+
+    private PostgresServer(@Nullable ServerProcess process, String url) {
+        this.process = process;
+        this.url = url;
+        ServersUsed.add("PostgreSQL " + version() + ", " + (process == null ? "named by its URL" : process.kind()));
+    }
+
+    /** The server for all tests of this JVM that do it no harm; never closed, and in haste rather than durable. */
+    public static synchronized PostgresServer shared() {
+        if (shared == null) {
+            String named = System.getProperty(PROPERTY, System.getenv(VARIABLE));
+            shared = named == null || named.isBlank()
+                    ? started(Map.of("shared_buffers", "256MB"))
+                    : new PostgresServer(null, named);
+        }
+        return shared;
+    }
+
+    /**
+     * A server of the test's own, to be killed, paused and restarted; set up to lose nothing that it acknowledged.
+     *
+     * @param settings more settings for the server, by name
+     */
+    public static PostgresServer start(Map<String, String> settings) {
+        Map<String, String> all = new LinkedHashMap<>(DURABLE);
+        all.putAll(settings);
+        return started(all);
+    }
+
+    private static PostgresServer started(Map<String, String> settings) {
+        ServerProcess process = DockerPostgresProcess.isAvailable()
+                ? new DockerPostgresProcess(System.getProperty("curfew.test.postgres.image", "18"), settings)
+                : new EmbeddedPostgresProcess(settings);
+        process.start();
+        return new PostgresServer(process, url("localhost", process.port()));
+    }
+
+    /** The URL of the same database at another address, such as a {@link TcpProxy}'s. */
+    public static String url(String host, int port) {
+        return "jdbc:postgresql://" + host + ":" + port + "/postgres?user=postgres&password=postgres";
+    }
+
+    /** The JDBC URL, with a superuser's name and password. */
+    public String url() {
+        return url;
+    }
+
+    /** The port on this machine. */
+    public int port() {
+        return process().port();
+    }
+
+    private ServerProcess process() {
+        if (process == null) {
+            throw new IllegalStateException("A server that was named by its URL is not ours to mistreat");
+        }
+        return process;
+    }
+
+    /** {@code kill -9} of all of its processes at once. */
+    public void kill() {
+        process().kill();
+    }
+
+    /** Starts it again on its data and its port. */
+    public void restart() {
+        process().start();
+        version(); // it answers
+    }
+
+    /** Stops its processes where they are: it accepts connections, and does not answer. */
+    public void pause() {
+        process().pause();
+    }
+
+    /** Lets it go on. */
+    public void resume() {
+        process().resume();
+    }
+
+    private String version() {
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement();
+                ResultSet result = statement.executeQuery("SHOW server_version")) {
+            result.next();
+            return result.getString(1);
+        } catch (SQLException e) {
+            throw new IllegalStateException("The PostgreSQL server does not answer", e);
+        }
+    }
+
+    /** Ends it and removes its data. */
+    @Override
+    public void close() {
+        process().close();
+    }
+}

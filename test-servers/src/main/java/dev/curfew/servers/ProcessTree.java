@@ -1,0 +1,51 @@
+package dev.curfew.servers;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+
+/** A process and all that it has started. */
+final class ProcessTree {
+    private final List<ProcessHandle> processes;
+
+    private ProcessTree(List<ProcessHandle> processes) {
+        this.processes = processes;
+    }
+
+    static ProcessTree of(ProcessHandle root) {
+        return new ProcessTree(
+                Stream.concat(Stream.of(root), root.descendants()).toList());
+    }
+
+    /** Kills all of it, and returns when all of it has ended. */
+    void kill() {
+        processes.forEach(ProcessHandle::destroyForcibly);
+        for (ProcessHandle process : processes) {
+            try {
+                process.onExit().get(10, TimeUnit.SECONDS);
+            } catch (Exception e) {
+                throw new IllegalStateException("Process " + process.pid() + " survived its kill -9", e);
+            }
+        }
+    }
+
+    /** Sends a signal, such as {@code STOP}, to all of it, the root first. */
+    void signal(String name) {
+        List<String> command = new ArrayList<>(List.of("kill", "-" + name));
+        processes.stream().filter(ProcessHandle::isAlive).forEach(process -> command.add(Long.toString(process.pid())));
+        try {
+            Process kill = new ProcessBuilder(command).inheritIO().start();
+            if (!kill.waitFor(10, TimeUnit.SECONDS) || kill.exitValue() != 0) {
+                throw new IllegalStateException("The signal " + name + " could not be sent");
+            }
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw new IllegalStateException(e);
+        }
+    }
+}
