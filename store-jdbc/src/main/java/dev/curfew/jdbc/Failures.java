@@ -1,0 +1,83 @@
+package dev.curfew.jdbc;
+
+import dev.curfew.TokenStoreException;
+import java.sql.SQLException;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** What went wrong, in words that help and give nothing away: a server's message may quote a row or a user. */
+final class Failures {
+    /** By the beginning of the SQLState, the longest first. */
+    private static final List<Map.Entry<String, String>> ADVICE = List.of(
+            Map.entry("08001", "it could not be reached. Check the host and the port, and that it runs and accepts"),
+            Map.entry("08", "the connection failed. The next call takes a new one"),
+            Map.entry("25006", "it is read-only, perhaps a standby. Connect to the primary: targetServerType=primary"),
+            Map.entry("25P02", "an earlier statement of this transaction has failed. Roll back and begin again"),
+            Map.entry("28", "it refused the user or the password. Check them, and pg_hba.conf"),
+            Map.entry("3D000", "the database does not exist. Create it, or correct the URL"),
+            Map.entry("40", "the transaction lost against another one. Roll back and begin again"),
+            Map.entry(
+                    "42501",
+                    "a right is missing. Grant the user SELECT, INSERT, UPDATE and DELETE on the table and its"
+                            + " watermarks, or CREATE on the schema where the tables shall be made"),
+            Map.entry("42P01", "a table is missing. Run createSchema, or the file META-INF/curfew/postgresql.sql"),
+            Map.entry("42", "a table is not as it must be. Compare it with META-INF/curfew/postgresql.sql"),
+            Map.entry("53100", "its disk is full. Make room; checks still work as long as it reads"),
+            Map.entry("53300", "it has no connection left. Raise max_connections, or make the pools smaller"),
+            Map.entry("53", "it is short of a resource"),
+            Map.entry("55P03", "a lock was not to be had within lock_timeout"),
+            Map.entry("57014", "the statement was cancelled, by statement_timeout or by hand"),
+            Map.entry("57P", "it is shutting down or starting up. The next call takes a new connection"));
+
+    /** Where the server's own words name tables, columns and hosts at most, and neither values nor users. */
+    private static final List<String> HARMLESS = List.of("08", "25", "3D", "40", "42", "53", "55", "57", "58");
+
+    private Failures() {}
+
+    /** Whether the server has undone the statement and a repetition may succeed: serialization failure, deadlock. */
+    static boolean mayRepeat(SQLException e) {
+        return "40001".equals(e.getSQLState()) || "40P01".equals(e.getSQLState());
+    }
+
+    static TokenStoreException late(String domain, SQLException e) {
+        return new TokenStoreException(
+                "PostgreSQL did not answer for domain '" + domain
+                        + "' within the call deadline, and the connection was cut."
+                        + " Whether it applied the action is not known",
+                harmless(e));
+    }
+
+    /**
+     * @param domain for which it was asked, or {@code null} where it was for none
+     * @param sent whether the statement may have reached the server
+     */
+    static TokenStoreException of(@Nullable String domain, SQLException e, boolean sent) {
+        String state = e.getSQLState() == null ? "" : e.getSQLState();
+        String what = ADVICE.stream()
+                .filter(advice -> state.startsWith(advice.getKey()))
+                .map(Map.Entry::getValue)
+                .findFirst()
+                .orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
+        boolean answered = !state.isEmpty() && !state.startsWith("08") && !state.startsWith("57P");
+        return new TokenStoreException(
+                "PostgreSQL failed" + (domain == null ? "" : " for domain '" + domain + "'") + ": " + what
+                        + (state.isEmpty() ? "" : " (SQLState " + state + ")")
+                        + (sent && !answered
+                                ? ". Whether it applied the action is not known"
+                                : ". Nothing was changed"),
+                harmless(e));
+    }
+
+    /** The exception without its message, where that might quote what must not be shown. */
+    private static SQLException harmless(SQLException e) {
+        String state = e.getSQLState();
+        boolean tells = state != null && HARMLESS.stream().noneMatch(state::startsWith);
+        var harmless = new SQLException(
+                tells ? e.getClass().getName() + ", whose message may quote data" : e.getMessage(),
+                state,
+                e.getErrorCode());
+        harmless.setStackTrace(e.getStackTrace());
+        return harmless;
+    }
+}

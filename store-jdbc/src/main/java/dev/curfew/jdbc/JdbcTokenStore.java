@@ -1,0 +1,616 @@
+package dev.curfew.jdbc;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.ExtraData;
+import dev.curfew.RecordField;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
+import java.sql.Connection;
+import java.sql.PreparedStatement;
+import java.sql.ResultSet;
+import java.sql.SQLException;
+import java.sql.Types;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.OffsetDateTime;
+import java.time.ZoneOffset;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Records in PostgreSQL, 13 or later: for revocations that must outlive everything.
+ *
+ * <p>The layout, for the domain {@code tokens}; {@code META-INF/curfew/postgresql.sql} in this jar has it in full:
+ *
+ * <pre>
+ * curfew_tokens             tenant, jti, subject, purpose, issued_at, expires_at, extra_data (jsonb),
+ *                           created_at, updated_at, revoked_at; primary key (tenant, jti)
+ *   …_expiry_idx            (expires_at)
+ *   …_subject_idx           (tenant, subject, expires_at, jti) where revoked_at is null
+ * curfew_tokens_watermarks  tenant, subject, watermark, kept_until; primary key (tenant, subject)
+ *   …_ended_idx             (kept_until)
+ * </pre>
+ *
+ * <p>Every verb is one statement, in a transaction of its own, in one round trip. One that changes a record
+ *
+ * <ol>
+ *   <li>locks the row, if there is one, and waits for whoever has it;
+ *   <li>inserts a row if there was none, or updates it, if its newest version allows that;
+ *   <li>answers what the lock showed.
+ * </ol>
+ *
+ * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
+ * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
+ * transaction another connection.
+ */
+public final class JdbcTokenStore implements TokenStore {
+    private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
+    private static final Instant BEGINNING = Instant.parse("0000-01-01T00:00:00Z");
+    // For createSchema, which is not an action: it may have to wait for those who read the table.
+    private static final Duration SCHEMA_DEADLINE = Duration.ofMinutes(1);
+
+    private final DataSource dataSource;
+    private final @Nullable AutoCloseable owned;
+    private final boolean createsSchema;
+    private final @Nullable String schema;
+    private final @Nullable String table;
+    private final Map<RecordField, String> columns;
+    private final Deadlines deadlines = new Deadlines();
+    private final Map<String, Domain> domains = new ConcurrentHashMap<>();
+
+    @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
+    private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
+
+    private volatile boolean closed;
+
+    private JdbcTokenStore(Builder settings) {
+        this.dataSource = settings.dataSource;
+        this.owned = settings.owned;
+        this.createsSchema = settings.createsSchema;
+        this.schema = settings.schema;
+        this.table = settings.table;
+        this.columns = RecordField.names(settings.columns);
+    }
+
+    private static final class Domain {
+        final Statements sql;
+        // Where the last batch of a clean-up ended: its rows lie dead in the index before that until a vacuum.
+        volatile Instant expungedUntil = BEGINNING;
+
+        Domain(Statements sql) {
+            this.sql = sql;
+        }
+    }
+
+    /**
+     * A store on the application's own pool, which stays open when the store is closed, with the tables as
+     * {@link #createSchema} makes them. The pool lends connections on which nothing has begun yet: not one that hands out
+     * the connection of a running transaction, for which there is {@link #inTransaction}.
+     */
+    public static JdbcTokenStore create(DataSource dataSource) {
+        return builder(dataSource).build();
+    }
+
+    /** A store on the application's own pool, with tables under other names. */
+    public static Builder builder(DataSource dataSource) {
+        return new Builder(dataSource);
+    }
+
+    /** Under which names the tables are found; made by {@link JdbcTokenStore#builder}. */
+    public static final class Builder {
+        private final DataSource dataSource;
+        private final Map<RecordField, String> columns = new EnumMap<>(RecordField.class);
+        private @Nullable String schema;
+        private @Nullable String table;
+        private @Nullable AutoCloseable owned;
+        private boolean createsSchema;
+
+        private Builder(DataSource dataSource) {
+            this.dataSource = Objects.requireNonNull(dataSource, "dataSource");
+        }
+
+        /** The tables' schema; by default the first one of the connection's {@code search_path} that has them. */
+        public Builder schema(String name) {
+            this.schema = Objects.requireNonNull(name, "name");
+            return this;
+        }
+
+        /**
+         * The table's name, at most 51 bytes, case-sensitive; the watermarks are in a table of this name and
+         * {@code _watermarks}. Such a store serves one domain. By default the name is {@code curfew_} and the domain.
+         */
+        public Builder table(String name) {
+            this.table = Statements.checked(name);
+            return this;
+        }
+
+        /** The name of a column, case-sensitive; by default {@link RecordField#defaultName}. */
+        public Builder column(RecordField field, String name) {
+            columns.put(field, Objects.requireNonNull(name, "name"));
+            return this;
+        }
+
+        Builder owning(AutoCloseable pool) {
+            this.owned = pool;
+            return this;
+        }
+
+        Builder createsSchema() {
+            this.createsSchema = true;
+            return this;
+        }
+
+        /**
+         * The store.
+         *
+         * @throws IllegalArgumentException if two columns have the same name
+         */
+        public JdbcTokenStore build() {
+            return new JdbcTokenStore(this);
+        }
+    }
+
+    // The schema
+
+    /** The DDL of a domain's tables, to be run by hand or by a migration tool. It does no harm when run again. */
+    public String schema(String domain) {
+        return domain(domain).sql.schema(Schema.file());
+    }
+
+    /**
+     * Creates what is missing of a domain's tables; any number of nodes may do so at once.
+     *
+     * @throws TokenStoreException if the user may not, or the server fails
+     */
+    public void createSchema(String domain) {
+        // The lock lasts as long as the transaction, which these statements are together.
+        String ddl = "SELECT pg_advisory_xact_lock(" + ("curfew " + domain).hashCode() + ");\n" + schema(domain);
+        run(domain, SCHEMA_DEADLINE, connection -> {
+            try (var statement = connection.createStatement()) {
+                return statement.execute(ddl);
+            }
+        });
+    }
+
+    /**
+     * Compares the domain's tables with what the statements need.
+     *
+     * @throws TokenStoreException if they are missing or different; the message says how
+     */
+    @Override
+    public void prepare(StoreScope scope) {
+        Statements sql = domain(scope.domain()).sql;
+        Schema records = described(scope, sql.names("table"));
+        Schema watermarks = described(scope, sql.names("watermarks"));
+        if (createsSchema && (records.isMissing() || watermarks.isMissing())) {
+            createSchema(scope.domain());
+            LOG.info("Created the tables of domain '{}': {}", scope.domain(), sql.names("table"));
+            records = described(scope, sql.names("table"));
+            watermarks = described(scope, sql.names("watermarks"));
+        }
+        refuse(scope, sql.names("table"), records.isMissing(), records.differences(columns));
+        refuse(scope, sql.names("watermarks"), watermarks.isMissing(), watermarks.watermarkDifferences(columns));
+        if (!records.isIndexed(List.of(column(RecordField.EXPIRES_AT)))
+                || !records.isIndexed(List.of(column(RecordField.TENANT), column(RecordField.SUBJECT)))) {
+            LOG.warn(
+                    "Table {} lacks an index on the expiry, or on tenant and subject: clean-up, and what is done by subject,"
+                            + " reads all of it. Create the indexes of JdbcTokenStore.schema(\"{}\").",
+                    sql.names("table"),
+                    scope.domain());
+        }
+    }
+
+    private Schema described(StoreScope scope, String table) {
+        return query(scope, Schema.DESCRIBE, Schema::read, table, table);
+    }
+
+    private static void refuse(StoreScope scope, String table, boolean missing, List<String> differences) {
+        if (missing || !differences.isEmpty()) {
+            throw new TokenStoreException("Table " + table + " of domain '" + scope.domain() + "' "
+                    + (missing ? "is missing" : "differs: " + String.join("; ", differences))
+                    + ". Create it with JdbcTokenStore.createSchema, or as JdbcTokenStore.schema says,"
+                    + " or name the table and columns that you have");
+        }
+    }
+
+    private String column(RecordField field) {
+        return Objects.requireNonNull(columns.get(field));
+    }
+
+    private Domain domain(String name) {
+        Domain domain = domains.get(name);
+        if (domain == null) {
+            domain = domains.computeIfAbsent(
+                    name,
+                    d -> new Domain(new Statements(schema, table == null ? Statements.table(d) : table, columns)));
+            if (table != null && domains.size() > 1) {
+                domains.remove(name);
+                throw new TokenStoreException("Table " + table + " serves domain '"
+                        + String.join("', '", domains.keySet()) + "' and not also '" + name
+                        + "': build a JdbcTokenStore with another table for that");
+            }
+        }
+        return domain;
+    }
+
+    // The verbs
+
+    @Override
+    public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+        return query(
+                scope,
+                domain(scope.domain()).sql.store,
+                row -> {
+                    row.next();
+                    if (row.getBoolean(1)) {
+                        return StoreOutcome.STORED;
+                    } else if (!row.getBoolean(2)) {
+                        return null;
+                    }
+                    String subject = row.getString(3);
+                    if (subject != null && !subject.equals(record.subject())) {
+                        throw new SubjectMismatchException();
+                    }
+                    return row.getBoolean(4) ? StoreOutcome.REVOKED : StoreOutcome.STORED;
+                },
+                scope.tenant(),
+                record.jti(),
+                record.subject(),
+                record.purpose(),
+                record.issuedAt(),
+                record.expiresAt(),
+                record.extraData() == null ? null : ExtraData.write(record.extraData()),
+                now);
+    }
+
+    @Override
+    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+        List<TokenRecord> found =
+                query(scope, domain(scope.domain()).sql.find, JdbcTokenStore::records, scope.tenant(), jti);
+        return found.isEmpty() ? null : found.get(0);
+    }
+
+    @Override
+    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+        return query(scope, domain(scope.domain()).sql.isRevoked, ResultSet::next, scope.tenant(), jti);
+    }
+
+    @Override
+    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        Reader<Set<String>> reader = rows -> {
+            Set<String> revoked = new HashSet<>();
+            while (rows.next()) {
+                revoked.add(rows.getString(1));
+            }
+            return revoked;
+        };
+        return query(scope, domain(scope.domain()).sql.revoked, reader, scope.tenant(), jtis.toArray(String[]::new));
+    }
+
+    @Override
+    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+        Reader<StoredState> reader = row -> {
+            row.next();
+            return new StoredState(row.getString(1) == null ? null : record(row), instant(row, 10));
+        };
+        return query(scope, domain(scope.domain()).sql.state, reader, scope.tenant(), jti, subject);
+    }
+
+    @Override
+    public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+        Reader<RevokeOutcome> reader = row -> {
+            row.next();
+            if (row.getBoolean(1)) {
+                return RevokeOutcome.REVOKED;
+            } else if (!row.getBoolean(2)) {
+                return null;
+            }
+            return row.getBoolean(3) ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+        };
+        return query(
+                scope,
+                domain(scope.domain()).sql.revoke,
+                reader,
+                scope.tenant(),
+                revocation.jti(),
+                revocation.subject(),
+                revocation.purpose(),
+                revocation.issuedAt(),
+                revocation.expiresAt(),
+                keepUntil,
+                now);
+    }
+
+    @Override
+    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        List<TokenRecord> found = query(
+                scope,
+                domain(scope.domain()).sql.consume,
+                JdbcTokenStore::records,
+                scope.tenant(),
+                jti,
+                purpose,
+                subject,
+                now);
+        if (found.isEmpty()) {
+            return Refused.UNKNOWN;
+        }
+        TokenRecord stored = found.get(0);
+        if (stored.isRevoked()) {
+            return Refused.ALREADY_USED;
+        }
+        return stored.isLive(now) ? new Consumed(stored.revoked(now, stored.expiresAt())) : Refused.EXPIRED;
+    }
+
+    @Override
+    public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+        query(
+                scope,
+                domain(scope.domain()).sql.revokeSubject,
+                ResultSet::next,
+                scope.tenant(),
+                subject,
+                watermark,
+                keepUntil);
+    }
+
+    @Override
+    public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        return query(
+                scope,
+                domain(scope.domain()).sql.revokeStored,
+                JdbcTokenStore::count,
+                scope.tenant(),
+                subject,
+                now,
+                limit,
+                now);
+    }
+
+    @Override
+    public List<TokenRecord> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        // The first that can be live expires one millisecond from now, whatever its jti.
+        boolean first = after == null || !after.isLive(now);
+        return query(
+                scope,
+                domain(scope.domain()).sql.list,
+                JdbcTokenStore::records,
+                scope.tenant(),
+                subject,
+                after == null || first ? now.plusMillis(1) : after.expiresAt(),
+                after == null || first ? "" : after.jti(),
+                limit);
+    }
+
+    @Override
+    public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
+        return query(
+                scope,
+                domain(scope.domain()).sql.readExpired,
+                JdbcTokenStore::records,
+                scope.tenant(),
+                now.minus(scope.skew()),
+                after == null ? BEGINNING : after.expiresAt(),
+                after == null ? "" : after.jti(),
+                limit);
+    }
+
+    @Override
+    public int expunge(StoreScope scope, int limit, Instant now) {
+        Domain domain = domain(scope.domain());
+        Instant from = domain.expungedUntil;
+        int removed = expunge(scope, domain, from, limit, now);
+        if (removed < limit) {
+            domain.expungedUntil = BEGINNING;
+            if (from.isAfter(BEGINNING)) {
+                // The end of a clean-up: once more from the beginning, for what others had locked or stored meanwhile.
+                removed += expunge(scope, domain, BEGINNING, limit - removed, now);
+            }
+        }
+        return removed;
+    }
+
+    private int expunge(StoreScope scope, Domain domain, Instant from, int limit, Instant now) {
+        Reader<Integer> reader = row -> {
+            int removed = count(row);
+            Instant until = instant(row, 2);
+            domain.expungedUntil = until == null ? BEGINNING : until;
+            return removed;
+        };
+        return query(scope, domain.sql.expunge, reader, from, now.minus(scope.skew()), limit, now, limit);
+    }
+
+    // Rows
+
+    private interface Reader<T> {
+        /** The answer, or null where the statement has to be repeated. */
+        @Nullable
+        T read(ResultSet rows) throws SQLException;
+    }
+
+    private static int count(ResultSet row) throws SQLException {
+        row.next();
+        return row.getInt(1);
+    }
+
+    private static List<TokenRecord> records(ResultSet rows) throws SQLException {
+        List<TokenRecord> records = new ArrayList<>();
+        while (rows.next()) {
+            records.add(record(rows));
+        }
+        return records;
+    }
+
+    private static TokenRecord record(ResultSet row) throws SQLException {
+        String extraData = row.getString(6);
+        return new TokenRecord(
+                row.getString(1),
+                row.getString(2),
+                row.getString(3),
+                instant(row, 4),
+                Objects.requireNonNull(instant(row, 5)),
+                extraData == null ? null : ExtraData.read(extraData),
+                Objects.requireNonNull(instant(row, 7)),
+                Objects.requireNonNull(instant(row, 8)),
+                instant(row, 9));
+    }
+
+    private static @Nullable Instant instant(ResultSet row, int column) throws SQLException {
+        OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
+        return time == null ? null : Instant.ofEpochMilli(time.toInstant().toEpochMilli());
+    }
+
+    private static void bind(PreparedStatement statement, @Nullable Object[] parameters) throws SQLException {
+        for (int i = 0; i < parameters.length; i++) {
+            Object parameter = parameters[i];
+            if (parameter instanceof Instant instant) {
+                statement.setObject(i + 1, instant.atOffset(ZoneOffset.UTC));
+            } else if (parameter instanceof String[] texts) {
+                statement.setArray(i + 1, statement.getConnection().createArrayOf("text", texts));
+            } else if (parameter == null) {
+                statement.setNull(i + 1, Types.NULL);
+            } else {
+                statement.setObject(i + 1, parameter);
+            }
+        }
+    }
+
+    // Connections
+
+    /**
+     * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's: they are
+     * part of it, and become true, also for others, when the caller commits. Interceptors and listeners hear of them
+     * before that. It holds for what the calling thread does. If an action throws {@link TokenStoreException}, the
+     * transaction must be rolled back.
+     *
+     * @param connection to this store's database, with autocommit off; neither committed nor closed here
+     * @return what the actions answer
+     * @throws IllegalArgumentException if the connection is in autocommit mode
+     */
+    public <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
+        try {
+            if (connection.getAutoCommit()) {
+                throw new IllegalArgumentException(
+                        "The connection commits every statement by itself: call setAutoCommit(false) first");
+            }
+        } catch (SQLException e) {
+            throw Failures.of(null, e, false);
+        }
+        Connection outer = transaction.get();
+        transaction.set(connection);
+        try {
+            return actions.get();
+        } finally {
+            transaction.set(outer);
+        }
+    }
+
+    private interface Work<T> {
+        @Nullable
+        T on(Connection connection) throws SQLException;
+    }
+
+    private <T> T query(StoreScope scope, String sql, Reader<T> reader, @Nullable Object... parameters) {
+        return run(scope.domain(), scope.deadline(), connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(sql)) {
+                bind(statement, parameters);
+                try (ResultSet rows = statement.executeQuery()) {
+                    return reader.read(rows);
+                }
+            }
+        });
+    }
+
+    private <T> T run(String domain, Duration deadline, Work<T> work) {
+        if (closed) {
+            throw new IllegalStateException("The JDBC store is closed; open a new one");
+        }
+        Connection outer = transaction.get();
+        try (Deadlines.Call call = deadlines.begin(deadline)) {
+            while (true) {
+                try {
+                    T answer = outer == null ? onOwnConnection(domain, call, work) : on(outer, call, work);
+                    if (answer != null) {
+                        return answer;
+                    }
+                } catch (SQLException e) {
+                    if (call.isOver()) {
+                        throw Failures.late(domain, e);
+                    } else if (outer != null || !Failures.mayRepeat(e)) {
+                        throw Failures.of(domain, e, true);
+                    }
+                }
+            }
+        }
+    }
+
+    private <T> @Nullable T onOwnConnection(String domain, Deadlines.Call call, Work<T> work) throws SQLException {
+        try (Connection connection = connection(domain)) {
+            boolean commitsByHand = !connection.getAutoCommit();
+            if (commitsByHand) {
+                connection.setAutoCommit(true); // the driver's own affair: it costs no round trip
+            }
+            try {
+                return on(connection, call, work);
+            } finally {
+                if (commitsByHand && !connection.isClosed()) {
+                    connection.setAutoCommit(false);
+                }
+            }
+        }
+    }
+
+    private Connection connection(String domain) {
+        try {
+            return dataSource.getConnection();
+        } catch (SQLException e) {
+            throw Failures.of(domain, e, false);
+        }
+    }
+
+    private static <T> @Nullable T on(Connection connection, Deadlines.Call call, Work<T> work) throws SQLException {
+        call.waitsFor(connection);
+        try {
+            return work.on(connection);
+        } finally {
+            call.waitsNoLonger();
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        deadlines.close();
+        if (owned != null) {
+            try {
+                owned.close();
+            } catch (Exception e) {
+                throw new TokenStoreException("The connection pool could not be closed", e);
+            }
+        }
+    }
+}

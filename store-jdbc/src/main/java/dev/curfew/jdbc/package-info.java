@@ -1,0 +1,7 @@
+/**
+ * Token records in PostgreSQL, over JDBC.
+ */
+@NullMarked
+package dev.curfew.jdbc;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,34 @@
+-- What Curfew knows about the tokens of the domain "tokens". For PostgreSQL 13 and later; does no harm when run again.
+-- For another domain, or under other names, see JdbcTokenStore.schema.
+
+CREATE TABLE IF NOT EXISTS "curfew_tokens" (
+    "tenant"     text COLLATE "C" NOT NULL,
+    "jti"        text COLLATE "C" NOT NULL,
+    "subject"    text COLLATE "C",
+    "purpose"    text COLLATE "C" NOT NULL,
+    "issued_at"  timestamptz,
+    "expires_at" timestamptz NOT NULL,
+    "extra_data" jsonb,
+    "created_at" timestamptz NOT NULL,
+    "updated_at" timestamptz NOT NULL,
+    "revoked_at" timestamptz,
+    PRIMARY KEY ("tenant", "jti")
+);
+
+-- The expunger's way: what expired first goes first.
+CREATE INDEX IF NOT EXISTS "curfew_tokens_expiry_idx" ON "curfew_tokens" ("expires_at");
+
+-- A subject's tokens that are not revoked, soonest expiry first.
+CREATE INDEX IF NOT EXISTS "curfew_tokens_subject_idx"
+    ON "curfew_tokens" ("tenant", "subject", "expires_at", "jti") WHERE "revoked_at" IS NULL;
+
+-- From when back a subject's tokens are revoked, stored or not.
+CREATE TABLE IF NOT EXISTS "curfew_tokens_watermarks" (
+    "tenant"     text COLLATE "C" NOT NULL,
+    "subject"    text COLLATE "C" NOT NULL,
+    "watermark"  timestamptz NOT NULL,
+    "kept_until" timestamptz NOT NULL,
+    PRIMARY KEY ("tenant", "subject")
+);
+
+CREATE INDEX IF NOT EXISTS "curfew_tokens_ended_idx" ON "curfew_tokens_watermarks" ("kept_until");
