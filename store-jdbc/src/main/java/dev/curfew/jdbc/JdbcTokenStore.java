@@ -25,6 +25,7 @@ import java.time.ZoneOffset;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -174,7 +175,7 @@ public final class JdbcTokenStore implements TokenStore {
 
     /** The DDL of a domain's tables, to be run by hand or by a migration tool. It does no harm when run again. */
     public String schema(String domain) {
-        return domain(domain).sql.schema(Schema.file());
+        return domain(domain).sql.schema();
     }
 
     /**
@@ -199,42 +200,39 @@ public final class JdbcTokenStore implements TokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        Statements sql = domain(scope.domain()).sql;
-        Schema records = described(scope, sql.names("table"));
-        Schema watermarks = described(scope, sql.names("watermarks"));
-        if (createsSchema && (records.isMissing() || watermarks.isMissing())) {
+        Map<String, List<String>> found = query(scope, "differences", JdbcTokenStore::differences);
+        if (createsSchema && found.containsKey("missing")) {
             createSchema(scope.domain());
-            LOG.info("Created the tables of domain '{}': {}", scope.domain(), sql.names("table"));
-            records = described(scope, sql.names("table"));
-            watermarks = described(scope, sql.names("watermarks"));
+            LOG.info("Created the tables of domain '{}'", scope.domain());
+            found = query(scope, "differences", JdbcTokenStore::differences);
         }
-        refuse(scope, sql.names("table"), records.isMissing(), records.differences(columns));
-        refuse(scope, sql.names("watermarks"), watermarks.isMissing(), watermarks.watermarkDifferences(columns));
-        if (!records.isIndexed(List.of(column(RecordField.EXPIRES_AT)))
-                || !records.isIndexed(List.of(column(RecordField.TENANT), column(RecordField.SUBJECT)))) {
-            LOG.warn(
-                    "Table {} lacks an index on the expiry, or on tenant and subject: clean-up, and what is done by subject,"
-                            + " reads all of it. Create the indexes of JdbcTokenStore.schema(\"{}\").",
-                    sql.names("table"),
-                    scope.domain());
-        }
-    }
-
-    private Schema described(StoreScope scope, String table) {
-        return query(scope, Schema.DESCRIBE, Schema::read, table, table);
-    }
-
-    private static void refuse(StoreScope scope, String table, boolean missing, List<String> differences) {
-        if (missing || !differences.isEmpty()) {
-            throw new TokenStoreException("Table " + table + " of domain '" + scope.domain() + "' "
-                    + (missing ? "is missing" : "differs: " + String.join("; ", differences))
-                    + ". Create it with JdbcTokenStore.createSchema, or as JdbcTokenStore.schema says,"
+        List<String> fatal = new ArrayList<>(found.getOrDefault("missing", List.of()));
+        fatal.addAll(found.getOrDefault("different", List.of()));
+        if (!fatal.isEmpty()) {
+            throw new TokenStoreException("PostgreSQL is not ready for domain '" + scope.domain() + "': "
+                    + String.join("; ", fatal)
+                    + ". Run JdbcTokenStore.createSchema, or the DDL of JdbcTokenStore.schema,"
                     + " or name the table and columns that you have");
         }
+        if (found.containsKey("slow")) {
+            LOG.warn(
+                    "Domain '{}': {}. Without it, clean-up or what is done by subject reads the whole table.",
+                    scope.domain(),
+                    String.join("; ", found.getOrDefault("slow", List.of())));
+        }
     }
 
-    private String column(RecordField field) {
-        return Objects.requireNonNull(columns.get(field));
+    private static Map<String, List<String>> differences(ResultSet rows) throws SQLException {
+        Map<String, List<String>> differences = new HashMap<>();
+        while (rows.next()) {
+            String difference = rows.getString(2);
+            if (difference != null) {
+                differences
+                        .computeIfAbsent(rows.getString(1), kind -> new ArrayList<>())
+                        .add(difference);
+            }
+        }
+        return differences;
     }
 
     private Domain domain(String name) {
@@ -257,42 +255,33 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-        return query(
-                scope,
-                domain(scope.domain()).sql.store,
-                row -> {
-                    row.next();
-                    if (row.getBoolean(1)) {
-                        return StoreOutcome.STORED;
-                    } else if (!row.getBoolean(2)) {
-                        return null;
-                    }
-                    String subject = row.getString(3);
-                    if (subject != null && !subject.equals(record.subject())) {
-                        throw new SubjectMismatchException();
-                    }
-                    return row.getBoolean(4) ? StoreOutcome.REVOKED : StoreOutcome.STORED;
-                },
-                scope.tenant(),
-                record.jti(),
-                record.subject(),
-                record.purpose(),
-                record.issuedAt(),
-                record.expiresAt(),
-                record.extraData() == null ? null : ExtraData.write(record.extraData()),
-                now);
+        String json = record.extraData() == null ? null : ExtraData.write(record.extraData());
+        Object[] parameters = {
+            scope.tenant(),
+            record.jti(),
+            record.subject(),
+            record.purpose(),
+            record.issuedAt(),
+            record.expiresAt(),
+            json,
+            now
+        };
+        String outcome = query(scope, "store", JdbcTokenStore::text, parameters);
+        if (outcome.equals("MISMATCH")) {
+            throw new SubjectMismatchException();
+        }
+        return StoreOutcome.valueOf(outcome);
     }
 
     @Override
     public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        List<TokenRecord> found =
-                query(scope, domain(scope.domain()).sql.find, JdbcTokenStore::records, scope.tenant(), jti);
+        List<TokenRecord> found = query(scope, "find", JdbcTokenStore::records, scope.tenant(), jti);
         return found.isEmpty() ? null : found.get(0);
     }
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        return query(scope, domain(scope.domain()).sql.isRevoked, ResultSet::next, scope.tenant(), jti);
+        return query(scope, "isRevoked", ResultSet::next, scope.tenant(), jti);
     }
 
     @Override
@@ -304,7 +293,7 @@ public final class JdbcTokenStore implements TokenStore {
             }
             return revoked;
         };
-        return query(scope, domain(scope.domain()).sql.revoked, reader, scope.tenant(), jtis.toArray(String[]::new));
+        return query(scope, "revoked", reader, scope.tenant(), jtis.toArray(String[]::new));
     }
 
     @Override
@@ -313,45 +302,22 @@ public final class JdbcTokenStore implements TokenStore {
             row.next();
             return new StoredState(row.getString(1) == null ? null : record(row), instant(row, 10));
         };
-        return query(scope, domain(scope.domain()).sql.state, reader, scope.tenant(), jti, subject);
+        return query(scope, "state", reader, scope.tenant(), jti, subject);
     }
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-        Reader<RevokeOutcome> reader = row -> {
-            row.next();
-            if (row.getBoolean(1)) {
-                return RevokeOutcome.REVOKED;
-            } else if (!row.getBoolean(2)) {
-                return null;
-            }
-            return row.getBoolean(3) ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+        TokenRecord r = revocation;
+        Object[] parameters = {
+            scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), keepUntil, now
         };
-        return query(
-                scope,
-                domain(scope.domain()).sql.revoke,
-                reader,
-                scope.tenant(),
-                revocation.jti(),
-                revocation.subject(),
-                revocation.purpose(),
-                revocation.issuedAt(),
-                revocation.expiresAt(),
-                keepUntil,
-                now);
+        return RevokeOutcome.valueOf(query(scope, "revoke", JdbcTokenStore::text, parameters));
     }
 
     @Override
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        List<TokenRecord> found = query(
-                scope,
-                domain(scope.domain()).sql.consume,
-                JdbcTokenStore::records,
-                scope.tenant(),
-                jti,
-                purpose,
-                subject,
-                now);
+        List<TokenRecord> found =
+                query(scope, "consume", JdbcTokenStore::records, scope.tenant(), jti, purpose, subject, now);
         if (found.isEmpty()) {
             return Refused.UNKNOWN;
         }
@@ -364,56 +330,30 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        query(
-                scope,
-                domain(scope.domain()).sql.revokeSubject,
-                ResultSet::next,
-                scope.tenant(),
-                subject,
-                watermark,
-                keepUntil);
+        query(scope, "revokeSubject", ResultSet::next, scope.tenant(), subject, watermark, keepUntil);
     }
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        return query(
-                scope,
-                domain(scope.domain()).sql.revokeStored,
-                JdbcTokenStore::count,
-                scope.tenant(),
-                subject,
-                now,
-                limit,
-                now);
+        return query(scope, "revokeStored", JdbcTokenStore::count, scope.tenant(), subject, now, limit, now);
     }
 
     @Override
     public List<TokenRecord> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        // The first that can be live expires one millisecond from now, whatever its jti.
-        boolean first = after == null || !after.isLive(now);
-        return query(
-                scope,
-                domain(scope.domain()).sql.list,
-                JdbcTokenStore::records,
-                scope.tenant(),
-                subject,
-                after == null || first ? now.plusMillis(1) : after.expiresAt(),
-                after == null || first ? "" : after.jti(),
-                limit);
+        // Without a place to go on from: the first that can be live expires one millisecond from now, whatever its jti.
+        boolean further = after != null && after.isLive(now);
+        Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
+        String jti = after == null || !further ? "" : after.jti();
+        return query(scope, "list", JdbcTokenStore::records, scope.tenant(), subject, expiry, jti, limit);
     }
 
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
-        return query(
-                scope,
-                domain(scope.domain()).sql.readExpired,
-                JdbcTokenStore::records,
-                scope.tenant(),
-                now.minus(scope.skew()),
-                after == null ? BEGINNING : after.expiresAt(),
-                after == null ? "" : after.jti(),
-                limit);
+        Instant due = now.minus(scope.skew());
+        Instant expiry = after == null ? BEGINNING : after.expiresAt();
+        String jti = after == null ? "" : after.jti();
+        return query(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
     }
 
     @Override
@@ -421,12 +361,9 @@ public final class JdbcTokenStore implements TokenStore {
         Domain domain = domain(scope.domain());
         Instant from = domain.expungedUntil;
         int removed = expunge(scope, domain, from, limit, now);
-        if (removed < limit) {
-            domain.expungedUntil = BEGINNING;
-            if (from.isAfter(BEGINNING)) {
-                // The end of a clean-up: once more from the beginning, for what others had locked or stored meanwhile.
-                removed += expunge(scope, domain, BEGINNING, limit - removed, now);
-            }
+        if (removed < limit && from.isAfter(BEGINNING)) {
+            // The end of a clean-up: once more from the beginning, for what others had locked or stored meanwhile.
+            removed += expunge(scope, domain, BEGINNING, limit - removed, now);
         }
         return removed;
     }
@@ -434,11 +371,11 @@ public final class JdbcTokenStore implements TokenStore {
     private int expunge(StoreScope scope, Domain domain, Instant from, int limit, Instant now) {
         Reader<Integer> reader = row -> {
             int removed = count(row);
-            Instant until = instant(row, 2);
-            domain.expungedUntil = until == null ? BEGINNING : until;
+            Instant last = instant(row, 2);
+            domain.expungedUntil = removed < limit || last == null ? BEGINNING : last;
             return removed;
         };
-        return query(scope, domain.sql.expunge, reader, from, now.minus(scope.skew()), limit, now, limit);
+        return query(scope, "expunge", reader, from, now.minus(scope.skew()), limit, now, limit);
     }
 
     // Rows
@@ -447,6 +384,11 @@ public final class JdbcTokenStore implements TokenStore {
         /** The answer, or null where the statement has to be repeated. */
         @Nullable
         T read(ResultSet rows) throws SQLException;
+    }
+
+    private static @Nullable String text(ResultSet row) throws SQLException {
+        row.next();
+        return row.getString(1);
     }
 
     private static int count(ResultSet row) throws SQLException {
@@ -531,7 +473,8 @@ public final class JdbcTokenStore implements TokenStore {
         T on(Connection connection) throws SQLException;
     }
 
-    private <T> T query(StoreScope scope, String sql, Reader<T> reader, @Nullable Object... parameters) {
+    private <T> T query(StoreScope scope, String name, Reader<T> reader, @Nullable Object... parameters) {
+        String sql = domain(scope.domain()).sql.get(name);
         return run(scope.domain(), scope.deadline(), connection -> {
             try (PreparedStatement statement = connection.prepareStatement(sql)) {
                 bind(statement, parameters);

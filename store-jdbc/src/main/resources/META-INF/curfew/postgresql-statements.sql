@@ -1,0 +1,182 @@
+-- The statements of the store, each under its name. In braces are names that can be mapped, and two abbreviations:
+-- {columns}, those of a record, and {key}, by which a row t and what is given, g, are the same.
+--
+-- What changes one record locks it first (stored), then inserts or updates it by what the lock showed, and answers what
+-- was there. The lock gives the newest version of a row, so that this is exact under READ COMMITTED; under a higher
+-- level the server refuses (40001) what it cannot prove, and the statement is repeated. A row that was inserted after the
+-- statement began can be met but not seen: then nothing is done, and the statement is repeated.
+
+-- name: store
+WITH given AS (
+    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
+        ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
+), stored AS (
+    SELECT true AS found, t.{subject} AS subject, t.{revoked_at} AS revoked_at
+    FROM {table} t JOIN given g ON {key} FOR UPDATE OF t
+), inserted AS (
+    INSERT INTO {table}
+        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now
+    FROM given g WHERE NOT EXISTS (SELECT FROM stored)
+    ON CONFLICT DO NOTHING RETURNING 1
+), updated AS (
+    UPDATE {table} t SET {subject} = g.subject, {purpose} = g.purpose, {issued_at} = g.issued_at,
+        {expires_at} = g.expires_at, {extra_data} = g.extra_data, {updated_at} = g.now
+    FROM given g, stored s WHERE {key} AND s.revoked_at IS NULL AND (s.subject IS NULL OR s.subject = g.subject)
+)
+SELECT CASE WHEN EXISTS (SELECT FROM inserted) THEN 'STORED' WHEN s.found IS NULL THEN NULL
+    WHEN s.subject <> g.subject THEN 'MISMATCH' WHEN s.revoked_at IS NOT NULL THEN 'REVOKED' ELSE 'STORED' END
+FROM given g LEFT JOIN stored s ON true
+
+-- name: find
+SELECT {columns} FROM {table} WHERE {tenant} = ? AND {jti} = ?
+
+-- name: isRevoked
+SELECT 1 FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL
+
+-- name: revoked
+SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
+
+-- name: state
+SELECT t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at}, t.{updated_at},
+    t.{revoked_at}, w.watermark
+FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
+LEFT JOIN {table} t ON {key}
+LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
+
+-- name: revoke
+WITH given AS (
+    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
+        ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
+), stored AS (
+    SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
+    FROM {table} t JOIN given g ON {key} FOR UPDATE OF t
+), inserted AS (
+    INSERT INTO {table}
+        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {created_at}, {updated_at}, {revoked_at})
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now
+    FROM given g WHERE NOT EXISTS (SELECT FROM stored)
+    ON CONFLICT DO NOTHING RETURNING 1
+), updated AS (
+    UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
+        {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
+    FROM given g, stored s WHERE {key} AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
+)
+SELECT CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
+    WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
+FROM given LEFT JOIN stored s ON true
+
+-- name: consume
+WITH given AS (
+    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::timestamptz AS now
+), stored AS (
+    SELECT t.* FROM {table} t JOIN given g
+        ON {key} AND t.{purpose} = g.purpose AND (g.subject IS NULL OR t.{subject} = g.subject) FOR UPDATE OF t
+), updated AS (
+    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
+    FROM given g, stored s WHERE {key} AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
+)
+SELECT {columns} FROM stored
+
+-- name: revokeSubject
+INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
+ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
+    watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
+RETURNING 1
+
+-- Not SKIP LOCKED: what somebody is just storing again must be revoked too.
+-- name: revokeStored
+WITH batch AS (
+    SELECT {tenant}, {jti} FROM {table}
+    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND {expires_at} > ?
+    ORDER BY {expires_at}, {jti} LIMIT ? FOR UPDATE
+), updated AS (
+    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
+    FROM batch b, (SELECT ?::timestamptz AS now) g WHERE t.{tenant} = b.{tenant} AND t.{jti} = b.{jti} RETURNING 1
+)
+SELECT count(*) FROM updated
+
+-- name: list
+SELECT {columns} FROM {table}
+WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
+ORDER BY {expires_at}, {jti} LIMIT ?
+
+-- name: readExpired
+SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
+ORDER BY {expires_at}, {jti} LIMIT ?
+
+-- By place and not by key: a row that is locked stays where it is. The part is for partitioned tables.
+-- name: expunge
+WITH due AS (
+    SELECT tableoid AS part, ctid AS place FROM {table} WHERE {expires_at} BETWEEN ? AND ?
+    ORDER BY {expires_at} LIMIT ? FOR UPDATE SKIP LOCKED
+), gone AS (
+    DELETE FROM {table} t USING due d WHERE t.ctid = d.place AND t.tableoid = d.part RETURNING t.{expires_at} AS expires_at
+), ended AS (
+    SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE kept_until <= ?
+    ORDER BY kept_until LIMIT ? - (SELECT count(*) FROM gone) FOR UPDATE SKIP LOCKED
+), forgotten AS (
+    DELETE FROM {watermarks} w USING ended e WHERE w.ctid = e.place AND w.tableoid = e.part RETURNING 1
+)
+SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
+
+-- How the tables differ from what the statements above need: missing, different, or only slow; and in words.
+-- name: differences
+WITH tables (name, key, ways) AS (VALUES
+    ({'table'}, ARRAY[{'tenant'}, {'jti'}], ARRAY[{'expires_at'}, {'tenant'} || ', ' || {'subject'}]),
+    ({'watermarks'}, ARRAY[{'tenant'}, {'subject'}], ARRAY['kept_until'])
+), columns (table_name, name, type, presence) AS (VALUES
+    ({'table'}, {'tenant'}, 'text', 'required'),
+    ({'table'}, {'jti'}, 'text', 'required'),
+    ({'table'}, {'subject'}, 'text', 'optional'),
+    ({'table'}, {'purpose'}, 'text', 'required'),
+    ({'table'}, {'issued_at'}, 'timestamp with time zone', 'optional'),
+    ({'table'}, {'expires_at'}, 'timestamp with time zone', 'required'),
+    ({'table'}, {'extra_data'}, 'jsonb', 'optional'),
+    ({'table'}, {'created_at'}, 'timestamp with time zone', 'required'),
+    ({'table'}, {'updated_at'}, 'timestamp with time zone', 'required'),
+    ({'table'}, {'revoked_at'}, 'timestamp with time zone', 'optional'),
+    ({'watermarks'}, {'tenant'}, 'text', 'required'),
+    ({'watermarks'}, {'subject'}, 'text', 'required'),
+    ({'watermarks'}, 'watermark', 'timestamp with time zone', 'required'),
+    ({'watermarks'}, 'kept_until', 'timestamp with time zone', 'required')
+), present AS (
+    SELECT t.*, c.oid AS id FROM tables t JOIN pg_class c ON c.oid = to_regclass(t.name)
+), have AS (
+    SELECT p.name AS table_name, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
+        a.attnotnull AS required, a.atthasdef OR a.attidentity <> '' AS filled,
+        COALESCE(l.collisdeterministic, true) AS deterministic
+    FROM present p JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum > 0 AND NOT a.attisdropped
+    LEFT JOIN pg_collation l ON l.oid = a.attcollation
+), indexes AS (
+    SELECT p.name AS table_name, i.indisunique AND i.indpred IS NULL AS is_key,
+        ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n)
+            JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum = k.attnum
+            WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
+    FROM present p JOIN pg_index i ON i.indrelid = p.id AND i.indisvalid
+)
+SELECT 'missing', 'table ' || name || ' is missing' FROM tables WHERE name NOT IN (SELECT name FROM present)
+UNION ALL
+SELECT 'different', 'the database is encoded in ' || current_setting('server_encoding') || ' and not in UTF8'
+WHERE current_setting('server_encoding') <> 'UTF8'
+UNION ALL
+SELECT 'different', CASE
+    WHEN h.name IS NULL THEN 'column ' || c.name || ' of ' || c.table_name || ' is missing'
+    WHEN h.type <> c.type AND (c.type, h.type) <> ('text', 'character varying')
+        THEN 'column ' || h.name || ' of ' || h.table_name || ' is ' || h.type || ' instead of ' || c.type
+    WHEN c.presence = 'optional' AND h.required
+        THEN 'column ' || h.name || ' of ' || h.table_name || ' is NOT NULL and must not be'
+    WHEN NOT h.deterministic
+        THEN 'column ' || h.name || ' of ' || h.table_name || ' has a nondeterministic collation'
+    WHEN c.name IS NULL AND h.required AND NOT h.filled
+        THEN 'column ' || h.name || ' of ' || h.table_name || ' is unknown, NOT NULL and without a default'
+    END AS difference
+FROM (SELECT c.* FROM columns c JOIN present p ON p.name = c.table_name) c
+FULL JOIN have h ON h.table_name = c.table_name AND h.name = c.name
+UNION ALL
+SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
+WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
+UNION ALL
+SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
+WHERE NOT EXISTS (
+    SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
