@@ -84,15 +84,17 @@ ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
 RETURNING 1
 
--- Not SKIP LOCKED: what somebody is just storing again must be revoked too.
+-- Not SKIP LOCKED: what somebody is just storing again must be revoked too. By an array and not a join: that takes the
+-- key's index, however many rows the planner expects.
 -- name: revokeStored
 WITH batch AS (
-    SELECT {tenant}, {jti} FROM {table}
+    SELECT {jti} AS jti FROM {table}
     WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND {expires_at} > ?
     ORDER BY {expires_at}, {jti} LIMIT ? FOR UPDATE
 ), updated AS (
     UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
-    FROM batch b, (SELECT ?::timestamptz AS now) g WHERE t.{tenant} = b.{tenant} AND t.{jti} = b.{jti} RETURNING 1
+    FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
+    WHERE t.{tenant} = g.tenant AND t.{jti} = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
 )
 SELECT count(*) FROM updated
 
@@ -105,18 +107,21 @@ ORDER BY {expires_at}, {jti} LIMIT ?
 SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
 ORDER BY {expires_at}, {jti} LIMIT ?
 
--- By place and not by key: a row that is locked stays where it is. The part is for partitioned tables.
+-- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
+-- partitioned, where a place is there more than once.
 -- name: expunge
 WITH due AS (
     SELECT tableoid AS part, ctid AS place FROM {table} WHERE {expires_at} BETWEEN ? AND ?
     ORDER BY {expires_at} LIMIT ? FOR UPDATE SKIP LOCKED
 ), gone AS (
-    DELETE FROM {table} t USING due d WHERE t.ctid = d.place AND t.tableoid = d.part RETURNING t.{expires_at} AS expires_at
+    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM due))
+        AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING {expires_at} AS expires_at
 ), ended AS (
     SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE kept_until <= ?
     ORDER BY kept_until LIMIT ? - (SELECT count(*) FROM gone) FOR UPDATE SKIP LOCKED
 ), forgotten AS (
-    DELETE FROM {watermarks} w USING ended e WHERE w.ctid = e.place AND w.tableoid = e.part RETURNING 1
+    DELETE FROM {watermarks} WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
+        AND (tableoid, ctid) IN (SELECT part, place FROM ended) RETURNING 1
 )
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
 

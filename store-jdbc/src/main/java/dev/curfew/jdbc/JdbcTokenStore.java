@@ -335,7 +335,8 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        return query(scope, "revokeStored", JdbcTokenStore::count, scope.tenant(), subject, now, limit, now);
+        Object[] parameters = {scope.tenant(), subject, now, limit, scope.tenant(), now};
+        return query(scope, "revokeStored", JdbcTokenStore::count, parameters);
     }
 
     @Override
