@@ -1,0 +1,39 @@
+package dev.curfew.jdbc;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.TokenStore;
+import dev.curfew.servers.PostgresServer;
+import dev.curfew.tck.ExpungingStoreContract;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+
+/** The kit, smaller, where every transaction is serializable and autocommit is off. */
+class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
+    private static HikariDataSource pool;
+
+    @BeforeAll
+    static void openPool() {
+        pool = Fixture.pool(
+                PostgresServer.shared().url() + "&options=-c%20default_transaction_isolation=serializable", 10, false);
+    }
+
+    @AfterAll
+    static void closePool() {
+        pool.close();
+    }
+
+    @Override
+    protected TokenStore newStore() {
+        return JdbcTokenStore.builder(pool).createsSchema().build();
+    }
+
+    @Override
+    protected int races() {
+        return Math.min(super.races(), 2000);
+    }
+
+    @Override
+    protected int manyRecords() {
+        return Math.min(super.manyRecords(), 10_000);
+    }
+}

@@ -1,0 +1,237 @@
+package dev.curfew.jdbc;
+
+import static dev.curfew.jdbc.Fixture.NOW;
+import static dev.curfew.jdbc.Fixture.sql;
+import static dev.curfew.jdbc.Fixture.token;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
+import dev.curfew.servers.PostgresServer;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.sql.Statement;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** Whose transaction a call is part of. */
+class TransactionTest {
+    private static final String URL = PostgresServer.shared().url();
+
+    private final String domain = Fixture.newDomain();
+    private HikariDataSource pool;
+    private JdbcTokenStore store;
+    private TokenResource tokens;
+
+    @BeforeEach
+    void open() {
+        pool = Fixture.pool(URL, 4);
+        store = JdbcTokenStore.create(pool);
+        store.createSchema(domain);
+        tokens = Fixture.resource(store, domain);
+        sql(URL, "CREATE TABLE IF NOT EXISTS passwords (domain text PRIMARY KEY, password text)");
+        sql(URL, "INSERT INTO passwords VALUES ('" + domain + "', 'old')");
+    }
+
+    @AfterEach
+    void close() {
+        tokens.close();
+        store.close();
+        pool.close();
+    }
+
+    private void changePassword(Connection connection) throws SQLException {
+        try (Statement statement = connection.createStatement()) {
+            statement.execute("UPDATE passwords SET password = 'new' WHERE domain = '" + domain + "'");
+        }
+    }
+
+    private String password() {
+        return sql(URL, "SELECT password FROM passwords WHERE domain = '" + domain + "'")
+                .get(0);
+    }
+
+    @Test
+    void R8_2_revokeAndChangeThePasswordBothOrNeither() throws SQLException {
+        for (boolean commit : List.of(false, true)) {
+            tokens.storeToken(token("reset", "s"), "reset");
+            try (Connection connection = pool.getConnection()) {
+                connection.setAutoCommit(false);
+                changePassword(connection);
+                store.inTransaction(connection, () -> {
+                    assertThat(tokens.revokeToken(token("session", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+                    assertThat(tokens.consume("reset", "reset")).isInstanceOf(Consumed.class);
+                    tokens.revokeSubject("s");
+                    // It sees what it did.
+                    assertThat(tokens.isRevoked("session")).isTrue();
+                    return tokens.consume("reset", "reset");
+                });
+                // Others do not, before it commits.
+                assertThat(tokens.isRevoked("session")).isFalse();
+                assertThat(password()).isEqualTo("old");
+                if (commit) {
+                    connection.commit();
+                } else {
+                    connection.rollback();
+                }
+                assertThat(connection.getAutoCommit()).isFalse();
+                assertThat(connection.isClosed()).isFalse();
+            }
+            assertThat(tokens.isRevoked("session")).isEqualTo(commit);
+            assertThat(tokens.consume("reset", "reset") == Refused.ALREADY_USED).isEqualTo(commit);
+            assertThat(password()).isEqualTo(commit ? "new" : "old");
+            if (!commit) {
+                sql(URL, "DELETE FROM \"curfew_" + domain + "\"");
+            }
+        }
+    }
+
+    @Test
+    void anotherThreadIsNotPartOfIt() throws Exception {
+        try (Connection connection = pool.getConnection()) {
+            connection.setAutoCommit(false);
+            store.inTransaction(connection, () -> {
+                tokens.revokeJti("mine");
+                var other = new Thread(() -> tokens.revokeJti("theirs"));
+                other.start();
+                try {
+                    other.join();
+                } catch (InterruptedException e) {
+                    throw new AssertionError(e);
+                }
+                return null;
+            });
+            connection.rollback();
+        }
+        assertThat(tokens.isRevoked("mine")).isFalse();
+        assertThat(tokens.isRevoked("theirs")).isTrue();
+    }
+
+    @Test
+    void aConnectionThatCommitsByItselfIsRefused() throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            assertThatThrownBy(() -> store.inTransaction(connection, () -> tokens.revokeJti("t")))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("setAutoCommit(false)");
+        }
+        assertThat(tokens.isRevoked("t")).isFalse();
+    }
+
+    @Test
+    void whatCannotBeSerializedIsToldWithTheRemedy() throws SQLException {
+        tokens.storeToken(token("t", "s"));
+        try (Connection connection = pool.getConnection()) {
+            connection.setAutoCommit(false);
+            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            // Its snapshot is taken; then another one revokes.
+            store.inTransaction(connection, () -> tokens.isRevoked("u"));
+            tokens.revokeJti("t");
+            assertThatThrownBy(() -> store.inTransaction(connection, () -> tokens.revokeJti("t")))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("40001")
+                    .hasMessageContaining("Roll back")
+                    .hasMessageContaining("Nothing was changed");
+            assertThatThrownBy(() -> store.inTransaction(connection, () -> tokens.revokeJti("t")))
+                    .hasMessageContaining("25P02");
+            connection.rollback();
+            assertThat(store.inTransaction(connection, () -> tokens.revokeJti("t")))
+                    .isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+            connection.rollback();
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        }
+    }
+
+    @Test
+    void anInsertedRowThatASnapshotDoesNotShowIsNotWaitedForForEver() throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            connection.setAutoCommit(false);
+            connection.setTransactionIsolation(Connection.TRANSACTION_REPEATABLE_READ);
+            store.inTransaction(connection, () -> tokens.isRevoked("u"));
+            tokens.storeToken(token("new", "s"));
+            assertThatThrownBy(() -> store.inTransaction(connection, () -> tokens.revokeJti("new")))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("40001");
+            connection.rollback();
+            connection.setTransactionIsolation(Connection.TRANSACTION_READ_COMMITTED);
+        }
+    }
+
+    /** A pool such as many have it: nothing is lost, and the next borrower finds the connection as it was. */
+    @Test
+    void R8_5_aPoolWithoutAutocommitLosesNothing() throws SQLException {
+        try (HikariDataSource byHand = Fixture.pool(URL, 1, false);
+                JdbcTokenStore other = JdbcTokenStore.create(byHand);
+                TokenResource onIt = Fixture.resource(other, domain)) {
+            assertThat(onIt.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.isRevoked("t")).isTrue();
+            try (Connection connection = byHand.getConnection()) {
+                assertThat(connection.getAutoCommit()).isFalse();
+            }
+        }
+    }
+
+    /** As behind a pooler that gives every transaction another session: nothing is kept in it, nothing is left in it. */
+    @Test
+    void nothingIsKeptInTheSession() throws SQLException {
+        String settings = "SELECT string_agg(name || '=' || setting, ',' ORDER BY name) FROM pg_settings"
+                + " WHERE source = 'session'";
+        String url = URL + "&prepareThreshold=0";
+        try (HikariDataSource one = Fixture.pool(url, 1);
+                JdbcTokenStore pooled = JdbcTokenStore.create(new DiscardingDataSource(one));
+                TokenResource onIt = Fixture.resource(pooled, domain)) {
+            for (int i = 0; i < 20; i++) {
+                assertThat(onIt.revokeToken(token("t" + i, "s"))).isEqualTo(RevokeOutcome.REVOKED);
+                assertThat(onIt.isRevoked("t" + i)).isTrue();
+            }
+            onIt.storeToken(token("u", "s"), "link");
+            assertThat(onIt.consume("u", "link")).isInstanceOf(Consumed.class);
+            assertThat(onIt.revokeAllStoredForSubject("s")).isZero();
+            assertThat(onIt.expungeExpired().removed()).isZero();
+            try (Connection connection = one.getConnection();
+                    Statement statement = connection.createStatement()) {
+                assertThat(connection.getNetworkTimeout()).isZero();
+                for (String leftover : List.of(
+                        settings,
+                        "SELECT string_agg(name, ',') FROM pg_prepared_statements WHERE NOT from_sql",
+                        "SELECT string_agg(locktype, ',') FROM pg_locks WHERE pid = pg_backend_pid()"
+                                + " AND locktype = 'advisory'")) {
+                    try (var row = statement.executeQuery(leftover)) {
+                        row.next();
+                        String found = row.getString(1);
+                        // What the driver itself says at the start of a session.
+                        assertThat(
+                                        found == null
+                                                ? ""
+                                                : found.replaceAll(
+                                                        "(application_name|extra_float_digits|DateStyle|"
+                                                                + "TimeZone|client_encoding)=[^=]*(,(?=\\w+=)|$)",
+                                                        ""))
+                                .as(leftover)
+                                .isEmpty();
+                    }
+                }
+            }
+        }
+    }
+
+    @Test
+    void R8_6_theApplicationsPoolIsLeftOpen() throws SQLException {
+        JdbcTokenStore other = JdbcTokenStore.create(pool);
+        TokenResource onIt = Fixture.resource(other, domain);
+        onIt.revokeJti("t");
+        onIt.close();
+        other.close();
+        try (Connection connection = pool.getConnection()) {
+            assertThat(connection.isValid(1)).isTrue();
+        }
+        assertThat(tokens.isRevoked("t")).isTrue();
+        assertThat(tokens.inspect("t").orElseThrow().revokedAt()).isEqualTo(NOW);
+    }
+}
