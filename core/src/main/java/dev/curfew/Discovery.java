@@ -100,12 +100,12 @@ final class Discovery {
             if (store != null) {
                 store.close();
             }
-            boolean tells = tells(e, url);
+            List<Throwable> telling = telling(e, url);
             throw new TokenStoreException(
                     "The " + provider.name() + " store at " + redacted(url) + " could not be opened: "
-                            + Actions.described(e, !tells)
+                            + Actions.described(e, telling.stream().noneMatch(CurfewException.class::isInstance))
                             + ". Check that the server runs there and that the URL's credentials are right.",
-                    tells ? null : e);
+                    telling.isEmpty() ? e : null);
         }
     }
 
@@ -156,24 +156,31 @@ final class Discovery {
         }
     }
 
-    /** Whether a message repeats the URL's user or password, or a parameter that sounds like a secret. */
-    private static boolean tells(Throwable e, String url) {
-        List<String> secrets = new ArrayList<>();
+    /** What of a chain repeats, as a word, the URL's user or password, or a parameter that sounds like a secret. */
+    private static List<Throwable> telling(Throwable e, String url) {
+        List<Pattern> secrets = new ArrayList<>();
         Matcher matcher = SECRETS.matcher(url);
         while (matcher.find()) {
             for (int group = 1; group <= matcher.groupCount(); group++) {
                 String secret = matcher.group(group);
                 if (secret != null && !secret.isEmpty()) {
-                    secrets.add(secret);
-                    secrets.add(decoded(secret));
+                    secrets.add(word(secret));
+                    secrets.add(word(decoded(secret)));
                 }
             }
         }
         Set<Throwable> chain = Collections.newSetFromMap(new IdentityHashMap<>());
         collect(e, chain);
         return chain.stream()
-                .map(t -> String.valueOf(t.getMessage()))
-                .anyMatch(message -> secrets.stream().anyMatch(message::contains));
+                .filter(t -> secrets.stream()
+                        .anyMatch(secret ->
+                                secret.matcher(String.valueOf(t.getMessage())).find()))
+                .toList();
+    }
+
+    /** Not in the middle of one: a user named app is not told by "applied". */
+    private static Pattern word(String secret) {
+        return Pattern.compile("(?<![\\p{L}\\p{N}])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}])");
     }
 
     private static String decoded(String secret) {

@@ -160,6 +160,20 @@ class DiscoveryTest {
                 .hasNoCause();
     }
 
+    /** A user named app, a password right: they are not told by the words in which they happen to occur. */
+    @Test
+    void R9_2_aCredentialInTheMiddleOfAWordDoesNotHideTheMessage() {
+        redis.failure = new TokenStoreException("A bright message; it was not applied");
+        assertThatThrownBy(() -> discovery.openNamed("redis://app:right@h", SCOPE))
+                .hasMessageContaining("A bright message")
+                .hasCause(redis.failure);
+        // What a driver says does not hide what the store says.
+        redis.failure = new TokenStoreException("The server refused it", new IllegalStateException("user=app"));
+        assertThatThrownBy(() -> discovery.openNamed("redis://app:right@h", SCOPE))
+                .hasMessageContaining("The server refused it")
+                .hasNoCause();
+    }
+
     /** What a store says when it is made ready for its domain passes the same filter, and the store is closed. */
     @Test
     void R9_2_aStoreThatCannotServeTheDomainIsClosedAndTellsNoCredentials() {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.servers.PostgresServer;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,21 @@ class StoryTest {
                 .contains("consume -> {ALREADY_USED=63, Consumed=1}")
                 .contains("verify -> refused: the JWT has expired")
                 .endsWith("Every answer was the expected one." + System.lineSeparator());
+    }
+
+    /** On a server it is the same story, but for the times and what earlier ones have left to clear up. */
+    @Test
+    void itIsTheSameStoryOnAServer() {
+        Story.tell(TokenResource.builder().url("memory:"), out);
+        String inMemory = printed.toString(UTF_8);
+        printed.reset();
+        Story.tell(TokenResource.builder().url(PostgresServer.shared().url()), out);
+
+        assertThat(timeless(printed.toString(UTF_8))).isEqualTo(timeless(inMemory));
+    }
+
+    private static String timeless(String story) {
+        return story.replaceAll("\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z", "TIME").replaceAll("removed -> \\d+", "removed -> N");
     }
 
     @Test

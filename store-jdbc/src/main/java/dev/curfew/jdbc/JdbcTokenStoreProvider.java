@@ -3,6 +3,7 @@ package dev.curfew.jdbc;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreProvider;
 import java.sql.DriverManager;
 import java.sql.SQLException;
@@ -17,6 +18,7 @@ import java.util.regex.Pattern;
  */
 public final class JdbcTokenStoreProvider implements TokenStoreProvider {
     private static final Pattern KEEPS_SCHEMA = Pattern.compile("[?&]createSchema=false(&|$)");
+    private static final Pattern USER_INFO = Pattern.compile("^[^/]*//[^/?]*@");
     private static final int POOL_SIZE = 10;
     // HikariCP takes no less.
     private static final long LEAST_MILLIS = 250;
@@ -36,6 +38,11 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
+        if (USER_INFO.matcher(url).find()) {
+            // The driver would take it for a port, and log it.
+            throw new TokenStoreException("A jdbc:postgresql URL has its user and password as parameters:"
+                    + " jdbc:postgresql://host:port/database?user=…&password=…");
+        }
         var properties = new Properties();
         // What the URL says goes before these.
         String seconds = Long.toString(Math.max(1, deadline.toSeconds() / 2));

@@ -75,7 +75,8 @@ class ConcurrencyTest {
                         TokenResource tokens = Fixture.resource(store, domain)) {
                     var random = new SplittableRandom(seed);
                     for (int i = 0; i < 300; i++) {
-                        // Few keys and few subjects, whose expiry changes all the time, so that orders of locking differ.
+                        // Few keys and few subjects, whose expiry changes all the time, so that orders of locking
+                        // differ.
                         String jti = "t" + random.nextInt(40);
                         String subject = "s" + jti.hashCode() % 3;
                         Instant expiry = NOW.plusSeconds(60 + random.nextInt(1000));
@@ -115,9 +116,12 @@ class ConcurrencyTest {
                 other.setAutoCommit(false);
                 statement.execute("SELECT 1 FROM " + table + " WHERE jti = 'second' FOR UPDATE");
                 Future<Long> revoked = threads.submit(() -> tokens.revokeAllStoredForSubject("s"));
-                await().until(() -> sql(URL, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"
-                                + domain + "%' AND pid <> pg_backend_pid()")
-                        .size() == 1);
+                await().until(() -> sql(
+                                        URL,
+                                        "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%"
+                                                + domain + "%' AND pid <> pg_backend_pid()")
+                                .size()
+                        == 1);
                 // Holds the second and waits for the first; ours holds the first and waits for the second.
                 statement.execute("UPDATE " + table + " SET purpose = 'changed' WHERE jti = 'first'");
                 other.commit();
@@ -134,13 +138,17 @@ class ConcurrencyTest {
     void R7_2_aPartitionedTableLosesWhatIsDueAndNothingElse() {
         try (HikariDataSource pool = Fixture.pool(URL, 2);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
-            String ddl = store.schema(domain).replaceFirst("\"revoked_at\" timestamptz,(\\s+PRIMARY KEY [^)]+\\))\\s+\\)",
-                    "\"revoked_at\" timestamptz,$1) PARTITION BY HASH (\"tenant\", \"jti\")");
+            String ddl = store.schema(domain)
+                    .replaceFirst(
+                            "\"revoked_at\" timestamptz,(\\s+PRIMARY KEY [^)]+\\))\\s+\\)",
+                            "\"revoked_at\" timestamptz,$1) PARTITION BY HASH (\"tenant\", \"jti\")");
             assertThat(ddl).contains("PARTITION BY");
             sql(URL, ddl);
             for (int part = 0; part < 4; part++) {
-                sql(URL, "CREATE TABLE \"" + domain + "-part" + part + "\" PARTITION OF \"curfew_" + domain
-                        + "\" FOR VALUES WITH (MODULUS 4, REMAINDER " + part + ")");
+                sql(
+                        URL,
+                        "CREATE TABLE \"" + domain + "-part" + part + "\" PARTITION OF \"curfew_" + domain
+                                + "\" FOR VALUES WITH (MODULUS 4, REMAINDER " + part + ")");
             }
             TokenResource tokens = Fixture.resource(store, domain);
             for (int i = 0; i < 1000; i++) {
@@ -176,8 +184,13 @@ class ConcurrencyTest {
                 holder.setAutoCommit(false);
                 // The third is revoked again, for longer, and not yet committed.
                 Instant until = later.plus(HOUR);
-                store.inTransaction(holder, () -> store.revoke(
-                        scope, new TokenRecord("t2", null, "revocation", null, until, null, later, later, later), until, later));
+                store.inTransaction(
+                        holder,
+                        () -> store.revoke(
+                                scope,
+                                new TokenRecord("t2", null, "revocation", null, until, null, later, later, later),
+                                until,
+                                later));
                 assertThat(store.expunge(scope, 10, later)).isEqualTo(10);
                 assertThat(store.expunge(scope, 10, later)).isEqualTo(10);
                 assertThat(store.expunge(scope, 10, later)).isEqualTo(9);

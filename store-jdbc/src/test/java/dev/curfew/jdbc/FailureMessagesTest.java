@@ -47,7 +47,7 @@ class FailureMessagesTest {
     static void start() {
         server = PostgresServer.start(Map.of());
         // From now on a password is asked for, but not of the one who must change that back.
-        sql(server.url(), "CREATE ROLE \"secret-user\" LOGIN PASSWORD 'right'");
+        sql(server.url(), "CREATE ROLE \"secret-user\" LOGIN PASSWORD 'Pw7-of-test'");
         String rules = sql(server.url(), "SHOW hba_file").get(0);
         sql(
                 server.url(),
@@ -75,7 +75,8 @@ class FailureMessagesTest {
         root.detachAppender(log);
         assertThat(log.list).allSatisfy(line -> {
             // The driver's own words at debug level are the application's affair.
-            if (line.getLevel().isGreaterOrEqual(Level.INFO) || line.getLoggerName().startsWith("dev.curfew")) {
+            if (line.getLevel().isGreaterOrEqual(Level.INFO)
+                    || line.getLoggerName().startsWith("dev.curfew")) {
                 assertThat(line.getFormattedMessage()).doesNotContain("secret");
                 if (line.getThrowableProxy() != null) {
                     assertThat(line.getThrowableProxy().getMessage()).doesNotContain("secret");
@@ -92,7 +93,8 @@ class FailureMessagesTest {
     }
 
     private String url(String user, String password, String database) {
-        return "jdbc:postgresql://localhost:" + server.port() + "/" + database + "?user=" + user + "&password=" + password;
+        return "jdbc:postgresql://localhost:" + server.port() + "/" + database + "?user=" + user + "&password="
+                + password;
     }
 
     private Throwable opening(String url) {
@@ -110,12 +112,15 @@ class FailureMessagesTest {
 
     @Test
     void aWrongPassword() {
-        assertTells(opening(url("secret-user", "secret-password", "postgres")), "refused the user or the password", "28P01");
+        assertTells(
+                opening(url("secret-user", "secret-password", "postgres")),
+                "refused the user or the password",
+                "28P01");
     }
 
     @Test
     void aMissingDatabase() {
-        assertTells(opening(url("postgres", "x", "nowhere")), "database does not exist", "3D000");
+        assertTells(opening(url("postgres", "Pw7-of-test", "nowhere")), "database does not exist", "3D000");
     }
 
     @Test
@@ -132,22 +137,24 @@ class FailureMessagesTest {
 
     @Test
     void aUrlThatIsNone() {
-        assertTells(opening("jdbc:postgresql://localhost:secret/x?password=secret"), "jdbc");
+        assertTells(opening("jdbc:postgresql://localhost:port/x?password=secret"), "jdbc");
+        assertTells(opening("jdbc:postgresql://secret-user:secret@localhost/x"), "as parameters", "?user=…&password=…");
     }
 
     @Test
     void aServerThatAcceptsAndNeverAnswers() throws IOException {
         try (var socket = new ServerSocket(0)) {
             assertTells(
-                    opening("jdbc:postgresql://localhost:" + socket.getLocalPort() + "/x?user=secret-user&password=secret"),
+                    opening("jdbc:postgresql://localhost:" + socket.getLocalPort()
+                            + "/x?user=secret-user&password=secret"),
                     "PostgreSQL failed");
         }
     }
 
     @Test
     void tooFewConnections() throws SQLException {
-        sql(server.url(), "CREATE ROLE crowd LOGIN PASSWORD 'right' CONNECTION LIMIT 0");
-        assertTells(opening(url("crowd", "right", "postgres")), "no connection left", "53300");
+        sql(server.url(), "CREATE ROLE crowd LOGIN PASSWORD 'Pw7-of-test' CONNECTION LIMIT 0");
+        assertTells(opening(url("crowd", "Pw7-of-test", "postgres")), "no connection left", "53300");
         // A pool that is too small says so, and that nothing was sent.
         try (HikariDataSource pool = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
@@ -160,16 +167,18 @@ class FailureMessagesTest {
                         "Nothing was changed");
                 assertThat(busy.isClosed()).isFalse();
             }
-            assertThat(tokens.revokeToken(token("secret-jti", "secret-subject"))).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.revokeToken(token("secret-jti", "secret-subject")))
+                    .isEqualTo(RevokeOutcome.REVOKED);
             tokens.close();
         }
     }
 
     @Test
     void aUserWithoutRights() {
-        sql(server.url(), "CREATE ROLE visitor LOGIN PASSWORD 'right'");
-        assertTells(opening(url("visitor", "right", "postgres")), "a right is missing", "42501", "GRANT", "CREATE");
-        sql(server.url(), "CREATE ROLE reader LOGIN PASSWORD 'right'");
+        sql(server.url(), "CREATE ROLE visitor LOGIN PASSWORD 'Pw7-of-test'");
+        assertTells(
+                opening(url("visitor", "Pw7-of-test", "postgres")), "a right is missing", "42501", "Grant", "CREATE");
+        sql(server.url(), "CREATE ROLE reader LOGIN PASSWORD 'Pw7-of-test'");
         try (HikariDataSource owner = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(owner)) {
             store.createSchema(domain);
@@ -179,7 +188,7 @@ class FailureMessagesTest {
             sql(server.url(), "GRANT SELECT ON \"" + table + "\" TO reader");
         }
         try (TokenResource tokens =
-                builder().url(url("reader", "right", "postgres")).build()) {
+                builder().url(url("reader", "Pw7-of-test", "postgres")).build()) {
             assertThat(tokens.isRevoked("secret-jti")).isFalse();
             assertTells(
                     catchThrowable(() -> tokens.revokeToken(token("secret-jti", "secret-subject"))),
@@ -198,10 +207,10 @@ class FailureMessagesTest {
 
     @Test
     void aServerThatIsReadOnly() {
-        sql(server.url(), "CREATE ROLE standby LOGIN PASSWORD 'right'");
+        sql(server.url(), "CREATE ROLE standby LOGIN PASSWORD 'Pw7-of-test'");
         sql(server.url(), "ALTER ROLE standby SET default_transaction_read_only = on");
         sql(server.url(), "GRANT ALL ON SCHEMA public TO standby");
-        String url = url("standby", "right", "postgres");
+        String url = url("standby", "Pw7-of-test", "postgres");
         // By URL it is not even opened: a standby may not have heard of a revocation.
         assertTells(opening(url), "could not be reached");
         try (HikariDataSource owner = Fixture.pool(server.url(), 1);
@@ -230,8 +239,8 @@ class FailureMessagesTest {
             store.createSchema(domain);
             String file = sql(
                             server.url(),
-                            "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('\"curfew_" + domain
-                                    + "\"')")
+                            "SELECT current_setting('data_directory') || '/' || pg_relation_filepath('\"curfew_"
+                                    + domain + "\"')")
                     .get(0);
             sql(server.url(), "CHECKPOINT");
             sql(
@@ -239,8 +248,8 @@ class FailureMessagesTest {
                     "COPY (SELECT 1) TO PROGRAM 'cat > /dev/null; rm -f " + file + "; ln -s /dev/full " + file + "'");
             try (TokenResource tokens = builder().store(store).build()) {
                 assertTells(
-                        catchThrowable(
-                                () -> tokens.storeToken(token("secret-jti", "secret-subject"), "p", Map.of("secret", 1))),
+                        catchThrowable(() ->
+                                tokens.storeToken(token("secret-jti", "secret-subject"), "p", Map.of("secret", 1))),
                         "disk is full",
                         "53100",
                         "Nothing was changed");
@@ -256,10 +265,14 @@ class FailureMessagesTest {
         try (HikariDataSource pool = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
-            sql(server.url(), "CREATE FUNCTION \"" + domain + "\"() RETURNS trigger LANGUAGE plpgsql AS"
-                    + " $$BEGIN RAISE 'no % for %', NEW.jti, NEW.subject; END$$");
-            sql(server.url(), "CREATE TRIGGER refuse BEFORE INSERT ON \"curfew_" + domain + "\" FOR EACH ROW EXECUTE"
-                    + " FUNCTION \"" + domain + "\"()");
+            sql(
+                    server.url(),
+                    "CREATE FUNCTION \"" + domain + "\"() RETURNS trigger LANGUAGE plpgsql AS"
+                            + " $$BEGIN RAISE 'no % for %', NEW.jti, NEW.subject; END$$");
+            sql(
+                    server.url(),
+                    "CREATE TRIGGER refuse BEFORE INSERT ON \"curfew_" + domain + "\" FOR EACH ROW EXECUTE"
+                            + " FUNCTION \"" + domain + "\"()");
             try (TokenResource tokens = builder().store(store).build()) {
                 assertTells(
                         catchThrowable(() -> tokens.storeToken(token("secret-jti", "secret-subject"))),
@@ -284,10 +297,10 @@ class FailureMessagesTest {
 
     @Test
     void aStatementThatWasCancelled() {
-        sql(server.url(), "CREATE ROLE hasty LOGIN PASSWORD 'right'");
+        sql(server.url(), "CREATE ROLE hasty LOGIN PASSWORD 'Pw7-of-test'");
         try (HikariDataSource owner = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(owner);
-                HikariDataSource pool = Fixture.pool(url("hasty", "right", "postgres"), 1);
+                HikariDataSource pool = Fixture.pool(url("hasty", "Pw7-of-test", "postgres"), 1);
                 JdbcTokenStore limited = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             sql(server.url(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO hasty");
