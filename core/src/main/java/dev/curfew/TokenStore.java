@@ -98,7 +98,7 @@ public interface TokenStore extends AutoCloseable {
     /**
      * Removes at most {@code limit} records and watermarks of the domain, of all its tenants, that are past their
      * retention end, earliest first, in a transaction of its own, and answers how many (R7.2). Any number of nodes may
-     * do so at once (R7.3).
+     * do so at once (R7.3): one that finds another at it may leave it to that, and answer 0.
      */
     int expunge(StoreScope scope, int limit, Instant now);
 

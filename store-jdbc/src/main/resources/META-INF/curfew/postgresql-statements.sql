@@ -108,16 +108,19 @@ SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({exp
 ORDER BY {expires_at}, {jti} LIMIT ?
 
 -- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
--- partitioned, where a place is there more than once.
+-- partitioned, where a place is there more than once. One node at a time: a second one finds nothing to do, and leaves it
+-- to the first, so that however many nodes there are, the server has the work of one.
 -- name: expunge
-WITH due AS (
-    SELECT tableoid AS part, ctid AS place FROM {table} WHERE {expires_at} BETWEEN ? AND ?
+WITH turn AS MATERIALIZED (
+    SELECT pg_try_advisory_xact_lock({'table'}::regclass::oid::int, 1668642406) AS mine
+), due AS (
+    SELECT tableoid AS part, ctid AS place FROM {table} WHERE (SELECT mine FROM turn) AND {expires_at} BETWEEN ? AND ?
     ORDER BY {expires_at} LIMIT ? FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM due))
         AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING {expires_at} AS expires_at
 ), ended AS (
-    SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE kept_until <= ?
+    SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE (SELECT mine FROM turn) AND kept_until <= ?
     ORDER BY kept_until LIMIT ? - (SELECT count(*) FROM gone) FOR UPDATE SKIP LOCKED
 ), forgotten AS (
     DELETE FROM {watermarks} WHERE ctid = ANY (ARRAY(SELECT place FROM ended))

@@ -61,6 +61,33 @@ class ExpungerTest {
         }
     }
 
+    /** At the least: how much longer a machine makes it does not matter. */
+    @Test
+    void R7_2_afterAFullBatchItRestsForTwiceAsLongAsThatTook() {
+        var slow = new FaultyStore();
+        try (Expunger expunger = Expunger.manual();
+                TokenResource tokens = TokenResource.builder()
+                        .store(slow.store)
+                        .domain("slow")
+                        .maxTokenLifetime(Duration.ofDays(1))
+                        .clock(clock)
+                        .expunger(expunger)
+                        .expungeBatchSize(1)
+                        .build()) {
+            for (int i = 0; i < 6; i++) {
+                tokens.storeToken(Token.of("t" + i, "s", clock.instant().plusSeconds(1)));
+            }
+            clock.advance(Duration.ofHours(1));
+            slow.answer = removed -> {
+                clock.advance(Duration.ofMillis(10));
+                return removed;
+            };
+            long start = System.nanoTime();
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(6);
+            assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThanOrEqualTo(Duration.ofMillis(6 * 20));
+        }
+    }
+
     @Test
     void R7_4_theIntervalCanBeChangedWhileRunning() {
         try (Expunger expunger = Expunger.manual();
