@@ -75,6 +75,31 @@ class ExpungeMeasurement {
         }
     }
 
+    /** With UUIDs for jti and subject, and no extra data; a quarter of the rows revoked. */
+    @Test
+    void bytesPerRecord() {
+        String url = PostgresServer.shared().url();
+        String domain = Fixture.newDomain();
+        try (HikariDataSource pool = Fixture.pool(url, 1);
+                JdbcTokenStore store = JdbcTokenStore.create(pool)) {
+            store.createSchema(domain);
+            int rows = 1_000_000;
+            sql(url, """
+                    INSERT INTO "curfew_%s" (tenant, jti, subject, purpose, issued_at, expires_at, created_at, updated_at,
+                        revoked_at)
+                    SELECT '', md5(i::text)::uuid::text, md5('s' || i %% 100000)::uuid::text, 'user', '2099-01-01Z',
+                        timestamptz '2100-01-01Z' + i * interval '1 second', '2099-01-01Z', '2099-01-01Z',
+                        CASE WHEN i %% 4 = 0 THEN timestamptz '2099-06-01Z' END
+                    FROM generate_series(1, %d) i ORDER BY random()
+                    """.formatted(domain, rows));
+            for (String part : List.of("", "_pkey", "_expiry_idx", "_subject_idx")) {
+                String size = sql(url, "SELECT pg_relation_size('\"curfew_" + domain + part + "\"')")
+                        .get(0);
+                System.out.printf("bytes per record: %-13s %d%n", part, Long.parseLong(size) / rows);
+            }
+        }
+    }
+
     private void run(String url, String who, int nodes, boolean curfew, int due, int live) throws Exception {
         String domain = Fixture.newDomain();
         String table = "\"curfew_" + domain + "\"";

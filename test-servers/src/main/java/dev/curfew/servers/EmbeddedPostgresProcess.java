@@ -5,9 +5,12 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.ServerSocket;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Duration;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A PostgreSQL from a Maven artifact, as root too. */
@@ -32,7 +35,28 @@ final class EmbeddedPostgresProcess implements ServerProcess {
         }
     }
 
-    private Path data() {
+    /** A process on a copy of this one's files, taken while it runs; {@code pg_wal} is left empty. */
+    EmbeddedPostgresProcess copy() {
+        var copy = new EmbeddedPostgresProcess(settings);
+        try (Stream<Path> files = Files.walk(data())) {
+            for (Path file : files.toList()) {
+                Path relative = data().relativize(file);
+                boolean skipped = relative.toString().matches("postmaster\\..*|epg-lock|pg_wal/[0-9A-F]{24}");
+                if (!skipped) {
+                    try {
+                        Files.copy(file, copy.data().resolve(relative), StandardCopyOption.COPY_ATTRIBUTES);
+                    } catch (NoSuchFileException e) {
+                        // A temporary file of the server's, which is gone again.
+                    }
+                }
+            }
+            return copy;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    Path data() {
         return folder.resolve("data");
     }
 

@@ -1,5 +1,7 @@
 package dev.curfew.servers;
 
+import java.io.IOException;
+import java.nio.file.Files;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.ResultSet;
@@ -57,12 +59,51 @@ public final class PostgresServer implements AutoCloseable {
         return started(all);
     }
 
+    /** As {@link #start}, but never in a container: for a test that needs a {@link #standby}. */
+    public static PostgresServer startEmbedded(Map<String, String> settings) {
+        Map<String, String> all = new LinkedHashMap<>(DURABLE);
+        all.putAll(settings);
+        return started(new EmbeddedPostgresProcess(all));
+    }
+
     private static PostgresServer started(Map<String, String> settings) {
         ServerProcess process = DockerPostgresProcess.isAvailable()
                 ? new DockerPostgresProcess(System.getProperty("curfew.test.postgres.image", "18"), settings)
                 : new EmbeddedPostgresProcess(settings);
+        return started(process);
+    }
+
+    private static PostgresServer started(ServerProcess process) {
         process.start();
         return new PostgresServer(process, url("localhost", process.port()));
+    }
+
+    /**
+     * A hot standby of this server, which streams from it: it answers, is read-only, and can be promoted by
+     * {@code pg_promote()}.
+     *
+     * @throws IllegalStateException if this server is not an embedded one
+     */
+    public PostgresServer standby() {
+        if (!(process() instanceof EmbeddedPostgresProcess primary)) {
+            throw new IllegalStateException("Only an embedded server can have a standby");
+        }
+        try (Connection connection = DriverManager.getConnection(url);
+                Statement statement = connection.createStatement()) {
+            statement.execute("SELECT pg_backup_start('standby', true)");
+            EmbeddedPostgresProcess standby = primary.copy();
+            try (ResultSet label = statement.executeQuery("SELECT labelfile FROM pg_backup_stop(false)")) {
+                label.next();
+                Files.writeString(standby.data().resolve("backup_label"), label.getString(1));
+            }
+            Files.createFile(standby.data().resolve("standby.signal"));
+            Files.writeString(
+                    standby.data().resolve("postgresql.auto.conf"),
+                    "primary_conninfo = 'host=localhost port=" + port() + " user=postgres'\n");
+            return started(standby);
+        } catch (SQLException | IOException e) {
+            throw new IllegalStateException("The standby could not be made", e);
+        }
     }
 
     /** The URL of the same database at another address, such as a {@link TcpProxy}'s. */
