@@ -18,7 +18,7 @@ WITH given AS (
         ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now
     FROM given g WHERE NOT EXISTS (SELECT FROM stored)
-    ON CONFLICT DO NOTHING RETURNING 1
+    ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
 ), updated AS (
     UPDATE {table} t SET {subject} = g.subject, {purpose} = g.purpose, {issued_at} = g.issued_at,
         {expires_at} = g.expires_at, {extra_data} = g.extra_data, {updated_at} = g.now
@@ -56,7 +56,7 @@ WITH given AS (
         ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {created_at}, {updated_at}, {revoked_at})
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now
     FROM given g WHERE NOT EXISTS (SELECT FROM stored)
-    ON CONFLICT DO NOTHING RETURNING 1
+    ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
 ), updated AS (
     UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
         {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
@@ -128,7 +128,8 @@ WITH turn AS MATERIALIZED (
 )
 SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
 
--- How the tables differ from what the statements above need: missing, different, or only slow; and in words.
+-- How the tables differ from what the statements above need: missing, different, or only slow; whether the server may
+-- lose what it has acknowledged; and in words.
 -- name: differences
 WITH tables (name, key, ways) AS (VALUES
     ({'table'}, ARRAY[{'tenant'}, {'jti'}], ARRAY[{'expires_at'}, {'tenant'} || ', ' || {'subject'}]),
@@ -157,7 +158,7 @@ WITH tables (name, key, ways) AS (VALUES
     FROM present p JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_collation l ON l.oid = a.attcollation
 ), indexes AS (
-    SELECT p.name AS table_name, i.indisunique AND i.indpred IS NULL AS is_key,
+    SELECT p.name AS table_name, i.indisunique AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL AS is_key,
         ARRAY(SELECT a.attname::text FROM unnest(i.indkey) WITH ORDINALITY k (attnum, n)
             JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum = k.attnum
             WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
@@ -188,3 +189,8 @@ UNION ALL
 SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
 WHERE NOT EXISTS (
     SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
+UNION ALL
+SELECT 'lossy', name || ' is ' || setting FROM pg_settings
+WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+UNION ALL
+SELECT 'lossy', 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'

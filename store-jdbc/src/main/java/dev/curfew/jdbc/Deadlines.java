@@ -2,7 +2,6 @@ package dev.curfew.jdbc;
 
 import java.sql.Connection;
 import java.sql.SQLException;
-import java.sql.SQLTimeoutException;
 import java.time.Duration;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -20,19 +19,28 @@ final class Deadlines implements AutoCloseable {
     private static final int TICK_MILLIS = 10;
     private static final int IDLE_TICKS = 100;
 
-    private final ScheduledThreadPoolExecutor timer = new ScheduledThreadPoolExecutor(1, work -> {
-        var thread = new Thread(work, "curfew-jdbc-deadlines");
-        thread.setDaemon(true);
-        return thread;
-    });
+    private final ScheduledThreadPoolExecutor timer =
+            new ScheduledThreadPoolExecutor(1, work -> daemon(work, "curfew-jdbc-deadlines"));
     private final Set<Call> calls = ConcurrentHashMap.newKeySet();
     private volatile long ticks;
     private volatile @Nullable Future<?> ticking;
     private int idle;
+    private boolean closed;
 
-    /** A call that begins now. */
+    Deadlines() {
+        timer.setKeepAliveTime(1, TimeUnit.SECONDS);
+        timer.allowCoreThreadTimeOut(true);
+    }
+
+    private static Thread daemon(Runnable work, String name) {
+        var thread = new Thread(work, name);
+        thread.setDaemon(true);
+        return thread;
+    }
+
+    /** A call that begins now. A tick is never early and often late: so it has a twentieth fewer of them. */
     Call begin(Duration deadline) {
-        var call = new Call(ticks + deadline.toMillis() / TICK_MILLIS);
+        var call = new Call(ticks + 1 + deadline.toMillis() * 19 / (20 * TICK_MILLIS));
         calls.add(call);
         if (ticking == null) {
             start();
@@ -42,7 +50,8 @@ final class Deadlines implements AutoCloseable {
 
     private synchronized void start() {
         if (ticking == null && !timer.isShutdown()) {
-            ticking = timer.scheduleAtFixedRate(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
+            // With a delay and not at a rate: ticks that were missed must not come all at once.
+            ticking = timer.scheduleWithFixedDelay(this::tick, TICK_MILLIS, TICK_MILLIS, TimeUnit.MILLISECONDS);
         }
     }
 
@@ -52,19 +61,25 @@ final class Deadlines implements AutoCloseable {
         calls.forEach(call -> call.expireAt(now));
         idle = calls.isEmpty() ? idle + 1 : 0;
         Future<?> running = ticking;
-        if (idle > IDLE_TICKS && running != null) {
+        if (running != null && idle > (closed ? 0 : IDLE_TICKS)) {
             running.cancel(false);
             ticking = null;
             idle = 0;
-            if (!calls.isEmpty()) {
+            if (closed) {
+                timer.shutdown();
+            } else if (!calls.isEmpty()) {
                 start(); // one came in between
             }
         }
     }
 
+    /** What is still being asked keeps its deadline. */
     @Override
-    public void close() {
-        timer.shutdownNow();
+    public synchronized void close() {
+        closed = true;
+        if (ticking == null) {
+            timer.shutdown();
+        }
     }
 
     final class Call implements AutoCloseable {
@@ -76,12 +91,10 @@ final class Deadlines implements AutoCloseable {
             this.end = end;
         }
 
-        /** From now on the call waits for this connection. */
-        synchronized void waitsFor(Connection awaited) throws SQLException {
-            connection = awaited;
-            if (over) {
-                throw new SQLTimeoutException("The deadline passed before a connection was there");
-            }
+        /** From now on the call waits for this connection; false if it is over already. */
+        synchronized boolean waitsFor(Connection awaited) {
+            connection = over ? null : awaited;
+            return !over;
         }
 
         /** The call waits no longer: from now on the connection is safe. */
@@ -89,7 +102,8 @@ final class Deadlines implements AutoCloseable {
             Connection awaited = connection;
             connection = null;
             if (over && awaited != null) {
-                awaited.getAutoCommit(); // throws, so that its pool learns that it was cut
+                awaited.abort(Runnable::run); // before it goes back to its pool
+                awaited.getAutoCommit(); // throws, so that the pool learns of it
             }
         }
 
@@ -102,10 +116,11 @@ final class Deadlines implements AutoCloseable {
                 over = true;
                 try {
                     if (connection != null) {
-                        connection.abort(Runnable::run);
+                        // On a thread of its own: to close a TLS socket may itself have to wait.
+                        connection.abort(cut -> daemon(cut, "curfew-jdbc-cut").start());
                     }
-                } catch (SQLException e) {
-                    // It is cut already.
+                } catch (SQLException | RuntimeException | AbstractMethodError e) {
+                    // It is cut already, or cannot be cut: the other calls still have their deadlines.
                 }
             }
         }

@@ -31,7 +31,10 @@ final class Failures {
             Map.entry("57P", "it is shutting down or starting up. The next call takes a new connection"));
 
     /** Where the server's own words name tables, columns and hosts at most, and neither values nor users. */
-    private static final List<String> HARMLESS = List.of("08", "25", "3D", "40", "42", "53", "55", "57", "58");
+    private static final List<String> HARMLESS =
+            List.of("08", "25", "3D", "40", "42", "53100", "53200", "55", "57", "58");
+
+    private static final List<String> UNSURE = List.of("08", "22", "53200", "57P", "58", "99", "XX");
 
     private Failures() {}
 
@@ -48,6 +51,11 @@ final class Failures {
                 harmless(e));
     }
 
+    static TokenStoreException tooLate(String domain) {
+        return new TokenStoreException("No connection was there for domain '" + domain
+                + "' within the call deadline. Nothing was changed. Make the pool larger, or its own wait shorter");
+    }
+
     /**
      * @param domain for which it was asked, or {@code null} where it was for none
      * @param sent whether the statement may have reached the server
@@ -59,7 +67,9 @@ final class Failures {
                 .map(Map.Entry::getValue)
                 .findFirst()
                 .orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
-        boolean answered = !state.isEmpty() && !state.startsWith("08") && !state.startsWith("57P");
+        // An error of the server's undoes the statement; one of the driver's, or of a server about to go, may come
+        // after it.
+        boolean answered = !state.isEmpty() && UNSURE.stream().noneMatch(state::startsWith);
         return new TokenStoreException(
                 "PostgreSQL failed" + (domain == null ? "" : " for domain '" + domain + "'") + ": " + what
                         + (state.isEmpty() ? "" : " (SQLState " + state + ")")
@@ -70,7 +80,7 @@ final class Failures {
     }
 
     /** The exception without its message, where that might quote what must not be shown. */
-    private static SQLException harmless(SQLException e) {
+    static SQLException harmless(SQLException e) {
         String state = e.getSQLState();
         boolean tells = state != null && HARMLESS.stream().noneMatch(state::startsWith);
         var harmless = new SQLException(

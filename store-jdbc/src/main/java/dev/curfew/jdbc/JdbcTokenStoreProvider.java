@@ -5,7 +5,6 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreProvider;
-import java.sql.DriverManager;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.Properties;
@@ -52,15 +51,14 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         properties.setProperty("loginTimeout", seconds);
         properties.setProperty("tcpKeepAlive", "true");
         properties.setProperty("logServerErrorDetail", "false");
+        var server = new UrlDataSource(url, properties);
         try {
-            // Once by hand: a pool would log what the server says to a wrong password, user and all.
-            DriverManager.getConnection(url, properties).close();
+            server.getConnection().close(); // at once, and with the server's own answer, which a pool would wait for
         } catch (SQLException e) {
             throw Failures.of(null, e, false);
         }
         var config = new HikariConfig();
-        config.setJdbcUrl(url);
-        config.setDataSourceProperties(properties);
+        config.setDataSource(server);
         config.setPoolName("curfew");
         config.setMaximumPoolSize(POOL_SIZE);
         config.setMinimumIdle(1);

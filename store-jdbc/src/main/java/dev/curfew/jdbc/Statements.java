@@ -11,7 +11,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.UUID;
-import java.util.function.UnaryOperator;
+import java.util.function.Function;
+import java.util.regex.MatchResult;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -22,6 +23,8 @@ final class Statements {
     private static final String STATEMENTS = file("postgresql-statements.sql");
     private static final String SCHEMA = file("postgresql.sql");
     private static final Pattern STATEMENT = Pattern.compile("(?ms)^-- name: (\\w+)\\n(.*?)(?=\\n\\n|\\z)");
+    private static final Pattern NAME = Pattern.compile("\\{('?)(\\w+)\\1}");
+    private static final Pattern QUOTED = Pattern.compile("\"(\\w+)\"");
     // What derives its name from the table's ends like this, and leaves it so much room of PostgreSQL's 63 bytes.
     private static final Pattern DERIVED = Pattern.compile(".*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
@@ -51,8 +54,10 @@ final class Statements {
         names.put("key", "t." + name("tenant") + " = g.tenant AND t." + name("jti") + " = g.jti");
         Matcher named = STATEMENT.matcher(STATEMENTS);
         while (named.find()) {
-            String literals = replaced("\\{'(\\w+)'}", named.group(2), this::literal);
-            statements.put(named.group(1), replaced("\\{(\\w+)}", literals, this::name));
+            // In one pass: what a name is replaced by may look like another name.
+            statements.put(
+                    named.group(1),
+                    replaced(NAME, named.group(2), m -> m.group(1).isEmpty() ? name(m.group(2)) : literal(m.group(2))));
         }
     }
 
@@ -108,12 +113,10 @@ final class Statements {
 
     /** The DDL of the domain's tables. */
     String schema() {
-        return replaced("\"(\\w+)\"", SCHEMA, this::name);
+        return replaced(QUOTED, SCHEMA, match -> name(match.group(1)));
     }
 
-    private static String replaced(String pattern, String sql, UnaryOperator<String> replacement) {
-        return Pattern.compile(pattern)
-                .matcher(sql)
-                .replaceAll(match -> Matcher.quoteReplacement(replacement.apply(match.group(1))));
+    private static String replaced(Pattern pattern, String sql, Function<MatchResult, String> replacement) {
+        return pattern.matcher(sql).replaceAll(match -> Matcher.quoteReplacement(replacement.apply(match)));
     }
 }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.FailurePolicy;
@@ -283,6 +284,56 @@ class FaultsTest {
     private TokenResource ready(JdbcTokenStore store) {
         store.createSchema(domain);
         return Fixture.builder(store, domain).callDeadline(DEADLINE).build();
+    }
+
+    @Test
+    void R8_3_aCallInFlightKeepsItsDeadlineWhenTheStoreIsClosed() throws Exception {
+        try (HikariDataSource pool = Fixture.pool(proxied(), 1)) {
+            JdbcTokenStore store = JdbcTokenStore.create(pool);
+            TokenResource tokens = ready(store);
+            proxy.swallow();
+            Future<?> call = threads.submit(
+                    () -> assertThatThrownBy(() -> tokens.isRevoked("t")).isInstanceOf(TokenStoreException.class));
+            await().until(() -> pool.getHikariPoolMXBean().getActiveConnections() == 1);
+            store.close();
+            call.get(DEADLINE.plus(LATE).toMillis(), TimeUnit.MILLISECONDS);
+            assertThatThrownBy(() -> tokens.isRevoked("t")).hasRootCauseInstanceOf(IllegalStateException.class);
+            tokens.close();
+            await().untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
+                    .noneMatch(thread -> thread.getName().startsWith("curfew")));
+        }
+    }
+
+    @Test
+    void R8_3_whatWaitedTooLongForAConnectionIsNotSent() throws Exception {
+        Duration shortly = Duration.ofMillis(200);
+        // A pool of an application's that makes its callers wait for longer than they wanted.
+        var config = new HikariConfig();
+        config.setJdbcUrl(server.url());
+        config.setMaximumPoolSize(1);
+        config.setConnectionTimeout(20_000);
+        try (HikariDataSource pool = new HikariDataSource(config);
+                HikariDataSource silent = Fixture.pool(proxied(), 1);
+                JdbcTokenStore store = JdbcTokenStore.create(pool);
+                JdbcTokenStore clock = JdbcTokenStore.create(silent);
+                TokenResource tokens = ready(store);
+                TokenResource hasty =
+                        Fixture.builder(store, domain).callDeadline(shortly).build();
+                TokenResource ticking = Fixture.builder(clock, domain)
+                        .callDeadline(shortly.multipliedBy(2))
+                        .build()) {
+            Connection busy = pool.getConnection();
+            Future<?> call = threads.submit(() -> assertThatThrownBy(() -> hasty.revokeJti("t"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("within the call deadline. Nothing was changed"));
+            await().until(() -> pool.getHikariPoolMXBean().getThreadsAwaitingConnection() == 1);
+            // When another call of twice the length is over, so is the time of this one.
+            proxy.swallow();
+            assertThatThrownBy(() -> ticking.isRevoked("t")).isInstanceOf(TokenStoreException.class);
+            busy.close();
+            call.get(10, TimeUnit.SECONDS);
+            assertThat(tokens.isRevoked("t")).isFalse();
+        }
     }
 
     /** The deadline of one call must not cut the connection of the next one. */
