@@ -50,9 +50,10 @@ final class UrlDataSource implements DataSource {
     @Override
     public void setLoginTimeout(int seconds) {}
 
+    /** In seconds: so long a pool that is closed waits for connections that are being made. */
     @Override
     public int getLoginTimeout() {
-        return 0;
+        return Integer.parseInt(properties.getProperty("loginTimeout", "1"));
     }
 
     @Override

@@ -450,12 +450,14 @@ class FaultsTest {
         String mine = server.url() + "&ApplicationName=" + domain;
         TokenResource tokens = open(mine, FailurePolicy.THROW);
         tokens.isRevoked("t");
+        // What the URL says goes before our own defaults.
+        String connections = "SELECT 1 FROM pg_stat_activity WHERE application_name = '" + domain + "'";
+        assertThat(Fixture.sql(server.url(), connections)).isNotEmpty();
         tokens.close();
         await().untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
                 .filteredOn(thread -> thread.getName().contains("curfew"))
                 .isEmpty());
-        await().untilAsserted(() -> assertThat(Fixture.sql(
-                        server.url(), "SELECT 1 FROM pg_stat_activity WHERE application_name = '" + domain + "'"))
-                .isEmpty());
+        await().untilAsserted(
+                        () -> assertThat(Fixture.sql(server.url(), connections)).isEmpty());
     }
 }
