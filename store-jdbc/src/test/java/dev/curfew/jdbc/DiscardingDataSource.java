@@ -3,6 +3,7 @@ package dev.curfew.jdbc;
 import java.io.PrintWriter;
 import java.sql.Connection;
 import java.sql.SQLException;
+import java.sql.SQLFeatureNotSupportedException;
 import java.sql.Statement;
 import java.util.logging.Logger;
 import javax.sql.DataSource;
@@ -50,8 +51,8 @@ final class DiscardingDataSource implements DataSource {
     }
 
     @Override
-    public Logger getParentLogger() {
-        throw new UnsupportedOperationException();
+    public Logger getParentLogger() throws SQLFeatureNotSupportedException {
+        return pool.getParentLogger();
     }
 
     @Override

@@ -114,15 +114,8 @@ class ExpungeMeasurement {
                             + " seconds'");
             sql(url, "VACUUM ANALYZE " + table);
             sql(url, "CHECKPOINT");
-            var over = new AtomicBoolean();
-            Future<long[]> warm = threads.submit(() -> ask(asked, over));
-            Thread.sleep(3000);
-            over.set(true);
-            warm.get();
-            long[] idle = asked(asked, () -> {
-                Thread.sleep(5000);
-                return null;
-            });
+            ask(asked, new AtomicBoolean(), 3000); // to warm up
+            long[] idle = ask(asked, new AtomicBoolean(), 5000);
             List<MemoryPoolMXBean> heap = ManagementFactory.getMemoryPoolMXBeans().stream()
                     .filter(each -> each.getType() == MemoryType.HEAP)
                     .toList();
@@ -199,15 +192,15 @@ class ExpungeMeasurement {
 
     private long[] asked(TokenResource tokens, Callable<Void> meanwhile) throws Exception {
         var over = new AtomicBoolean();
-        Future<long[]> times = threads.submit(() -> ask(tokens, over));
+        Future<long[]> times = threads.submit(() -> ask(tokens, over, 1 << 20));
         meanwhile.call();
         over.set(true);
         return times.get();
     }
 
     /** A thousand times a second, by plan: what is late counts from when it should have been asked. */
-    private static long[] ask(TokenResource tokens, AtomicBoolean over) {
-        long[] micros = new long[1 << 20];
+    private static long[] ask(TokenResource tokens, AtomicBoolean over, int atMost) {
+        long[] micros = new long[atMost];
         int n = 0;
         var random = new SplittableRandom(7);
         long planned = System.nanoTime();

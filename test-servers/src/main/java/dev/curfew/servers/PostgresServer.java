@@ -54,16 +54,18 @@ public final class PostgresServer implements AutoCloseable {
      * @param settings more settings for the server, by name
      */
     public static PostgresServer start(Map<String, String> settings) {
-        Map<String, String> all = new LinkedHashMap<>(DURABLE);
-        all.putAll(settings);
-        return started(all);
+        return started(durable(settings));
     }
 
     /** As {@link #start}, but never in a container: for a test that needs a {@link #standby}. */
     public static PostgresServer startEmbedded(Map<String, String> settings) {
+        return started(new EmbeddedPostgresProcess(durable(settings)));
+    }
+
+    private static Map<String, String> durable(Map<String, String> settings) {
         Map<String, String> all = new LinkedHashMap<>(DURABLE);
         all.putAll(settings);
-        return started(new EmbeddedPostgresProcess(all));
+        return all;
     }
 
     private static PostgresServer started(Map<String, String> settings) {
