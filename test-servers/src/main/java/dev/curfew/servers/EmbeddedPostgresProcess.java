@@ -3,7 +3,6 @@ package dev.curfew.servers;
 import io.zonky.test.db.postgres.embedded.EmbeddedPostgres;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -22,17 +21,9 @@ final class EmbeddedPostgresProcess implements ServerProcess {
 
     EmbeddedPostgresProcess(Map<String, String> settings) {
         this.settings = settings;
-        this.port = freePort();
+        this.port = ServerFolder.freePort();
         // A test that is interrupted, or forgets, leaves no server behind.
         Runtime.getRuntime().addShutdownHook(new Thread(this::close));
-    }
-
-    static int freePort() {
-        try (var socket = new ServerSocket(0)) {
-            return socket.getLocalPort();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
     }
 
     /** A process on a copy of this one's files, taken while it runs; {@code pg_wal} is left empty. */

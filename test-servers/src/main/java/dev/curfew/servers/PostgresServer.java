@@ -69,8 +69,8 @@ public final class PostgresServer implements AutoCloseable {
     }
 
     private static PostgresServer started(Map<String, String> settings) {
-        ServerProcess process = DockerPostgresProcess.isAvailable()
-                ? new DockerPostgresProcess(System.getProperty("curfew.test.postgres.image", "18"), settings)
+        ServerProcess process = DockerProcess.isAvailable()
+                ? DockerProcess.postgres(System.getProperty("curfew.test.postgres.image", "18"), settings)
                 : new EmbeddedPostgresProcess(settings);
         return started(process);
     }

@@ -11,29 +11,43 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.testcontainers.DockerClientFactory;
+import org.testcontainers.containers.GenericContainer;
 import org.testcontainers.postgresql.PostgreSQLContainer;
+import org.testcontainers.utility.DockerImageName;
 
-/** A PostgreSQL in a container. */
-final class DockerPostgresProcess implements ServerProcess {
-    private static final int INSIDE = 5432;
-
-    private final PostgreSQLContainer container;
+/** A server in a container. */
+final class DockerProcess implements ServerProcess {
+    private final GenericContainer<?> container;
     // Bound to one port, so that it has the same after a restart.
-    private final int port = EmbeddedPostgresProcess.freePort();
+    private final int port = ServerFolder.freePort();
 
-    DockerPostgresProcess(String version, Map<String, String> settings) {
+    private DockerProcess(GenericContainer<?> container, int inside) {
+        this.container = container;
+        container.withExposedPorts(inside).withCreateContainerCmdModifier(create -> {
+            HostConfig host = create.getHostConfig() == null ? new HostConfig() : create.getHostConfig();
+            create.withHostConfig(
+                    host.withPortBindings(new PortBinding(Ports.Binding.bindPort(port), ExposedPort.tcp(inside))));
+        });
+    }
+
+    static DockerProcess postgres(String version, Map<String, String> settings) {
         List<String> command = new ArrayList<>(List.of("postgres"));
         settings.forEach((name, value) -> command.addAll(List.of("-c", name + "=" + value)));
-        container = new PostgreSQLContainer("postgres:" + version)
+        var container = new PostgreSQLContainer("postgres:" + version)
                 .withUsername("postgres")
                 .withPassword("postgres")
-                .withDatabaseName("postgres")
-                .withCommand(command.toArray(String[]::new))
-                .withCreateContainerCmdModifier(create -> {
-                    HostConfig host = create.getHostConfig() == null ? new HostConfig() : create.getHostConfig();
-                    create.withHostConfig(host.withPortBindings(
-                            new PortBinding(Ports.Binding.bindPort(port), ExposedPort.tcp(INSIDE))));
-                });
+                .withDatabaseName("postgres");
+        container.setCommand(command.toArray(String[]::new));
+        return new DockerProcess(container, 5432);
+    }
+
+    static DockerProcess redis(String version, Map<String, String> settings) {
+        List<String> command = new ArrayList<>(List.of("redis-server"));
+        settings.forEach((name, value) -> command.addAll(List.of("--" + name, value)));
+        return new DockerProcess(
+                new GenericContainer<>(DockerImageName.parse("redis:" + version))
+                        .withCommand(command.toArray(String[]::new)),
+                6379);
     }
 
     /** Whether Docker answers; asks only where there is something to ask, since asking is slow and loud. */
