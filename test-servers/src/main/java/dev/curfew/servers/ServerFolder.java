@@ -15,7 +15,7 @@ import java.util.stream.Stream;
  * Where the servers of this JVM keep their data: {@code <tmp>/curfew-test-servers-<user>/<pid>-<start>-<n>}. A JVM that
  * died hard leaves its servers running; the next one that starts a server ends them and removes their data.
  */
-final class ServerFolder {
+public final class ServerFolder {
     private static final Path ROOT =
             Path.of(System.getProperty("java.io.tmpdir"), "curfew-test-servers-" + System.getProperty("user.name"));
     private static final AtomicInteger COUNT = new AtomicInteger();
@@ -29,7 +29,7 @@ final class ServerFolder {
     }
 
     /** A new folder for one server. */
-    static synchronized Path create() {
+    public static synchronized Path create() {
         try {
             Files.createDirectories(ROOT);
             if (!swept) {
@@ -61,7 +61,7 @@ final class ServerFolder {
     }
 
     /** A port that nobody listens on. */
-    static int freePort() {
+    public static int freePort() {
         try (var socket = new ServerSocket(0)) {
             return socket.getLocalPort();
         } catch (IOException e) {

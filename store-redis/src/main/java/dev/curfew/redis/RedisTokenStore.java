@@ -1,0 +1,567 @@
+package dev.curfew.redis;
+
+import static io.lettuce.core.codec.StringCodec.UTF8;
+
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.ExtraData;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.SelfExpiringTokenStore;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStoreException;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisURI;
+import io.lettuce.core.ScoredValue;
+import io.lettuce.core.api.StatefulConnection;
+import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.output.BooleanOutput;
+import io.lettuce.core.output.DoubleOutput;
+import io.lettuce.core.output.IntegerOutput;
+import io.lettuce.core.output.MapOutput;
+import io.lettuce.core.output.ScoredValueListOutput;
+import io.lettuce.core.output.ValueListOutput;
+import io.lettuce.core.output.ValueOutput;
+import io.lettuce.core.protocol.CommandType;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Records in Redis 6.2 or later, or Valkey: standalone, behind sentinels, or in a cluster.
+ *
+ * <p>The layout, for the domain {@code tokens} and the empty tenant. Every key ends by itself: a record a skew past its
+ * retention end, the index of a subject with its last record. In names, {@code :}, <code>&#123;</code> and {@code %} are
+ * written as in a URL.
+ *
+ * <pre>
+ * curfew:tokens::token:JTI          hash: s subject, p purpose, i issued, e expires, d extra data, c created,
+ *                                   u updated, r revoked, a the attempt that revoked it; times in milliseconds
+ * curfew:tokens::watermark:SUBJECT  string: the watermark
+ * curfew:tokens::subject:SUBJECT    sorted set: the jti of each record, by the latest expiry that it has had; and an
+ *                                   empty jti, by the latest expiry that was shortened
+ * </pre>
+ *
+ * <p>A check is one HEXISTS, or an HMGET of the record and a GET of the watermark, pipelined. What changes a record is
+ * one script, on one key. Storing is
+ *
+ * <ol>
+ *   <li>the index: a script adds the jti, or raises its score, and drops a few entries that have ended;
+ *   <li>the record: a script.
+ * </ol>
+ *
+ * In this order, so that no failure leaves a live record that {@link #revokeStored} does not find. It may leave an entry
+ * without a record, which {@code revokeStored} then revokes: the store that was on its way, or is repeated, finds its
+ * token revoked. Nothing ever lowers a score, and an entry is removed only when its score has ended, or its record is
+ * revoked for good.
+ */
+public final class RedisTokenStore implements SelfExpiringTokenStore {
+    private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
+
+    /** What a check needs of a record: all but the extra data. */
+    private static final String[] FIELDS = {"s", "p", "i", "e", "c", "u", "r"};
+
+    private static final String NONE = "";
+    // How much later than it need be a key ends: a request may have been under way for so long.
+    private static final Duration MARGIN = Duration.ofSeconds(10);
+    private static final int PAGE = 200;
+    private static final Comparator<TokenRecord> BY_EXPIRY =
+            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
+
+    private final Link link;
+    private final boolean inCluster;
+    private final boolean strictDurability;
+    private final @Nullable Runnable owned;
+
+    private RedisTokenStore(Builder settings) {
+        this.link = new Link(settings.connector, settings.cluster, settings.minReplicas);
+        this.inCluster = settings.cluster != null;
+        this.strictDurability = settings.strictDurability;
+        this.owned = settings.owned;
+    }
+
+    /**
+     * A store on the application's own client, which stays open when the store is closed; the store makes a connection of
+     * its own, to the URI that the client was made with.
+     */
+    public static RedisTokenStore create(RedisClient client) {
+        return builder(client).build();
+    }
+
+    /** A store in a cluster, on the application's own client, which stays open when the store is closed. */
+    public static RedisTokenStore create(RedisClusterClient client) {
+        return builder(client).build();
+    }
+
+    /** A store on the application's own client, with other settings. */
+    public static Builder builder(RedisClient client) {
+        return new Builder(() -> client.connect(UTF8), null);
+    }
+
+    /** A store on the application's own client, at another URI than the client's, or where it was made without one. */
+    public static Builder builder(RedisClient client, RedisURI uri) {
+        return new Builder(() -> client.connect(UTF8, uri), null);
+    }
+
+    /** A store in a cluster, on the application's own client, with other settings. */
+    public static Builder builder(RedisClusterClient client) {
+        return new Builder(() -> client.connect(UTF8), client);
+    }
+
+    /** How much a store waits for and puts up with; made by {@link RedisTokenStore#builder}. */
+    public static final class Builder {
+        private final Supplier<? extends StatefulConnection<String, String>> connector;
+        private final @Nullable RedisClusterClient cluster;
+        private boolean strictDurability;
+        private int minReplicas;
+        private @Nullable Runnable owned;
+
+        private Builder(
+                Supplier<? extends StatefulConnection<String, String>> connector,
+                @Nullable RedisClusterClient cluster) {
+            this.connector = connector;
+            this.cluster = cluster;
+        }
+
+        /** Refuses a server that is set up to lose revocations, where otherwise a warning is logged. */
+        public Builder strictDurability() {
+            this.strictDurability = true;
+            return this;
+        }
+
+        /**
+         * Makes every revocation wait until so many replicas have it; 0 by default. When they do not answer in time, it
+         * throws a {@link TokenStoreException} that says that it is applied, and not yet replicated.
+         *
+         * @throws IllegalArgumentException if it is negative
+         */
+        public Builder minReplicas(int replicas) {
+            if (replicas < 0) {
+                throw new IllegalArgumentException("minReplicas must not be negative, but is " + replicas);
+            }
+            this.minReplicas = replicas;
+            return this;
+        }
+
+        Builder owning(Runnable shutdown) {
+            this.owned = shutdown;
+            return this;
+        }
+
+        /** The store. It connects when it is first used. */
+        public RedisTokenStore build() {
+            return new RedisTokenStore(this);
+        }
+    }
+
+    /**
+     * Looks at the server, and warns once of what may lose revocations, with the remedy.
+     *
+     * @throws TokenStoreException if there is no working with it, or if it is found wanting and {@code strictDurability} is
+     *     set
+     */
+    @Override
+    public void prepare(StoreScope scope) {
+        Set<String> findings = Probe.of(link, scope, inCluster);
+        if (findings.isEmpty()) {
+            return;
+        }
+        String found = "Redis, for domain '" + scope.domain() + "': " + String.join("; ", findings);
+        if (strictDurability) {
+            throw new TokenStoreException(found + ". strictDurability refuses such a server");
+        }
+        LOG.warn("{}. Revocations may be lost or refused.", found);
+    }
+
+    // Checks
+
+    @Override
+    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+        return link.ask(scope, isRevoked(scope, jti));
+    }
+
+    private static Request<Boolean> isRevoked(StoreScope scope, String jti) {
+        return Request.of(CommandType.HEXISTS, () -> new BooleanOutput<>(UTF8), Keys.record(scope, jti), "r");
+    }
+
+    @Override
+    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        List<String> asked = List.copyOf(jtis);
+        List<Boolean> answers = link.ask(
+                scope,
+                new Deadline(scope.deadline()),
+                asked.stream().map(jti -> isRevoked(scope, jti)).toList());
+        Set<String> revoked = new HashSet<>();
+        for (int i = 0; i < answers.size(); i++) {
+            if (answers.get(i)) {
+                revoked.add(asked.get(i));
+            }
+        }
+        return revoked;
+    }
+
+    @Override
+    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+        List<Object> answers = link.ask(
+                scope,
+                new Deadline(scope.deadline()),
+                List.of(
+                        Request.of(
+                                CommandType.HMGET, () -> new ValueListOutput<>(UTF8), Keys.record(scope, jti), FIELDS),
+                        Request.of(CommandType.GET, () -> new ValueOutput<>(UTF8), Keys.watermark(scope, subject))));
+        Map<String, String> fields = new HashMap<>();
+        List<?> values = (List<?>) answers.get(0);
+        for (int i = 0; i < FIELDS.length; i++) {
+            if (values.get(i) instanceof String value) {
+                fields.put(FIELDS[i], value);
+            }
+        }
+        String watermark = (String) answers.get(1);
+        return new StoredState(record(jti, fields), watermark == null ? null : time(watermark));
+    }
+
+    @Override
+    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+        return record(jti, link.ask(scope, fields(scope, jti)));
+    }
+
+    private static Request<Map<String, String>> fields(StoreScope scope, String jti) {
+        return Request.of(CommandType.HGETALL, () -> new MapOutput<>(UTF8), Keys.record(scope, jti));
+    }
+
+    // Changes
+
+    @Override
+    public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+        var deadline = new Deadline(scope.deadline());
+        String subject = Objects.requireNonNull(record.subject(), "subject");
+        var extraData = record.extraData();
+        link.ask(scope, deadline, List.of(entry(scope, subject, record.jti(), record.expiresAt(), now)));
+        List<String> answer = link.ask(
+                        scope,
+                        deadline,
+                        List.of(Request.of(
+                                Script.STORE,
+                                Keys.record(scope, record.jti()),
+                                subject,
+                                record.purpose(),
+                                millis(record.issuedAt()),
+                                millis(record.expiresAt()),
+                                extraData == null ? NONE : ExtraData.write(extraData),
+                                millis(now),
+                                millis(grace(scope)))))
+                .get(0);
+        switch (answer.get(0)) {
+            case "MISMATCH" -> throw new SubjectMismatchException();
+            case "REVOKED" -> {
+                return StoreOutcome.REVOKED;
+            }
+            default -> {
+                Instant before = answer.size() > 1 ? time(answer.get(1)) : null;
+                if (before != null && before.isAfter(record.expiresAt())) {
+                    // Up to there, the order of the index is not that of the expiries.
+                    link.ask(scope, deadline, List.of(entry(scope, subject, NONE, before, now)));
+                }
+                return StoreOutcome.STORED;
+            }
+        }
+    }
+
+    private static Request<List<String>> entry(
+            StoreScope scope, String subject, String jti, Instant expiresAt, Instant now) {
+        Duration kept = Duration.between(now, expiresAt.plus(grace(scope)));
+        return Request.of(
+                Script.INDEX,
+                Keys.index(scope, subject),
+                millis(expiresAt),
+                jti,
+                millis(kept),
+                millis(now.minus(grace(scope))));
+    }
+
+    @Override
+    public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+        String subject = revocation.subject();
+        return RevokeOutcome.valueOf(changed(
+                        scope,
+                        Request.of(
+                                Script.REVOKE,
+                                Keys.record(scope, revocation.jti()),
+                                subject == null ? NONE : subject,
+                                millis(revocation.issuedAt()),
+                                millis(revocation.expiresAt()),
+                                millis(keepUntil),
+                                millis(now),
+                                millis(grace(scope)),
+                                attempt()))
+                .get(0));
+    }
+
+    @Override
+    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        List<String> answer = changed(
+                scope,
+                Request.of(
+                        Script.CONSUME,
+                        Keys.record(scope, jti),
+                        subject == null ? NONE : subject,
+                        purpose,
+                        millis(now),
+                        millis(grace(scope)),
+                        attempt()));
+        if (!answer.get(0).equals("CONSUMED")) {
+            return Refused.valueOf(answer.get(0));
+        }
+        Map<String, String> fields = new HashMap<>();
+        for (int i = 1; i < answer.size(); i += 2) {
+            fields.put(answer.get(i), answer.get(i + 1));
+        }
+        return new Consumed(Objects.requireNonNull(record(jti, fields)));
+    }
+
+    @Override
+    public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+        Duration kept = Duration.between(now, keepUntil.plus(MARGIN));
+        changed(
+                scope,
+                Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), millis(watermark), millis(kept)));
+    }
+
+    private List<String> changed(StoreScope scope, Request<List<String>> request) {
+        return link.askReplicated(scope, new Deadline(scope.deadline()), List.of(request))
+                .get(0);
+    }
+
+    // Subjects
+
+    @Override
+    public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        var deadline = new Deadline(scope.deadline());
+        String attempt = attempt();
+        int revoked = 0;
+        // What stays in the index, and is met again.
+        Set<String> passed = new HashSet<>(Set.of(NONE));
+        while (revoked < limit) {
+            int wanted = limit - revoked;
+            List<ScoredValue<String>> entries =
+                    entries(scope, deadline, subject, now.toEpochMilli() + 1, wanted + passed.size()).stream()
+                            .filter(entry -> !passed.contains(entry.getValue()))
+                            .limit(wanted)
+                            .toList();
+            if (entries.isEmpty()) {
+                break;
+            }
+            List<List<String>> answers = link.askReplicated(
+                    scope,
+                    deadline,
+                    entries.stream()
+                            .map(entry -> Request.of(
+                                    Script.REVOKE_STORED,
+                                    Keys.record(scope, entry.getValue()),
+                                    subject,
+                                    Long.toString((long) entry.getScore()),
+                                    millis(now),
+                                    millis(grace(scope)),
+                                    attempt))
+                            .toList());
+            List<String> done = new ArrayList<>();
+            for (int i = 0; i < answers.size(); i++) {
+                String answer = answers.get(i).get(0);
+                String jti = entries.get(i).getValue();
+                if (answer.equals("OTHER")) {
+                    passed.add(jti);
+                } else {
+                    done.add(jti);
+                    revoked += answer.equals("REVOKED") ? 1 : 0;
+                }
+            }
+            if (!done.isEmpty()) {
+                link.ask(
+                        scope,
+                        deadline,
+                        List.of(Request.of(
+                                CommandType.ZREM,
+                                () -> new IntegerOutput<>(UTF8),
+                                Keys.index(scope, subject),
+                                done.toArray(String[]::new))));
+            }
+        }
+        return revoked;
+    }
+
+    @Override
+    public List<TokenRecord> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        var deadline = new Deadline(scope.deadline());
+        Double shortened = link.<@Nullable Double>ask(
+                        scope,
+                        deadline,
+                        List.of(Request.of(
+                                CommandType.ZSCORE, () -> new DoubleOutput<>(UTF8), Keys.index(scope, subject), NONE)))
+                .get(0);
+        // No record expires later than its score: what comes later cannot have a lower one.
+        long from = Math.max(
+                now.toEpochMilli() + 1,
+                after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
+        var page = new TreeSet<>(BY_EXPIRY);
+        Set<String> passed = new HashSet<>(Set.of(NONE));
+        while (true) {
+            int most = Math.min(limit + 1, PAGE) + passed.size();
+            List<ScoredValue<String>> entries = new ArrayList<>(entries(scope, deadline, subject, from, most));
+            boolean last = entries.size() < most;
+            entries.removeIf(entry -> passed.contains(entry.getValue()));
+            List<Map<String, String>> found = link.ask(
+                    scope,
+                    deadline,
+                    entries.stream()
+                            .map(entry -> fields(scope, entry.getValue()))
+                            .toList());
+            for (int i = 0; i < entries.size(); i++) {
+                TokenRecord record = record(entries.get(i).getValue(), found.get(i));
+                if (record != null
+                        && subject.equals(record.subject())
+                        && record.isLive(now)
+                        && !record.isRevoked()
+                        && (after == null || BY_EXPIRY.compare(record, after) > 0)) {
+                    page.add(record);
+                    if (page.size() > limit) {
+                        page.pollLast();
+                    }
+                }
+            }
+            if (last) {
+                return List.copyOf(page);
+            }
+            long score = (long) entries.get(entries.size() - 1).getScore();
+            if (page.size() == limit
+                    && page.last().expiresAt().toEpochMilli() < score
+                    && (shortened == null || shortened < score)) {
+                return List.copyOf(page);
+            }
+            if (score > from) {
+                passed.clear();
+                passed.add(NONE);
+                from = score;
+            }
+            entries.stream()
+                    .filter(entry -> (long) entry.getScore() == score)
+                    .forEach(entry -> passed.add(entry.getValue()));
+        }
+    }
+
+    private List<ScoredValue<String>> entries(
+            StoreScope scope, Deadline deadline, String subject, long from, int limit) {
+        return link.<List<ScoredValue<String>>>ask(
+                        scope,
+                        deadline,
+                        List.of(Request.of(
+                                CommandType.ZRANGEBYSCORE,
+                                () -> new ScoredValueListOutput<>(UTF8),
+                                Keys.index(scope, subject),
+                                Long.toString(from),
+                                "+inf",
+                                "WITHSCORES",
+                                "LIMIT",
+                                "0",
+                                Integer.toString(limit))))
+                .get(0);
+    }
+
+    // Expiry
+
+    /** Nothing: Redis removes what is past its retention end (R7.7). */
+    @Override
+    public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
+        link.ensureOpen();
+        return List.of();
+    }
+
+    /** Nothing to do: Redis removes what is past its retention end (R7.7). */
+    @Override
+    public int expunge(StoreScope scope, int limit, Instant now) {
+        link.ensureOpen();
+        return 0;
+    }
+
+    @Override
+    public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
+        return removalTime(scope, now, Keys.record(scope, jti));
+    }
+
+    @Override
+    public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
+        return removalTime(scope, now, Keys.watermark(scope, subject));
+    }
+
+    private @Nullable Instant removalTime(StoreScope scope, Instant now, String key) {
+        long left = link.ask(scope, Request.of(CommandType.PTTL, () -> new IntegerOutput<>(UTF8), key));
+        return left == -2 ? null : left < 0 ? Instant.MAX : now.plusMillis(left);
+    }
+
+    // Fields
+
+    private static @Nullable TokenRecord record(String jti, Map<String, String> fields) {
+        String purpose = fields.get("p");
+        if (purpose == null || !fields.containsKey("e")) {
+            return null;
+        }
+        String extraData = fields.get("d");
+        return new TokenRecord(
+                jti,
+                fields.get("s"),
+                purpose,
+                time(fields.get("i")),
+                Objects.requireNonNull(time(fields.get("e"))),
+                extraData == null ? null : ExtraData.read(extraData),
+                Objects.requireNonNull(time(fields.get("c"))),
+                Objects.requireNonNull(time(fields.get("u"))),
+                time(fields.get("r")));
+    }
+
+    private static @Nullable Instant time(@Nullable String millis) {
+        return millis == null ? null : Instant.ofEpochMilli(Long.parseLong(millis));
+    }
+
+    private static String millis(@Nullable Instant time) {
+        return time == null ? NONE : Long.toString(time.toEpochMilli());
+    }
+
+    private static String millis(Duration duration) {
+        return Long.toString(duration.toMillis());
+    }
+
+    /** How long a key outlives its record's expiry: to the retention end, a skew more (R1.4), and the margin. */
+    private static Duration grace(StoreScope scope) {
+        return scope.skew().multipliedBy(2).plus(MARGIN);
+    }
+
+    /** What tells a repetition of this attempt from another one (R8.7). */
+    private static String attempt() {
+        return Long.toString(ThreadLocalRandom.current().nextLong(), Character.MAX_RADIX);
+    }
+
+    @Override
+    public void close() {
+        if (link.close() && owned != null) {
+            owned.run();
+        }
+    }
+}

@@ -1,0 +1,113 @@
+package dev.curfew.redis;
+
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreProvider;
+import io.lettuce.core.AbstractRedisClient;
+import io.lettuce.core.ClientOptions;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisURI;
+import io.lettuce.core.SocketOptions;
+import io.lettuce.core.cluster.ClusterClientOptions;
+import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.cluster.RedisClusterURIUtil;
+import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.DefaultClientResources;
+import io.lettuce.core.resource.Delay;
+import java.net.URI;
+import java.time.Duration;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Opens {@code redis://user:password@host:port/database}, {@code rediss://…} by TLS,
+ * {@code redis-sentinel://host,host,host/database?sentinelMasterId=…} by way of sentinels, and
+ * {@code redis-cluster://host,host,host} for a cluster; {@code rediss-sentinel} and {@code rediss-cluster} by TLS. What may
+ * be added: {@code strictDurability=true} and {@code minReplicas=1}, as {@link RedisTokenStore.Builder} has them, and
+ * {@code verifyPeer=CA} or {@code NONE}.
+ */
+public final class RedisTokenStoreProvider implements TokenStoreProvider {
+    private static final Pattern OWN_PARAMETER = Pattern.compile("([?&])(strictDurability|minReplicas)=([^&#]*)&?");
+    private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofSeconds(1);
+
+    /** Called by {@link java.util.ServiceLoader}. */
+    public RedisTokenStoreProvider() {}
+
+    @Override
+    public String name() {
+        return "redis";
+    }
+
+    @Override
+    public Set<String> schemes() {
+        return Set.of("redis", "rediss", "redis-sentinel", "rediss-sentinel", "redis-cluster", "rediss-cluster");
+    }
+
+    @Override
+    public TokenStore open(String url, Duration deadline) {
+        boolean strictDurability = false;
+        int minReplicas = 0;
+        String plain = url;
+        for (Matcher own = OWN_PARAMETER.matcher(plain); own.find(); own = OWN_PARAMETER.matcher(plain)) {
+            if (own.group(2).equals("minReplicas")) {
+                minReplicas = number(own.group(3));
+            } else {
+                strictDurability = Boolean.parseBoolean(own.group(3));
+            }
+            plain = plain.substring(0, own.start()) + own.group(1) + plain.substring(own.end());
+        }
+        plain = plain.replaceFirst("[?&]$", "");
+        ClientResources resources = DefaultClientResources.builder()
+                .ioThreadPoolSize(2)
+                .computationThreadPoolSize(2)
+                .reconnectDelay(Delay.exponential(Duration.ZERO, LONGEST_RECONNECT_DELAY, 2, TimeUnit.MILLISECONDS))
+                .build();
+        ClientOptions options = ClientOptions.builder()
+                .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
+                .socketOptions(SocketOptions.builder().connectTimeout(deadline).build())
+                .build();
+        RedisTokenStore.Builder builder;
+        try {
+            if (plain.substring(0, plain.indexOf(':')).toLowerCase(Locale.ROOT).endsWith("-cluster")) {
+                List<RedisURI> uris =
+                        RedisClusterURIUtil.toRedisURIs(URI.create(plain.replaceFirst("(?i)-cluster", "")));
+                uris.forEach(uri -> uri.setTimeout(deadline));
+                RedisClusterClient client = RedisClusterClient.create(resources, uris);
+                client.setOptions(ClusterClientOptions.builder(options).build());
+                builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
+            } else {
+                RedisURI uri = RedisURI.create(plain);
+                uri.setTimeout(deadline);
+                RedisClient client = RedisClient.create(resources, uri);
+                client.setOptions(options);
+                builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
+            }
+        } catch (IllegalArgumentException e) {
+            var unused = resources.shutdown(0, 0, TimeUnit.SECONDS);
+            // Without its message, which quotes the URL.
+            throw new TokenStoreException("The URL is not one of Redis: redis://user:password@host:port/database,"
+                    + " redis-sentinel://host,host/database?sentinelMasterId=name or redis-cluster://host,host, and the"
+                    + " same with rediss for TLS; what is special in a password is written as %40");
+        }
+        return (strictDurability ? builder.strictDurability() : builder)
+                .minReplicas(minReplicas)
+                .build();
+    }
+
+    private static int number(String text) {
+        try {
+            return Integer.parseInt(text);
+        } catch (NumberFormatException e) {
+            throw new TokenStoreException("minReplicas in the URL is not a whole number: minReplicas=1");
+        }
+    }
+
+    private static void shutDown(AbstractRedisClient client, ClientResources resources) {
+        client.shutdown(0, 2, TimeUnit.SECONDS);
+        var unused = resources.shutdown(0, 2, TimeUnit.SECONDS);
+    }
+}

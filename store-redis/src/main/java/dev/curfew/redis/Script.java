@@ -1,0 +1,44 @@
+package dev.curfew.redis;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+import java.util.Locale;
+
+/** The scripts, one file each, under {@code META-INF/curfew/redis}. */
+enum Script {
+    STORE,
+    REVOKE,
+    CONSUME,
+    REVOKE_STORED,
+    REVOKE_SUBJECT,
+    INDEX,
+    PROBE;
+
+    final String source = read("keep") + read(name().toLowerCase(Locale.ROOT));
+    final String digest = digest(source);
+
+    private static String read(String name) {
+        try (InputStream file = Script.class.getResourceAsStream("/META-INF/curfew/redis/" + name + ".lua")) {
+            if (file == null) {
+                throw new IllegalStateException("The jar of the Redis store is not whole: it has no " + name + ".lua");
+            }
+            return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    private static String digest(String source) {
+        try {
+            return HexFormat.of()
+                    .formatHex(MessageDigest.getInstance("SHA-1").digest(source.getBytes(StandardCharsets.UTF_8)));
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every JDK has it
+        }
+    }
+}

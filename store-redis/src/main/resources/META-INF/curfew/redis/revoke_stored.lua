@@ -1,0 +1,21 @@
+-- KEYS: the record that an entry of a subject's index names. ARGV: subject, expires by the index, now, grace, attempt.
+-- Answers REVOKED, also to a repetition of the attempt that revoked; GONE if there was nothing to revoke and never will
+-- be; OTHER if it is not the subject's, or expired.
+local subject, expires, now, grace, attempt = unpack(ARGV)
+local e, s, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r', 'a'))
+local left = redis.call('PTTL', KEYS[1])
+if not e then
+  -- A store that is on its way, or has failed: it has written its entry, and not yet the record. It shall find it revoked.
+  redis.call('HSET', KEYS[1], 's', subject, 'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now)
+  keep(KEYS[1], left, expires + grace - now)
+  return {'GONE'}
+elseif s ~= subject then
+  return {'OTHER'}
+elseif r then
+  return {a == attempt and 'REVOKED' or 'GONE'}
+elseif tonumber(e) <= tonumber(now) then
+  return {'OTHER'}
+end
+redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
+keep(KEYS[1], left, e + grace - now)
+return {'REVOKED'}

@@ -1,0 +1,8 @@
+-- KEYS: the subject's watermark. ARGV: watermark, how long it is kept.
+local at = redis.call('GET', KEYS[1])
+local left = redis.call('PTTL', KEYS[1])
+if not at or tonumber(ARGV[1]) > tonumber(at) then
+  redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
+end
+keep(KEYS[1], left, tonumber(ARGV[2]))
+return {'DONE'}

@@ -1,0 +1,91 @@
+package dev.curfew.redis;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.curfew.servers.RedisConnection;
+import dev.curfew.servers.RedisServer;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/** Goes through all that servers hold. */
+final class Scan {
+    private static final int COUNT = 1000;
+
+    private final Set<String> records = new HashSet<>();
+    private final Map<String, List<String>> indexes = new HashMap<>();
+
+    private Scan() {}
+
+    /** Asserts that every key ends by itself, and that every entry of an index has its record. */
+    static void assertClean(List<RedisServer> nodes) {
+        var scan = new Scan();
+        for (RedisServer node : nodes) {
+            if (node.info("role").equals("master")) {
+                try (RedisConnection connection = node.connect()) {
+                    scan.read(connection);
+                }
+            }
+        }
+        scan.indexes.forEach((index, jtis) -> {
+            // The subject's name may have the word in it, but no colon.
+            String prefix = index.replaceFirst(":subject:[^:]*$", ":token:");
+            for (String jti : jtis) {
+                if (!jti.isEmpty()) {
+                    String escaped = jti.replace("%", "%25").replace(":", "%3A").replace("{", "%7B");
+                    assertThat(scan.records).as("an entry of " + index).contains(prefix + escaped);
+                }
+            }
+        });
+    }
+
+    private void read(RedisConnection connection) {
+        String cursor = "0";
+        do {
+            List<?> page = (List<?>) connection.command("SCAN", cursor, "COUNT", Integer.toString(COUNT));
+            cursor = (String) page.get(0);
+            List<String> keys = new ArrayList<>();
+            for (Object key : (List<?>) page.get(1)) {
+                keys.add((String) key);
+                connection.send("PTTL", (String) key);
+            }
+            for (String key : keys) {
+                // -2: it has ended meanwhile.
+                assertThat((Long) connection.reply())
+                        .as("what is left of " + key)
+                        .isNotEqualTo(-1);
+                assertThat(key).startsWith("curfew:");
+                if (key.matches("(?s)curfew:[^:]*:[^:]*:subject:.*")) {
+                    List<String> jtis = new ArrayList<>();
+                    indexes.put(key, jtis);
+                } else if (key.matches("(?s)curfew:[^:]*:[^:]*:token:.*")) {
+                    records.add(key);
+                }
+            }
+        } while (!cursor.equals("0"));
+        indexes.forEach((key, jtis) -> {
+            if (jtis.isEmpty()) {
+                // Only what a master has itself.
+                try {
+                    for (Object jti : (List<?>) connection.command("ZRANGE", key, "0", "-1")) {
+                        jtis.add((String) jti);
+                    }
+                } catch (IllegalStateException e) {
+                    assertThat(e).hasMessageStartingWith("MOVED");
+                }
+            }
+        });
+    }
+
+    /** Removes everything, so that the next test's scan is short. */
+    static void clear(List<RedisServer> nodes) {
+        for (RedisServer node : nodes) {
+            if (node.info("role").equals("master")) {
+                node.command("FLUSHALL");
+            }
+        }
+    }
+}
