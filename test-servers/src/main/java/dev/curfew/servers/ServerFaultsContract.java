@@ -1,0 +1,219 @@
+package dev.curfew.servers;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.curfew.FailurePolicy;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What every store promises when its server or the network fails, on a server that is made to. */
+@Timeout(value = 5, unit = TimeUnit.MINUTES)
+public abstract class ServerFaultsContract {
+    /** What the clock of the resources says. */
+    protected static final Instant NOW = Load.NOW;
+
+    /** Within which every call must end. */
+    protected static final Duration DEADLINE = Duration.ofSeconds(2);
+
+    /** How much later a call may end on a machine that runs tests. */
+    protected static final Duration LATE = Duration.ofMillis(500);
+
+    private static final Duration HOUR = Duration.ofHours(1);
+
+    /** For as many things at once as a test likes. */
+    protected final ExecutorService threads = Executors.newCachedThreadPool();
+
+    /** Stands before the server. */
+    protected TcpProxy proxy;
+
+    /** For subclasses. */
+    protected ServerFaultsContract() {}
+
+    /** The server's port, which it keeps. */
+    protected abstract int port();
+
+    /** The URL of a store on the server at this port of this machine: its own, or the proxy's. */
+    protected abstract String url(int port);
+
+    /** A domain that no other test uses, the same throughout one test. */
+    protected abstract String domain();
+
+    /** {@code kill -9}. */
+    protected abstract void kill();
+
+    /** Starts it again on its data, after {@link #kill}. */
+    protected abstract void restart();
+
+    /** Stops it where it is. */
+    protected abstract void pause();
+
+    /** Lets it go on. */
+    protected abstract void resume();
+
+    /** Opens a resource in the way under test; by its URL, unless a subclass has another. */
+    protected TokenResource open(int port, FailurePolicy policy) {
+        return builder(policy).url(url(port)).build();
+    }
+
+    /** A resource of the test's domain and deadline. */
+    protected final TokenResource.Builder builder(FailurePolicy policy) {
+        return TokenResource.builder()
+                .domain(domain())
+                .clock(() -> NOW)
+                .callDeadline(DEADLINE)
+                .failurePolicy(policy)
+                .maxTokenLifetime(Duration.ofDays(1));
+    }
+
+    /** A token of an hour. */
+    protected static Token token(String jti, String subject) {
+        return Token.of(jti, subject, NOW, NOW.plus(HOUR));
+    }
+
+    @BeforeEach
+    final void connect() {
+        proxy = TcpProxy.to("localhost", port());
+    }
+
+    @AfterEach
+    final void disconnect() {
+        proxy.close();
+        threads.shutdownNow();
+    }
+
+    /** Waits until calls work again. */
+    protected static void awaitSuccess(TokenResource tokens) {
+        await().atMost(Duration.ofSeconds(30))
+                .ignoreException(TokenStoreException.class)
+                .untilAsserted(() -> {
+                    assertThat(tokens.inspect("nobody")).isEmpty();
+                });
+    }
+
+    // kill -9
+
+    @Test
+    final void R8_5_nothingAcknowledgedIsLostByAKillOfTheServerUnderLoad() throws Exception {
+        int rounds = Integer.getInteger("curfew.test.kills", 10);
+        try (TokenResource tokens = open(port(), FailurePolicy.THROW)) {
+            for (int round = 0; round < rounds; round++) {
+                var load = new Load(tokens, "s" + round, threads);
+                load.awaitSuccesses(500);
+                kill();
+                load.awaitFailures();
+                restart();
+                // By itself: nobody opens the store again.
+                load.awaitSuccesses(200);
+                load.stop();
+                load.assertNothingLost();
+            }
+        }
+    }
+
+    // Silence
+
+    private enum Silence {
+        PAUSED,
+        SWALLOWED
+    }
+
+    private void silence(Silence kind, boolean on) {
+        if (kind == Silence.PAUSED) {
+            if (on) {
+                pause();
+            } else {
+                resume();
+            }
+        } else if (on) {
+            proxy.swallow();
+        } else {
+            proxy.pass();
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"PAUSED", "SWALLOWED"})
+    final void R8_3_everyCallEndsWithinItsDeadlineAlsoWhenNobodyAnswers(String kind) throws Exception {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.DENY)) {
+            tokens.storeToken(token("t", "s"), "link");
+            // So that some calls have a connection, and others have to wait for one.
+            List<Future<?>> warm = new ArrayList<>();
+            for (int i = 0; i < 3; i++) {
+                warm.add(threads.submit(() -> tokens.isRevoked("t")));
+            }
+            for (Future<?> each : warm) {
+                each.get();
+            }
+            Map<String, Runnable> calls = new LinkedHashMap<>();
+            calls.put("store", () -> tokens.storeToken(token("u", "s")));
+            calls.put("get", () -> tokens.getToken("t"));
+            calls.put("revoke", () -> tokens.revokeJti("t"));
+            calls.put("consume", () -> tokens.consume("t", "link"));
+            calls.put("revoke subject", () -> tokens.revokeSubject("s"));
+            calls.put("revoke all stored", () -> tokens.revokeAllStoredForSubject("s"));
+            calls.put("list", () -> tokens.listTokens("s"));
+            calls.put("expunge", tokens::expungeExpired);
+            silence(Silence.valueOf(kind), true);
+            try {
+                // All at once, and one after another: the second ones meet what the first have left of the pool.
+                for (int round = 0; round < 2; round++) {
+                    Map<String, Future<?>> running = new LinkedHashMap<>();
+                    Future<Boolean> revoked = threads.submit(() -> tokens.isRevoked("t"));
+                    Future<TokenStatus> checked = threads.submit(() -> tokens.check(token("t", "s")));
+                    calls.forEach((name, call) -> running.put(
+                            name,
+                            threads.submit(() ->
+                                    assertThatThrownBy(call::run).as(name).isInstanceOf(TokenStoreException.class))));
+                    long end = System.nanoTime() + DEADLINE.plus(LATE).toNanos();
+                    // R8.1: in doubt, nobody gets in.
+                    assertThat(revoked.get(end - System.nanoTime(), TimeUnit.NANOSECONDS))
+                            .isTrue();
+                    assertThat(checked.get(end - System.nanoTime(), TimeUnit.NANOSECONDS))
+                            .isEqualTo(TokenStatus.REVOKED);
+                    for (Future<?> call : running.values()) {
+                        call.get(end - System.nanoTime(), TimeUnit.NANOSECONDS);
+                    }
+                }
+            } finally {
+                silence(Silence.valueOf(kind), false);
+            }
+            awaitSuccess(tokens);
+            assertThat(tokens.storeToken(token("after", "s"))).isEqualTo(StoreOutcome.STORED);
+        }
+    }
+
+    // Cuts
+
+    @Test
+    final void R8_4_callsWorkAgainAfterEveryConnectionWasCut() {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.THROW)) {
+            for (int round = 0; round < 5; round++) {
+                assertThat(tokens.revokeToken(token("t" + round, "s"))).isEqualTo(RevokeOutcome.REVOKED);
+                proxy.cut();
+                awaitSuccess(tokens);
+            }
+        }
+    }
+}
