@@ -79,6 +79,11 @@ class FaultsTest extends ServerFaultsContract {
         server.resume();
     }
 
+    @Override
+    protected void alsoCalled(TokenResource tokens, Map<String, Runnable> calls) {
+        calls.put("expunge", tokens::expungeExpired);
+    }
+
     private String proxied() {
         return url(proxy.port());
     }

@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.TokenResource;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
 import java.util.ArrayList;
@@ -23,13 +24,7 @@ final class Scan {
     /** Asserts that every key ends by itself, and that every entry of an index has its record. */
     static void assertClean(List<RedisServer> nodes) {
         var scan = new Scan();
-        for (RedisServer node : nodes) {
-            if (node.info("role").equals("master")) {
-                try (RedisConnection connection = node.connect()) {
-                    scan.read(connection);
-                }
-            }
-        }
+        scan.read(nodes);
         scan.indexes.forEach((index, jtis) -> {
             // The subject's name may have the word in it, but no colon.
             String prefix = index.replaceFirst(":subject:[^:]*$", ":token:");
@@ -40,6 +35,36 @@ final class Scan {
                 }
             }
         });
+    }
+
+    /**
+     * The same after a server has failed. A store that failed may have left its entry without a record: a revocation of
+     * all that the subject has takes it away.
+     */
+    static void assertCleanAfterFaults(List<RedisServer> nodes, RedisTokenStore.Builder builder, String domain) {
+        String prefix = "curfew:" + domain + "::subject:";
+        var scan = new Scan();
+        scan.read(nodes);
+        try (RedisTokenStore store = builder.build();
+                TokenResource tokens = Fixture.resource(store, domain)) {
+            for (String index : scan.indexes.keySet()) {
+                if (index.startsWith(prefix)) {
+                    tokens.revokeAllStoredForSubject(index.substring(prefix.length()));
+                }
+            }
+        }
+        assertClean(nodes);
+        clear(nodes);
+    }
+
+    private void read(List<RedisServer> nodes) {
+        for (RedisServer node : nodes) {
+            if (node.info("role").equals("master")) {
+                try (RedisConnection connection = node.connect()) {
+                    read(connection);
+                }
+            }
+        }
     }
 
     private void read(RedisConnection connection) {

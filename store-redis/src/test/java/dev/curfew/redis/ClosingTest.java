@@ -1,0 +1,78 @@
+package dev.curfew.redis;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.awaitility.Awaitility.await;
+
+import dev.curfew.TokenResource;
+import dev.curfew.servers.RedisCluster;
+import dev.curfew.servers.RedisServer;
+import io.lettuce.core.RedisClient;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+
+/** What is left of a store that was closed. */
+class ClosingTest {
+    private final String domain = Fixture.newDomain();
+
+    private static int connections(List<RedisServer> nodes) {
+        // Without that of the one who asks, and without those of the nodes among themselves.
+        return nodes.stream()
+                .mapToInt(node -> (int) String.valueOf(node.command("CLIENT", "LIST", "TYPE", "normal"))
+                                .lines()
+                                .count()
+                        - 1)
+                .sum();
+    }
+
+    private void assertThatNothingStaysBehind(String url, List<RedisServer> nodes) {
+        TokenResource tokens = Fixture.builder(domain).url(url).build();
+        tokens.isRevoked("t");
+        assertThat(connections(nodes)).isPositive();
+        tokens.close();
+        await().untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
+                .filteredOn(thread -> thread.getName().matches("(curfew|lettuce).*"))
+                .isEmpty());
+        await().untilAsserted(() -> assertThat(connections(nodes)).isZero());
+        assertThatThrownBy(() -> tokens.inspect("t"))
+                .isInstanceOf(IllegalStateException.class)
+                .hasMessageContaining("closed");
+        tokens.close();
+    }
+
+    @Test
+    void R8_6_noThreadAndNoConnectionStaysBehind() {
+        try (RedisServer server = RedisServer.start(RedisServer.version(), Map.of())) {
+            assertThatNothingStaysBehind(server.url(), List.of(server));
+        }
+    }
+
+    @Test
+    void R8_6_norInACluster() {
+        try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of())) {
+            assertThatNothingStaysBehind(cluster.url() + "?minReplicas=1", cluster.nodes());
+        }
+    }
+
+    @Test
+    void R8_6_theApplicationsClientStaysOpen() {
+        try (RedisServer server = RedisServer.start(RedisServer.version(), Map.of())) {
+            var client = RedisClient.create(server.url());
+            RedisTokenStore store = RedisTokenStore.create(client);
+            TokenResource tokens = Fixture.resource(store, domain);
+            tokens.isRevoked("t");
+            tokens.close();
+            store.close();
+            store.close();
+            await().untilAsserted(() -> assertThat(connections(List.of(server))).isZero());
+            assertThatThrownBy(() -> store.isRevoked(Fixture.scope(domain), "t", Fixture.NOW))
+                    .isInstanceOf(IllegalStateException.class)
+                    .hasMessageContaining("closed");
+            try (var connection = client.connect()) {
+                assertThat(connection.sync().ping()).isEqualTo("PONG");
+            }
+            client.shutdown();
+        }
+    }
+}
