@@ -1,0 +1,150 @@
+package dev.curfew.redis;
+
+import static dev.curfew.redis.Fixture.SKEW;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
+import dev.curfew.RevokeOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.servers.RedisServer;
+import io.lettuce.core.RedisClient;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Clocks that are off: the application's against the server's, and one application's against another's. */
+class ClocksTest {
+    private static final Duration HOUR = Duration.ofHours(1);
+    /** What the page on Redis says: how much later than a skew past its retention end a key ends. */
+    private static final Duration MARGIN = Duration.ofSeconds(10);
+
+    private static RedisClient client;
+    private static RedisTokenStore store;
+
+    private final String domain = Fixture.newDomain();
+
+    @BeforeAll
+    static void connect() {
+        client = RedisClient.create(RedisServer.shared(RedisServer.version()).url());
+        store = RedisTokenStore.create(client);
+    }
+
+    @AfterAll
+    static void disconnect() {
+        store.close();
+        client.shutdown();
+    }
+
+    /** The server's own time, and an application whose clock is off by that much. */
+    private static Instant applicationTime(Duration off) {
+        List<?> time = (List<?>) RedisServer.shared(RedisServer.version()).command("TIME");
+        return Instant.ofEpochSecond(Long.parseLong((String) time.get(0)))
+                .plusMillis(Long.parseLong((String) time.get(1)) / 1000)
+                .plus(off);
+    }
+
+    private TokenResource at(Instant now) {
+        return Fixture.builder(domain).store(store).clock(() -> now).build();
+    }
+
+    /** When the server will remove the key, by the server's clock. */
+    private Instant removal(String jti) {
+        Object at = RedisServer.shared(RedisServer.version())
+                .command("PEXPIRETIME", Keys.record(Fixture.scope(domain), jti));
+        return Instant.ofEpochMilli((Long) at);
+    }
+
+    @ParameterizedTest
+    @ValueSource(longs = {-120, 0, 120})
+    void R1_4_noRevocationLapsesEarlyNorStaysForLongWhateverTheServersClockSays(long seconds) {
+        Duration off = Duration.ofSeconds(seconds);
+        Instant now = applicationTime(off);
+        Instant retentionEnd = now.plus(HOUR).plus(SKEW);
+        try (TokenResource tokens = at(now)) {
+            tokens.revokeToken(Token.of("revoked", "s", now.plus(HOUR)));
+            tokens.storeToken(Token.of("stored", "s", now.plus(HOUR)));
+            tokens.revokeJti("stored");
+            tokens.storeToken(Token.of("used", "s", now.plus(HOUR)), "link");
+            tokens.consume("used", "link");
+            tokens.storeToken(Token.of("all", "s", now.plus(HOUR)));
+            tokens.revokeAllStoredForSubject("s");
+        }
+        for (String jti : List.of("revoked", "stored", "used", "all")) {
+            // In the time of the application, which is what its verifiers go by.
+            Instant removal = removal(jti).plus(off);
+            assertThat(removal).as(jti).isAfterOrEqualTo(retentionEnd.plus(SKEW));
+            // Two seconds for a busy machine.
+            assertThat(removal)
+                    .as(jti)
+                    .isBefore(retentionEnd.plus(SKEW).plus(MARGIN).plusSeconds(2));
+        }
+    }
+
+    @Test
+    void R3_3_ofTwoNodesWithOtherClocksTheLaterEndStands() {
+        Instant now = applicationTime(Duration.ZERO);
+        Instant expiry = now.plus(HOUR);
+        List<Duration> clocks = new ArrayList<>(List.of(Duration.ofMinutes(-2), Duration.ZERO, Duration.ofMinutes(2)));
+        for (int order = 0; order < 3; order++) {
+            String jti = "t" + order;
+            Instant latest = Instant.EPOCH;
+            for (Duration clock : clocks) {
+                try (TokenResource node = at(now.plus(clock))) {
+                    assertThat(node.revokeToken(Token.of(jti, "s", expiry)))
+                            .isIn(RevokeOutcome.REVOKED, RevokeOutcome.ALREADY_REVOKED);
+                }
+                // Never shortened by a node that is ahead, and so reckons with less time to go.
+                assertThat(removal(jti)).isAfterOrEqualTo(latest);
+                latest = removal(jti);
+            }
+            // The node that is two minutes behind keeps it for as much longer, and no more.
+            assertThat(latest)
+                    .isBetween(
+                            expiry.plus(SKEW).plus(SKEW).plus(Duration.ofMinutes(2)),
+                            expiry.plus(SKEW)
+                                    .plus(SKEW)
+                                    .plus(Duration.ofMinutes(2))
+                                    .plus(MARGIN)
+                                    .plusSeconds(5));
+            clocks.add(clocks.remove(0));
+        }
+    }
+
+    /** With real time, all the way to the end: there until its retention end, and gone a little later. */
+    @ParameterizedTest
+    @ValueSource(longs = {-120, 120})
+    void R1_4_itIsThereUntilItsEndAndThenItGoes(long seconds) {
+        Duration off = Duration.ofSeconds(seconds);
+        Instant now = applicationTime(off);
+        // What is left of a token's life: half a second and a skew; and there is no margin for what is so short.
+        Instant expiry = now.plusMillis(500);
+        Duration skew = Duration.ofMillis(500);
+        try (TokenResource tokens = Fixture.builder(domain)
+                .store(store)
+                .clock(() -> now)
+                .clockSkew(skew)
+                .build()) {
+            tokens.revokeToken(Token.of("t", "s", expiry));
+            Instant retentionEnd = expiry.plus(skew);
+            await().pollDelay(Duration.ZERO)
+                    .pollInterval(Duration.ofMillis(20))
+                    .atMost(Duration.ofSeconds(30))
+                    .until(() -> {
+                        boolean revoked = tokens.isRevoked("t");
+                        if (!revoked) {
+                            assertThat(applicationTime(off)).isAfter(retentionEnd.plus(skew));
+                        }
+                        return !revoked;
+                    });
+            assertThat(applicationTime(off))
+                    .isBefore(retentionEnd.plus(skew).plus(MARGIN).plusSeconds(5));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+package dev.curfew.redis;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.curfew.StoreScope;
+import io.lettuce.core.cluster.SlotHash;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+
+/** Which key a name becomes. */
+class KeysTest {
+    private static final List<String> NAMES = List.of(
+            "a",
+            "b",
+            ":",
+            "a:b",
+            "a%3Ab",
+            "%",
+            "%25",
+            "{",
+            "{a}",
+            "}",
+            "*",
+            "a:token:b",
+            ":token:",
+            "token",
+            "subject");
+
+    private static StoreScope scope(String domain, String tenant) {
+        return new StoreScope(domain, tenant, Fixture.SKEW, Fixture.DEADLINE);
+    }
+
+    @Test
+    void aPlainNameIsReadable() {
+        assertThat(Keys.record(scope("tokens", ""), "id")).isEqualTo("curfew:tokens::token:id");
+        assertThat(Keys.watermark(scope("tokens", "acme"), "ada@example.com"))
+                .isEqualTo("curfew:tokens:acme:watermark:ada@example.com");
+        assertThat(Keys.index(scope("tokens", "acme"), "a{1}:50%"))
+                .isEqualTo("curfew:tokens:acme:subject:a%7B1}%3A50%25");
+    }
+
+    @Test
+    void R10_1_noTwoNamesHaveTheSameKey() {
+        Set<String> keys = new HashSet<>();
+        int count = 0;
+        for (String domain : NAMES) {
+            for (String tenant : NAMES) {
+                for (String name : NAMES) {
+                    keys.add(Keys.record(scope(domain, tenant), name));
+                    keys.add(Keys.watermark(scope(domain, tenant), name));
+                    keys.add(Keys.index(scope(domain, tenant), name));
+                    count += 3;
+                }
+            }
+        }
+        assertThat(keys).hasSize(count);
+    }
+
+    @Test
+    void R10_1_noNameDecidesWhichSlotAKeyIsIn() {
+        List<Integer> slots = new ArrayList<>();
+        for (int i = 0; i < 2000; i++) {
+            String key = Keys.record(scope("{tokens}", "{x}"), "{same}" + i);
+            // What a server takes for a hash tag is what is between braces.
+            assertThat(key).doesNotContain("{");
+            slots.add(SlotHash.getSlot(key));
+        }
+        assertThat(new HashSet<>(slots)).hasSizeGreaterThan(1700);
+    }
+}

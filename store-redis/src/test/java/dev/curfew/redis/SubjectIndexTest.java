@@ -1,0 +1,201 @@
+package dev.curfew.redis;
+
+import static dev.curfew.redis.Fixture.HOUR;
+import static dev.curfew.redis.Fixture.NOW;
+import static dev.curfew.redis.Fixture.SKEW;
+import static dev.curfew.redis.Fixture.token;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
+
+import dev.curfew.StoreOutcome;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
+import dev.curfew.servers.RedisConnection;
+import dev.curfew.servers.RedisServer;
+import io.lettuce.core.RedisClient;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+
+/** What becomes of a subject's index. */
+class SubjectIndexTest {
+    private static RedisServer server;
+    private static RedisClient client;
+
+    private final String domain = Fixture.newDomain();
+    private final AtomicReference<Instant> now = new AtomicReference<>(NOW);
+    private RedisTokenStore store;
+    private TokenResource tokens;
+
+    @BeforeAll
+    static void start() {
+        server = RedisServer.start(RedisServer.version(), Map.of("appendonly", "no"));
+        client = RedisClient.create(server.url());
+    }
+
+    @AfterAll
+    static void stop() {
+        client.shutdown();
+        server.close();
+    }
+
+    @BeforeEach
+    void open() {
+        store = RedisTokenStore.create(client);
+        tokens = Fixture.builder(domain).store(store).clock(now::get).build();
+    }
+
+    @AfterEach
+    void close() {
+        tokens.close();
+        store.close();
+        Scan.clear(List.of(server));
+    }
+
+    private String index(String subject) {
+        return Keys.index(Fixture.scope(domain), subject);
+    }
+
+    private List<?> entries(String subject) {
+        return (List<?>) server.command("ZRANGE", index(subject), "0", "-1");
+    }
+
+    private long left(String key) {
+        return (Long) server.command("PTTL", key);
+    }
+
+    private static Token until(String jti, Instant expiry) {
+        return Token.of(jti, "s", expiry);
+    }
+
+    @Test
+    void itEndsWithItsLastRecord() {
+        tokens.storeToken(until("long", NOW.plus(HOUR.multipliedBy(3))));
+        tokens.storeToken(until("short", NOW.plus(HOUR)));
+        long record = left(Keys.record(Fixture.scope(domain), "long"));
+        assertThat(left(index("s"))).isBetween(record - 5_000, record);
+    }
+
+    @Test
+    void everyStoreDropsAFewEntriesThatHaveEnded() {
+        for (int i = 0; i < 25; i++) {
+            tokens.storeToken(until("old" + i, NOW.plus(Duration.ofMinutes(1))));
+        }
+        // A skew past their retention end, and ten seconds: then no node takes them for live.
+        now.set(NOW.plus(Duration.ofMinutes(1))
+                .plus(SKEW)
+                .plus(SKEW)
+                .plusSeconds(10)
+                .minusMillis(1));
+        tokens.storeToken(until("new0", now.get().plus(HOUR)));
+        assertThat(entries("s")).hasSize(26);
+        now.set(now.get().plusMillis(1));
+        for (int i = 1; i < 4; i++) {
+            tokens.storeToken(until("new" + i, now.get().plus(HOUR)));
+        }
+        assertThat(entries("s")).hasSize(4);
+    }
+
+    @Test
+    void R4_1_aRecordWhoseExpiryWasShortenedAndThenExtendedIsStillFound() {
+        tokens.storeToken(until("t", NOW.plus(HOUR)));
+        tokens.storeToken(until("t", NOW.plus(Duration.ofMinutes(1))));
+        tokens.storeToken(until("t", NOW.plus(HOUR)));
+        now.set(NOW.plus(Duration.ofMinutes(30)));
+        tokens.storeToken(until("another", now.get().plus(HOUR)));
+        assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(2);
+    }
+
+    @Test
+    void R2_7_theOrderIsThatOfTheExpiriesAlsoWhereTheyWereShortened() {
+        for (int i = 0; i < 300; i++) {
+            tokens.storeToken(until("t" + i, NOW.plus(HOUR).plusSeconds(i)));
+        }
+        // The last one becomes the first, and two end up in the middle.
+        tokens.storeToken(until("t299", NOW.plusSeconds(10)));
+        tokens.storeToken(until("t250", NOW.plus(HOUR).plusMillis(10_500)));
+        tokens.storeToken(until("t10", NOW.plus(HOUR).plusMillis(200_500)));
+        List<TokenRecord> all = new java.util.ArrayList<>();
+        List<TokenRecord> page = tokens.listTokens("s", 7);
+        while (!page.isEmpty()) {
+            all.addAll(page);
+            page = tokens.listTokens("s", 7, page.get(page.size() - 1));
+        }
+        assertThat(all).hasSize(300).doesNotHaveDuplicates();
+        assertThat(all.stream().map(TokenRecord::expiresAt).toList()).isSorted();
+        assertThat(all.get(0).jti()).isEqualTo("t299");
+    }
+
+    /** A store that ended between its two commands: the entry is there, the record is not, and may come yet. */
+    @Test
+    void R4_1_aStoreThatIsOnItsWayIsRevokedToo() {
+        tokens.storeToken(token("t0", "s"));
+        server.command("ZADD", index("s"), Long.toString(NOW.plus(HOUR).toEpochMilli()), "underway");
+        assertThat(tokens.listTokens("s")).hasSize(1);
+        assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
+        assertThat(entries("s")).isEmpty();
+        // Its second command comes after all, or the application tries again.
+        assertThat(tokens.storeToken(token("underway", "s"))).isEqualTo(StoreOutcome.REVOKED);
+        assertThat(tokens.isRevoked("underway")).isTrue();
+        Scan.assertClean(List.of(server));
+    }
+
+    @Test
+    void R2_3_anotherSubjectsTokenIsNeverRevokedByAnEntryThatShouldNotBe() {
+        tokens.storeToken(token("t", "owner"));
+        assertThat(catchThrowable(() -> tokens.storeToken(token("t", "other"))))
+                .isInstanceOf(SubjectMismatchException.class);
+        tokens.storeToken(token("own", "other"));
+        assertThat(tokens.listTokens("other")).hasSize(1);
+        assertThat(tokens.revokeAllStoredForSubject("other")).isEqualTo(1);
+        assertThat(tokens.isRevoked("t")).isFalse();
+        assertThat(tokens.revokeAllStoredForSubject("owner")).isEqualTo(1);
+    }
+
+    @Test
+    void R8_2_aKeyOfTheWrongTypeInItsPlaceIsToldOf() {
+        server.command("SET", index("s"), "somebody else's", "EX", "100");
+        assertThat(catchThrowable(() -> tokens.storeToken(token("t", "s"))))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContaining("another type")
+                .hasMessageContaining("Nothing was changed");
+        // Index first: there is no record that nobody would find.
+        assertThat(tokens.inspect("t")).isEmpty();
+    }
+
+    /** A million tokens, in batches: the server is never busy with one command for long. */
+    @Test
+    void R4_1_aMillionTokensAreRevokedWithoutBlockingTheServer() {
+        int many = Integer.getInteger("curfew.test.tokens", 200_000);
+        IntStream.range(0, 8).parallel().forEach(part -> {
+            for (int i = part; i < many; i += 8) {
+                tokens.storeToken(until("t" + i, NOW.plus(HOUR).plusMillis(i)));
+            }
+        });
+        server.command("CONFIG", "SET", "slowlog-log-slower-than", "5000");
+        server.command("SLOWLOG", "RESET");
+        assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(many);
+        assertThat(entries("s")).isEmpty();
+        try (RedisConnection connection = server.connect()) {
+            List<?> slow = (List<?>) connection.command("SLOWLOG", "GET", "100");
+            // One or the other on a busy machine, which may take the processor away at any time.
+            assertThat(slow)
+                    .hasSizeLessThan(20)
+                    .allSatisfy(entry -> assertThat((Long) ((List<?>) entry).get(2))
+                            .as("microseconds of " + entry)
+                            .isLessThan(100_000));
+        }
+        assertThat(tokens.isRevoked("t" + (many - 1))).isTrue();
+    }
+}
