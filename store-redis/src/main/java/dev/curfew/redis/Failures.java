@@ -56,7 +56,14 @@ final class Failures {
                 .map(Map.Entry::getKey)
                 .filter(code -> message.matches("(?s).*(^|\\W)-?" + code + "\\W.*"))
                 .findFirst()
-                .orElse(message.contains("ACL failure") ? "NOPERM" : "ERR");
+                .orElse(lacksRight(message) ? "NOPERM" : "ERR");
+    }
+
+    /** Also in the words of a script, which differ from version to version. */
+    static boolean lacksRight(String message) {
+        return message.contains("NOPERM")
+                || message.contains("ACL failure")
+                || message.contains("The user executing the script");
     }
 
     static Throwable cause(Throwable thrown) {

@@ -21,9 +21,9 @@ final class Keys {
         return key(scope, ":subject:", subject);
     }
 
-    /** One that nobody uses: no jti and no subject is empty. */
-    static String probe(StoreScope scope) {
-        return key(scope, ":token:", "");
+    /** One that nobody uses, whatever the names. */
+    static String probe(StoreScope scope, String attempt) {
+        return key(scope, ":probe:", attempt);
     }
 
     private static String key(StoreScope scope, String kind, String name) {

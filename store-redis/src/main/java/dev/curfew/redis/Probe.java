@@ -13,6 +13,7 @@ import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.CommandType;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
@@ -41,17 +42,22 @@ final class Probe {
      *
      * @throws TokenStoreException if there is no working with this server at all
      */
-    static Set<String> of(Link link, StoreScope scope, boolean cluster) {
+    static Set<String> of(Link link, StoreScope scope, boolean cluster, String attempt) {
         var deadline = new Deadline(scope.deadline());
         var probe = new Probe(scope, deadline, cluster);
         for (StatefulConnection<String, String> master : link.masters(scope, deadline)) {
             probe.look(master);
         }
         // To one of them: what the user may do is set up alike, or an operator's own affair.
-        List<String> refusal = link.ask(scope, deadline, List.of(Request.of(Script.PROBE, Keys.probe(scope))))
-                .get(0);
-        if (!refusal.isEmpty()) {
-            probe.refused(refusal.get(0), refusal.get(1));
+        try {
+            List<String> refusal = link.ask(
+                            scope, deadline, List.of(Request.of(Script.PROBE, Keys.probe(scope, attempt))))
+                    .get(0);
+            if (!refusal.isEmpty()) {
+                probe.refused(refusal.get(0), refusal.get(1));
+            }
+        } catch (TokenStoreException e) {
+            probe.refused("EVALSHA", String.valueOf(e.getMessage()));
         }
         return probe.findings;
     }
@@ -97,10 +103,11 @@ final class Probe {
     }
 
     private void refused(String command, String error) {
-        if (error.contains("NOPERM") || error.contains("ACL") || error.contains("permission")) {
+        if (Failures.lacksRight(error)) {
             Matcher name = Pattern.compile(NAME_OF_A_COMMAND).matcher(error);
-            findings.add("the user lacks a right: " + (name.find() ? name.group(1) : command) + " on the keys of the"
-                    + " domain. Grant what Curfew's page on Redis lists");
+            findings.add(
+                    "the user lacks a right: " + (name.find() ? name.group(1).toUpperCase(Locale.ROOT) : command)
+                            + " on the keys of the" + " domain. Grant what Curfew's page on Redis lists");
         } else if (error.contains("READONLY")) {
             throw new TokenStoreException("This Redis is a replica, which takes no writes: connect to its master");
         } else if (error.contains("OOM")) {

@@ -180,7 +180,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        Set<String> findings = Probe.of(link, scope, inCluster);
+        Set<String> findings = Probe.of(link, scope, inCluster, attempt());
         if (findings.isEmpty()) {
             return;
         }
@@ -235,12 +235,12 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             }
         }
         String watermark = (String) answers.get(1);
-        return new StoredState(record(jti, fields), watermark == null ? null : time(watermark));
+        return new StoredState(record(scope, jti, fields), watermark == null ? null : time(watermark));
     }
 
     @Override
     public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        return record(jti, link.ask(scope, fields(scope, jti)));
+        return record(scope, jti, link.ask(scope, fields(scope, jti)));
     }
 
     private static Request<Map<String, String>> fields(StoreScope scope, String jti) {
@@ -334,7 +334,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         for (int i = 1; i < answer.size(); i += 2) {
             fields.put(answer.get(i), answer.get(i + 1));
         }
-        return new Consumed(Objects.requireNonNull(record(jti, fields)));
+        return new Consumed(Objects.requireNonNull(record(scope, jti, fields)));
     }
 
     @Override
@@ -435,7 +435,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                             .map(entry -> fields(scope, entry.getValue()))
                             .toList());
             for (int i = 0; i < entries.size(); i++) {
-                TokenRecord record = record(entries.get(i).getValue(), found.get(i));
+                TokenRecord record = record(scope, entries.get(i).getValue(), found.get(i));
                 if (record != null
                         && subject.equals(record.subject())
                         && record.isLive(now)
@@ -518,22 +518,29 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     // Fields
 
-    private static @Nullable TokenRecord record(String jti, Map<String, String> fields) {
+    private static @Nullable TokenRecord record(StoreScope scope, String jti, Map<String, String> fields) {
         String purpose = fields.get("p");
-        if (purpose == null || !fields.containsKey("e")) {
+        if (purpose == null) {
             return null;
         }
-        String extraData = fields.get("d");
-        return new TokenRecord(
-                jti,
-                fields.get("s"),
-                purpose,
-                time(fields.get("i")),
-                Objects.requireNonNull(time(fields.get("e"))),
-                extraData == null ? null : ExtraData.read(extraData),
-                Objects.requireNonNull(time(fields.get("c"))),
-                Objects.requireNonNull(time(fields.get("u"))),
-                time(fields.get("r")));
+        try {
+            String extraData = fields.get("d");
+            return new TokenRecord(
+                    jti,
+                    fields.get("s"),
+                    purpose,
+                    time(fields.get("i")),
+                    Objects.requireNonNull(time(fields.get("e"))),
+                    extraData == null ? null : ExtraData.read(extraData),
+                    Objects.requireNonNull(time(fields.get("c"))),
+                    Objects.requireNonNull(time(fields.get("u"))),
+                    time(fields.get("r")));
+        } catch (IllegalArgumentException | NullPointerException e) {
+            // Without the cause, which quotes what is there.
+            throw new TokenStoreException("A hash in domain '" + scope.domain()
+                    + "' is not a record of Curfew's: somebody else has written to it. Look at the keys that begin with"
+                    + " curfew: and give Curfew a database or a server of its own");
+        }
     }
 
     private static @Nullable Instant time(@Nullable String millis) {

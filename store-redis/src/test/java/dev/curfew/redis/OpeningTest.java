@@ -1,0 +1,236 @@
+package dev.curfew.redis;
+
+import static dev.curfew.redis.Fixture.token;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
+
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
+import dev.curfew.servers.RedisCluster;
+import dev.curfew.servers.RedisServer;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisURI;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
+
+/** What is said of a server when a resource is built on it. */
+class OpeningTest {
+    /** What only minReplicas needs, and what a store does without where it must. */
+    private static final Set<String> OPTIONAL = Set.of("+hello", "+wait", "+config|get");
+
+    private final String domain = Fixture.newDomain();
+    private final ListAppender<ILoggingEvent> log = new ListAppender<>();
+    private final Logger logger = (Logger) LoggerFactory.getLogger(RedisTokenStore.class);
+
+    @BeforeEach
+    void listen() {
+        log.start();
+        logger.addAppender(log);
+        logger.setLevel(Level.WARN);
+        logger.setAdditive(false);
+    }
+
+    @AfterEach
+    void stopListening() {
+        logger.detachAppender(log);
+        logger.setLevel(null);
+        logger.setAdditive(true);
+    }
+
+    private List<String> said(String url) {
+        log.list.clear();
+        Fixture.builder(domain).url(url).build().close();
+        return log.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
+    }
+
+    private static RedisServer server(String... settings) {
+        Map<String, String> all = new java.util.LinkedHashMap<>();
+        for (int i = 0; i < settings.length; i += 2) {
+            all.put(settings[i], settings[i + 1]);
+        }
+        return RedisServer.start(RedisServer.version(), all);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"7.0", "7.4"})
+    void R8_5_ofAServerAsThePageRecommendsThereIsNothingToSay(String version) {
+        try (RedisServer server = RedisServer.start(version, Map.of("maxmemory", "100mb"))) {
+            assertThat(said(server.url())).isEmpty();
+            assertThat(said(server.url() + "?strictDurability=true")).isEmpty();
+        }
+    }
+
+    @Test
+    void R8_5_whatMayLoseRevocationsIsSaidOnceWithTheRemedy() {
+        try (RedisServer server = server("appendonly", "no", "maxmemory-policy", "volatile-lru")) {
+            assertThat(said(server.url()))
+                    .singleElement(STRING)
+                    .contains("domain '" + domain + "'")
+                    .contains("maxmemory-policy is volatile-lru", "set it to noeviction")
+                    .contains("no append-only file", "set appendonly yes and appendfsync always");
+            assertThatThrownBy(() -> said(server.url() + "?strictDurability=true"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("volatile-lru")
+                    .hasMessageContaining("strictDurability");
+        }
+        try (RedisServer server = server("appendfsync", "everysec")) {
+            assertThat(said(server.url()))
+                    .singleElement(STRING)
+                    .contains("appendfsync is everysec")
+                    .doesNotContain("maxmemory");
+        }
+    }
+
+    @Test
+    void R8_5_aClusterIsLookedAtMasterByMaster() {
+        try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of())) {
+            assertThat(said(cluster.url() + "?minReplicas=1&strictDurability=true"))
+                    .isEmpty();
+            cluster.masters().get(1).command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
+            assertThat(said(cluster.url())).singleElement(STRING).contains("allkeys-lru");
+            assertThatThrownBy(() -> said(cluster.masters().get(0).url()))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("node of a cluster")
+                    .hasMessageContaining("redis-cluster://");
+        }
+    }
+
+    @Test
+    void aReplicaIsRefused() {
+        try (RedisServer master = server();
+                RedisServer replica = server("replicaof", "127.0.0.1 " + master.port())) {
+            assertThatThrownBy(() -> said(replica.url()))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("is a replica")
+                    .hasMessageContaining("connect to its master");
+        }
+    }
+
+    /** The page's line, and nothing but that. */
+    private static List<String> leastRights() throws IOException {
+        Matcher line = Pattern.compile("(?m)^ACL SETUSER curfew on >PASSWORD (.*)$")
+                .matcher(Files.readString(Path.of("../docs/redis.md")));
+        assertThat(line.find()).isTrue();
+        List<String> words = new ArrayList<>(List.of("ACL", "SETUSER", "least", "on", ">Pw7-of-test"));
+        words.addAll(List.of(line.group(1).split(" ", -1)));
+        return words;
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"7.0", "7.4"})
+    void theLeastRightsOfThePageAreEnough(String version) throws IOException {
+        try (RedisServer server = RedisServer.start(version, Map.of())) {
+            List<String> rights = leastRights();
+            server.command(rights.toArray(String[]::new));
+            String url = "redis://least:Pw7-of-test@127.0.0.1:" + server.port();
+            assertThat(said(url)).isEmpty();
+            try (TokenResource tokens =
+                    Fixture.builder(domain).url(url + "?minReplicas=0").build()) {
+                tokens.storeToken(token("t", "s"), "p", Map.of("k", 1));
+                tokens.storeToken(token("t", "s"), "p");
+                assertThat(tokens.consume("t", "p")).isInstanceOf(Consumed.class);
+                tokens.storeToken(token("u", "s"));
+                assertThat(tokens.listTokens("s")).hasSize(1);
+                tokens.getToken("u");
+                tokens.revokeSubject("s");
+                tokens.check(token("u", "s"));
+                assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
+                assertThat(tokens.revokeToken(token("v", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+                assertThat(tokens.isRevoked("v")).isTrue();
+                server.command("SCRIPT", "FLUSH");
+                assertThat(tokens.revokeToken(token("w", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            }
+            // And not one of them is too many.
+            for (String right : rights.subList(5, rights.size())) {
+                if (right.startsWith("+") && !OPTIONAL.contains(right)) {
+                    server.command("ACL", "SETUSER", "least", "-" + right.substring(1));
+                    if (right.equals("+evalsha") || right.equals("+eval")) {
+                        server.command("SCRIPT", "FLUSH");
+                    }
+                    assertThat(lacking(url)).as("without " + right).isNotEmpty();
+                    server.command("ACL", "SETUSER", "least", right);
+                }
+            }
+        }
+    }
+
+    @Test
+    void inAClusterTheDriverNeedsAFewMore() throws IOException {
+        try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of())) {
+            List<String> rights = leastRights();
+            rights.add("+cluster|nodes");
+            cluster.nodes().forEach(node -> node.command(rights.toArray(String[]::new)));
+            String url = cluster.url().replace("://", "://least:Pw7-of-test@") + "?minReplicas=1";
+            assertThat(said(url)).isEmpty();
+            try (TokenResource tokens = Fixture.builder(domain).url(url).build()) {
+                assertThat(tokens.revokeToken(token("v", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            }
+        }
+    }
+
+    private List<String> lacking(String url) {
+        try {
+            return said(url);
+        } catch (TokenStoreException e) {
+            return List.of(e.getMessage());
+        }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"7.0", "7.4"})
+    void missingRightsAreSaidWithTheRemedy(String version) {
+        try (RedisServer server = RedisServer.start(version, Map.of())) {
+            server.command("ACL", "SETUSER", "visitor", "on", ">Pw7-of-test", "~*", "+@all", "-zadd");
+            String url = "redis://visitor:Pw7-of-test@127.0.0.1:" + server.port();
+            assertThat(said(url))
+                    .singleElement(STRING)
+                    .contains("lacks a right: ZADD")
+                    .doesNotContain("visitor");
+            assertThatThrownBy(() -> said(url + "?strictDurability=true"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("strictDurability");
+            server.command("ACL", "SETUSER", "visitor", "resetkeys", "~other:*");
+            assertThat(said(url)).singleElement(STRING).contains("lacks a right");
+            server.command("ACL", "SETUSER", "visitor", "-info", "-evalsha", "-eval");
+            assertThat(said(url)).singleElement(STRING).contains("INFO", "lacks a right");
+            // Nobody offers CONFIG to the public.
+            server.command("ACL", "SETUSER", "visitor", "reset", "on", ">Pw7-of-test", "~*", "+@all", "-config");
+            assertThat(said(url)).isEmpty();
+        }
+    }
+
+    @Test
+    void theApplicationsClientAtAnotherUri() {
+        try (RedisServer server = server();
+                RedisTokenStore store = RedisTokenStore.builder(RedisClient.create(), RedisURI.create(server.url()))
+                        .strictDurability()
+                        .build();
+                TokenResource tokens = Fixture.resource(store, domain)) {
+            assertThat(tokens.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            assertThatThrownBy(
+                            () -> RedisTokenStore.builder(RedisClient.create()).minReplicas(-1))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("minReplicas");
+        }
+    }
+}
