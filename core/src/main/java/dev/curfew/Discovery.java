@@ -23,14 +23,17 @@ final class Discovery {
     static final String PROPERTY = "curfew.store.url";
     static final String VARIABLE = "CURFEW_STORE_URL";
 
-    private static final Map<String, String> KNOWN = Map.of(
-            "memory", "curfew-store-memory",
-            "redis", "curfew-store-redis",
-            "rediss", "curfew-store-redis",
-            "redis-sentinel", "curfew-store-redis",
-            "mongodb", "curfew-store-mongo",
-            "mongodb+srv", "curfew-store-mongo",
-            "jdbc:postgresql", "curfew-store-jdbc");
+    private static final Map<String, String> KNOWN = Map.ofEntries(
+            Map.entry("memory", "curfew-store-memory"),
+            Map.entry("redis", "curfew-store-redis"),
+            Map.entry("rediss", "curfew-store-redis"),
+            Map.entry("redis-sentinel", "curfew-store-redis"),
+            Map.entry("rediss-sentinel", "curfew-store-redis"),
+            Map.entry("redis-cluster", "curfew-store-redis"),
+            Map.entry("rediss-cluster", "curfew-store-redis"),
+            Map.entry("mongodb", "curfew-store-mongo"),
+            Map.entry("mongodb+srv", "curfew-store-mongo"),
+            Map.entry("jdbc:postgresql", "curfew-store-jdbc"));
 
     // User and password before the @, and parameters that sound like secrets.
     private static final Pattern SECRETS = Pattern.compile(

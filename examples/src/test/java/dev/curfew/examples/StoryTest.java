@@ -8,9 +8,12 @@ import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.servers.PostgresServer;
+import dev.curfew.servers.RedisServer;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class StoryTest {
     private final ByteArrayOutputStream printed = new ByteArrayOutputStream();
@@ -27,12 +30,16 @@ class StoryTest {
     }
 
     /** On a server it is the same story, but for the times and what earlier ones have left to clear up. */
-    @Test
-    void itIsTheSameStoryOnAServer() {
+    @ParameterizedTest
+    @ValueSource(strings = {"postgresql", "redis"})
+    void itIsTheSameStoryOnAServer(String kind) {
+        String url = kind.equals("redis")
+                ? RedisServer.shared(RedisServer.version()).url()
+                : PostgresServer.shared().url();
         Story.tell(TokenResource.builder().url("memory:"), out);
         String inMemory = printed.toString(UTF_8);
         printed.reset();
-        Story.tell(TokenResource.builder().url(PostgresServer.shared().url()), out);
+        Story.tell(TokenResource.builder().url(url), out);
 
         assertThat(timeless(printed.toString(UTF_8))).isEqualTo(timeless(inMemory));
     }

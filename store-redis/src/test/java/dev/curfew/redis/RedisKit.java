@@ -9,6 +9,21 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     abstract Servers.Topology topology();
 
+    /** Whether the larger tests are as large as everywhere; {@code -Dcurfew.test.redis.full} makes them so on all servers. */
+    boolean isFull() {
+        return Boolean.getBoolean("curfew.test.redis.full");
+    }
+
+    @Override
+    protected int races() {
+        return isFull() ? super.races() : Math.min(super.races(), 2_000);
+    }
+
+    @Override
+    protected int manyRecords() {
+        return isFull() ? super.manyRecords() : Math.min(super.manyRecords(), 10_000);
+    }
+
     @Override
     protected TokenStore newStore() {
         return topology().builder().build();

@@ -6,4 +6,9 @@ class StandaloneKitTest extends RedisKit {
     Servers.Topology topology() {
         return Servers.standalone("7.4");
     }
+
+    @Override
+    boolean isFull() {
+        return true;
+    }
 }

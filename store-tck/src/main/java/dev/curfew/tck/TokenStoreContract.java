@@ -468,6 +468,28 @@ public abstract class TokenStoreContract {
         assertThat(all.get(0)).isEqualTo(inspected(all.get(0).jti()));
     }
 
+    @Test
+    final void R2_7_listTokensKnowsAnExpiryThatWasMoved() {
+        for (int i = 0; i < 30; i++) {
+            tokens.storeToken(token("t" + i, "s", HOUR.plusMinutes(i)));
+        }
+        // The last becomes the first, the first the last, and some change places.
+        tokens.storeToken(token("t29", "s", Duration.ofMinutes(1)));
+        tokens.storeToken(token("t0", "s", HOUR.multipliedBy(3)));
+        tokens.storeToken(token("t20", "s", HOUR.plusSeconds(90)));
+        tokens.storeToken(token("t5", "s", HOUR.plusSeconds(1230)));
+        List<TokenRecord> all = new ArrayList<>();
+        for (List<TokenRecord> page = tokens.listTokens("s", 4); !page.isEmpty(); ) {
+            all.addAll(page);
+            page = tokens.listTokens("s", 4, page.get(page.size() - 1));
+        }
+        assertThat(all).hasSize(30).doesNotHaveDuplicates();
+        assertThat(all.stream().map(TokenRecord::expiresAt).toList()).isSorted();
+        assertThat(all.get(0).jti()).isEqualTo("t29");
+        assertThat(all.get(29).jti()).isEqualTo("t0");
+        assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(30);
+    }
+
     // R3 Revoke
 
     @Test
