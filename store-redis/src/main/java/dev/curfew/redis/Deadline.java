@@ -1,6 +1,7 @@
 package dev.curfew.redis;
 
 import java.time.Duration;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
@@ -10,6 +11,7 @@ import java.util.concurrent.locks.ReentrantLock;
 /** What is left of the time of one call: it runs down while the call waits, and needs no clock for that. */
 final class Deadline {
     private static final long PAUSE_NANOS = 10_000_000;
+    private static final long LONG_NANOS = 1_000_000_000;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition done = lock.newCondition();
@@ -37,7 +39,12 @@ final class Deadline {
                 lock.unlock();
             }
         }
-        return answer.get();
+        try {
+            return answer.get();
+        } catch (CancellationException e) {
+            // By the driver, whose connection was closed.
+            throw new ExecutionException(e);
+        }
     }
 
     /** Waits a moment for something that nobody tells of, unless more than half of the time is gone. */
@@ -60,6 +67,11 @@ final class Deadline {
     /** Milliseconds, less a quarter: how long a server may take that shall still answer in time. */
     long forTheServer() {
         return Math.max(1, left / 4 * 3 / 1_000_000);
+    }
+
+    /** Whether what is silent for so long is likely to be gone, and not just slow. */
+    boolean isLong() {
+        return all >= LONG_NANOS;
     }
 
     private void signal() {

@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import dev.curfew.TokenStoreException;
 import io.lettuce.core.RedisCommandExecutionException;
+import io.lettuce.core.RedisCommandTimeoutException;
 import io.lettuce.core.RedisConnectionException;
 import java.util.List;
 import java.util.Map;
@@ -59,6 +60,11 @@ final class Failures {
                 .orElse(lacksRight(message) ? "NOPERM" : "ERR");
     }
 
+    /** Whether it is the server's own answer. */
+    static boolean isRefusal(Throwable thrown) {
+        return thrown instanceof RedisCommandExecutionException;
+    }
+
     /** Also in the words of a script, which differ from version to version. */
     static boolean lacksRight(String message) {
         return message.contains("NOPERM")
@@ -73,12 +79,13 @@ final class Failures {
                 : thrown;
     }
 
-    static TokenStoreException of(String domain, Throwable thrown) {
+    /** @param several whether there were others in the same call, which may have been done */
+    static TokenStoreException of(String domain, Throwable thrown, boolean several) {
         Throwable cause = cause(thrown);
         Throwable word = serversWord(cause);
         String what;
-        boolean unknown = false;
-        if (cause instanceof TimeoutException) {
+        boolean unknown = several;
+        if (cause instanceof TimeoutException || cause instanceof RedisCommandTimeoutException) {
             what = "it did not answer within the call deadline";
             unknown = true;
         } else if (cause instanceof RedisCommandExecutionException) {
@@ -89,10 +96,12 @@ final class Failures {
                     .findFirst()
                     .orElse("it refused the command");
             what = advice + " (" + code + ")";
+            // A script may have come as far as the command that it may not call.
+            unknown |= code.equals("NOPERM");
         } else if (cause instanceof NotSentException) {
             what = String.valueOf(cause.getMessage());
         } else if (word != null) {
-            return of(domain, word);
+            return of(domain, word, several);
         } else if (cause instanceof RedisConnectionException) {
             what = "it could not be reached. Check the host and the port, that it runs and accepts, and its certificate"
                     + " where TLS is used";
@@ -121,11 +130,26 @@ final class Failures {
                 + "'. Whether it applied the action is not known");
     }
 
-    static TokenStoreException unreplicated(String domain, String answered, int wanted) {
-        return new TokenStoreException("The revocation is applied in domain '" + domain
-                + "', but not yet replicated: " + answered + " of the " + wanted
-                + " replicas that minReplicas asks for have it. A failover now may lose it. Revoke again, and look at"
-                + " the replicas");
+    /**
+     * @param index whether it is about a subject's index, before anything is stored
+     * @param who has it, as far as is known
+     * @param cause why no more is known, or {@code null}
+     */
+    static TokenStoreException unreplicated(String domain, boolean index, String who, @Nullable Throwable cause) {
+        boolean forbidden = cause != null && isRefusal(cause) && code(cause).equals("NOPERM");
+        return new TokenStoreException(
+                (index
+                                ? "Nothing is stored in domain '" + domain + "': the subject's index is written"
+                                : "The revocation is applied in domain '" + domain + "'")
+                        + ", but not yet replicated: " + who + " replicas that minReplicas asks for have it. A failover"
+                        + " now may lose it. Try again, and "
+                        + (forbidden ? "grant the user +wait" : "look at the replicas"),
+                cause == null ? null : harmless(cause));
+    }
+
+    static TokenStoreException lost(String domain) {
+        return new TokenStoreException("What was done in domain '" + domain
+                + "' is lost: another server has become the master meanwhile, without it. Try again");
     }
 
     /** The exception without its message, where that might quote what must not be shown. */

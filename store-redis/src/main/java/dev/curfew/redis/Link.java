@@ -2,13 +2,15 @@ package dev.curfew.redis;
 
 import dev.curfew.StoreScope;
 import dev.curfew.redis.Failures.NotSentException;
+import io.lettuce.core.RedisChannelHandler;
+import io.lettuce.core.RedisCommandTimeoutException;
+import io.lettuce.core.RedisConnectionStateListener;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.SlotHash;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.codec.StringCodec;
-import io.lettuce.core.output.IntegerOutput;
 import io.lettuce.core.output.StatusOutput;
 import io.lettuce.core.protocol.AsyncCommand;
 import io.lettuce.core.protocol.Command;
@@ -16,16 +18,19 @@ import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.CommandType;
 import io.lettuce.core.protocol.RedisCommand;
 import java.util.ArrayList;
-import java.util.HashSet;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
@@ -36,15 +41,25 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Whatever the client's options say, nothing is queued while there is no connection: a command goes out on one that
  * is open, or not at all. One that was lost, that was silent for a whole deadline, or that leads to a server which has
- * become a replica, is made anew; in a cluster, whatever fails is a reason to ask who serves which slots.
+ * become a replica, is made anew; those who still wait for something on the old one have a while to get it. In a
+ * cluster, every failure of a connection is a reason to ask who serves which slots.
  */
 final class Link {
+    /** What is waited for is an index, where it is neither a record nor a watermark. */
+    static final String INDEX = "index";
+
     private static final int ATTEMPTS = 6;
+    private static final long CONNECT_SECONDS = 5;
+    private static final Executor LATER = CompletableFuture.delayedExecutor(10, TimeUnit.SECONDS);
+    private static final Executor SOON = CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS);
 
     private final Supplier<? extends StatefulConnection<String, String>> client;
     private final @Nullable RedisClusterClient cluster;
     private final int minReplicas;
+    private final Replication replication;
     private final AtomicBoolean refreshing = new AtomicBoolean();
+    private final Map<StatefulConnection<String, String>, Health> health = new ConcurrentHashMap<>();
+    private final Set<StatefulConnection<String, String>> retired = ConcurrentHashMap.newKeySet();
     private final Line line = new Line();
     // Whoever waits for replicas keeps a connection from everything else.
     private final Line waiting = new Line();
@@ -58,46 +73,74 @@ final class Link {
         this.client = client;
         this.cluster = cluster;
         this.minReplicas = minReplicas;
+        this.replication =
+                new Replication(minReplicas, server -> health(server).losses.get());
+    }
+
+    /** What is known of the connection to one server. */
+    private static final class Health implements RedisConnectionStateListener {
+        final LongAdder answers = new LongAdder();
+        final AtomicLong losses = new AtomicLong();
+
+        @Override
+        public void onRedisDisconnected(RedisChannelHandler<?, ?> connection) {
+            losses.incrementAndGet();
+        }
+    }
+
+    private Health health(StatefulConnection<String, String> server) {
+        return health.computeIfAbsent(server, each -> {
+            var made = new Health();
+            each.addListener(made);
+            return made;
+        });
     }
 
     /** One connection, in the place of which another one is made when it is no good any more. */
     private final class Line {
-        final AtomicReference<@Nullable CompletableFuture<StatefulConnection<String, String>>> current =
+        private final AtomicReference<@Nullable CompletableFuture<StatefulConnection<String, String>>> current =
                 new AtomicReference<>();
-        final LongAdder answers = new LongAdder();
 
         StatefulConnection<String, String> connection(Deadline deadline)
-                throws ExecutionException, InterruptedException, TimeoutException {
+                throws ExecutionException, InterruptedException {
+            boolean tried = false;
             while (true) {
                 CompletableFuture<StatefulConnection<String, String>> made = current.get();
-                if (made == null || made.isCompletedExceptionally()) {
+                if (made == null || (made.isCompletedExceptionally() && !tried)) {
                     replace(made);
+                    tried = true;
                     continue;
                 }
                 StatefulConnection<String, String> connection;
                 try {
                     connection = deadline.await(made);
                 } catch (TimeoutException e) {
-                    // It may take for ever: let the next call begin again.
-                    current.compareAndSet(made, null);
+                    // It goes on, and the next call may find it made.
                     throw new ExecutionException(new NotSentException("no connection could be made in time"));
-                } catch (ExecutionException e) {
-                    current.compareAndSet(made, null);
-                    throw e;
                 }
                 if (connection.isOpen()) {
                     return connection;
                 }
                 replace(made);
+                tried = true;
             }
         }
 
-        void replace(@Nullable CompletableFuture<StatefulConnection<String, String>> old) {
+        /** Leaves a connection for a new one, unless somebody has done so already. */
+        void leave(StatefulConnection<String, String> connection) {
+            CompletableFuture<StatefulConnection<String, String>> made = current.get();
+            if (made != null && made.isDone() && !made.isCompletedExceptionally() && made.join() == connection) {
+                replace(made);
+            }
+        }
+
+        private void replace(@Nullable CompletableFuture<StatefulConnection<String, String>> old) {
             var made = new CompletableFuture<StatefulConnection<String, String>>();
             if (!current.compareAndSet(old, made)) {
                 return;
             }
-            var unused = release(old);
+            release(old);
+            var unused = made.orTimeout(CONNECT_SECONDS, TimeUnit.SECONDS);
             var thread = new Thread(() -> connect(made), "curfew-redis-connect");
             thread.setDaemon(true);
             thread.start();
@@ -105,86 +148,92 @@ final class Link {
 
         private void connect(CompletableFuture<StatefulConnection<String, String>> made) {
             try {
-                made.complete(client.get());
+                StatefulConnection<String, String> connection = client.get();
+                health(connection);
+                if (!made.complete(connection)) {
+                    retire(connection);
+                }
             } catch (Throwable e) {
                 made.completeExceptionally(e);
             }
             if (closed || current.get() != made) {
-                // Nobody is waiting for it any more.
-                var unused = release(made);
+                release(made);
+            }
+        }
+
+        private void release(@Nullable CompletableFuture<StatefulConnection<String, String>> made) {
+            if (made != null && made.isDone() && !made.isCompletedExceptionally()) {
+                retire(made.join());
             }
         }
     }
 
-    private static @Nullable CompletableFuture<Void> release(
-            @Nullable CompletableFuture<StatefulConnection<String, String>> made) {
-        return made != null && made.isDone() && !made.isCompletedExceptionally()
-                ? made.join().closeAsync()
-                : null;
+    /** Closes a connection when those who wait for something on it have had the time to get it. */
+    private void retire(StatefulConnection<String, String> connection) {
+        retired.add(connection);
+        Runnable ending = () -> {
+            if (retired.remove(connection)) {
+                var unused = end(connection);
+            }
+        };
+        if (closed) {
+            ending.run();
+        } else {
+            LATER.execute(ending);
+        }
+    }
+
+    private CompletableFuture<Void> end(StatefulConnection<String, String> connection) {
+        health.remove(connection);
+        return connection.closeAsync();
+    }
+
+    /** Something that is equal as long as the connection is the same, and was never lost meanwhile. */
+    Object connectionState() {
+        CompletableFuture<StatefulConnection<String, String>> made = line.current.get();
+        return made == null || !made.isDone() || made.isCompletedExceptionally()
+                ? List.of()
+                : List.of(made, health(made.join()).losses.get());
     }
 
     /** Asks one thing. */
     <T extends @Nullable Object> T ask(StoreScope scope, Request<T> request) {
-        return ask(scope, new Deadline(scope.deadline()), List.of(request)).get(0);
+        return ask(scope, new Deadline(scope.deadline()), request);
+    }
+
+    /** Asks one thing. */
+    <T extends @Nullable Object> T ask(StoreScope scope, Deadline deadline, Request<T> request) {
+        return ask(scope, deadline, List.of(request)).get(0);
     }
 
     /** Asks several things at once: one round trip to each server that has some of the keys. */
     <T extends @Nullable Object> List<T> ask(
             StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests) {
-        return ask(scope, deadline, requests, false);
-    }
-
-    /** As {@link #ask}, and waits until as many replicas as were asked for have it. */
-    <T extends @Nullable Object> List<T> askReplicated(
-            StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests) {
-        return ask(scope, deadline, requests, minReplicas > 0);
-    }
-
-    /** A request under way. */
-    private static final class Sent<T extends @Nullable Object> {
-        final AsyncCommand<String, String, T> command;
-        final @Nullable AsyncCommand<String, String, Long> wait;
-
-        Sent(AsyncCommand<String, String, T> command, @Nullable AsyncCommand<String, String, Long> wait) {
-            this.command = command;
-            this.wait = wait;
-        }
-    }
-
-    private <T extends @Nullable Object> List<T> ask(
-            StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests, boolean replicated) {
         ensureOpen();
-        Line used = replicated ? waiting : line;
-        long answersBefore = used.answers.sum();
-        List<T> answers = new ArrayList<>(java.util.Collections.nCopies(requests.size(), null));
-        List<AsyncCommand<String, String, ?>> all = new ArrayList<>();
-        Set<AsyncCommand<String, String, Long>> waits = new HashSet<>();
+        // Others of the same call may be done when one fails.
+        boolean several = requests.size() > 1 && requests.get(0).isScript();
+        List<T> answers = new ArrayList<>(Collections.nCopies(requests.size(), null));
+        List<AsyncCommand<String, String, ?>> all = new ArrayList<>(requests.size());
         StatefulConnection<String, String> connection = null;
+        Sent<?> awaited = null;
         try {
-            connection = used.connection(deadline);
-            List<Integer> open = new ArrayList<>();
+            connection = line.connection(deadline);
+            List<Integer> open = new ArrayList<>(requests.size());
             for (int i = 0; i < requests.size(); i++) {
                 open.add(i);
             }
             for (int attempt = 1; !open.isEmpty(); attempt++) {
-                List<Sent<? extends T>> sent = send(connection, deadline, requests, open, replicated, all);
+                List<Sent<? extends T>> sent = send(connection, deadline, requests, open, all);
                 List<Integer> again = new ArrayList<>();
                 for (int n = 0; n < open.size(); n++) {
                     int i = open.get(n);
                     Sent<? extends T> each = sent.get(n);
+                    awaited = each;
                     try {
                         answers.set(i, deadline.await(each.command));
-                        if (each.wait != null) {
-                            waits.add(each.wait);
-                        }
+                        each.health.answers.increment();
                     } catch (ExecutionException e) {
-                        Throwable refusal = Failures.cause(e);
-                        boolean another = requests.get(i).overcomes(refusal);
-                        if (requests.get(i).elsewhere != null) {
-                            refresh();
-                        }
-                        boolean misled = cluster == null && requests.get(i).elsewhere != null;
-                        if (!another || misled || attempt == ATTEMPTS) {
+                        if (!mayTryAgain(requests.get(i), Failures.cause(e)) || attempt == ATTEMPTS) {
                             throw e;
                         }
                         again.add(i);
@@ -192,18 +241,14 @@ final class Link {
                 }
                 open = again;
             }
-            used.answers.increment();
-            awaitReplicas(scope, deadline, waits);
             return answers;
         } catch (ExecutionException e) {
-            if (closed) {
-                throw closed();
-            }
-            recover(used, connection, Failures.is(Failures.cause(e), "READONLY"));
-            throw Failures.of(scope.domain(), e);
+            Throwable cause = Failures.cause(e);
+            recover(deadline, connection, awaited, cause);
+            throw failure(scope, e, several);
         } catch (TimeoutException e) {
-            recover(used, connection, used.answers.sum() == answersBefore);
-            throw Failures.of(scope.domain(), e);
+            recover(deadline, connection, awaited, e);
+            throw failure(scope, e, several);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw Failures.interrupted(scope.domain());
@@ -217,6 +262,21 @@ final class Link {
         }
     }
 
+    private RuntimeException failure(StoreScope scope, Throwable thrown, boolean several) {
+        return closed ? closed() : Failures.of(scope.domain(), thrown, several);
+    }
+
+    private boolean mayTryAgain(Request<?> request, Throwable refusal) {
+        if (!request.overcomes(refusal)) {
+            return false;
+        }
+        if (request.elsewhere != null && !request.elsewhere.asking()) {
+            refresh();
+        }
+        // A server that is opened as if it were alone, and is a node of a cluster, sends us away.
+        return cluster != null || request.elsewhere == null;
+    }
+
     void ensureOpen() {
         if (closed) {
             throw closed();
@@ -227,16 +287,37 @@ final class Link {
         return new IllegalStateException("The Redis store is closed; open a new one");
     }
 
+    /** A request under way. */
+    private static final class Sent<T extends @Nullable Object> {
+        final AsyncCommand<String, String, T> command;
+        final StatefulConnection<String, String> server;
+        final Health health;
+        final long answersBefore;
+
+        Sent(
+                AsyncCommand<String, String, T> command,
+                StatefulConnection<String, String> server,
+                Health health,
+                long answersBefore) {
+            this.command = command;
+            this.server = server;
+            this.health = health;
+            this.answersBefore = answersBefore;
+        }
+
+        boolean wasSilent() {
+            return health.answers.sum() == answersBefore;
+        }
+    }
+
     private <T extends @Nullable Object> List<Sent<? extends T>> send(
             StatefulConnection<String, String> connection,
             Deadline deadline,
             List<? extends Request<? extends T>> requests,
             List<Integer> open,
-            boolean replicated,
             List<AsyncCommand<String, String, ?>> all)
             throws ExecutionException, InterruptedException, TimeoutException {
         Map<StatefulConnection<String, String>, List<RedisCommand<String, String, ?>>> byServer = new LinkedHashMap<>();
-        Map<StatefulConnection<String, String>, AsyncCommand<String, String, Long>> waits = new LinkedHashMap<>();
         List<Sent<? extends T>> sent = new ArrayList<>(open.size());
         for (int i : open) {
             Request<? extends T> request = requests.get(i);
@@ -249,50 +330,22 @@ final class Link {
                         new StatusOutput<>(StringCodec.UTF8),
                         new CommandArgs<>(StringCodec.UTF8))));
             }
-            Sent<? extends T> each =
-                    sent(request, replicated ? waits.computeIfAbsent(server, other -> replicas(deadline)) : null);
+            Sent<? extends T> each = sent(request, server);
             commands.add(each.command);
-            all.add(each.command);
             sent.add(each);
         }
-        byServer.forEach((server, commands) -> {
-            AsyncCommand<String, String, Long> wait = waits.get(server);
-            if (wait != null) {
-                commands.add(wait);
-                all.add(wait);
-            }
-            server.dispatch(commands);
-        });
+        sent.forEach(each -> all.add(each.command));
+        try {
+            byServer.forEach(StatefulConnection::dispatch);
+        } catch (RuntimeException e) {
+            throw new ExecutionException(e);
+        }
         return sent;
     }
 
-    private static <T extends @Nullable Object> Sent<T> sent(
-            Request<T> request, @Nullable AsyncCommand<String, String, Long> wait) {
-        return new Sent<>(request.command(), wait);
-    }
-
-    private AsyncCommand<String, String, Long> replicas(Deadline deadline) {
-        return new AsyncCommand<>(new Command<>(
-                CommandType.WAIT,
-                new IntegerOutput<>(StringCodec.UTF8),
-                new CommandArgs<>(StringCodec.UTF8).add(minReplicas).add(deadline.forTheServer())));
-    }
-
-    private void awaitReplicas(StoreScope scope, Deadline deadline, Set<AsyncCommand<String, String, Long>> waits)
-            throws InterruptedException {
-        for (AsyncCommand<String, String, Long> wait : waits) {
-            String answered = "an unknown number";
-            try {
-                long replicas = deadline.await(wait);
-                if (replicas >= minReplicas) {
-                    continue;
-                }
-                answered = Long.toString(replicas);
-            } catch (ExecutionException | TimeoutException e) {
-                // What is asked for is done: that the replicas have it is not known.
-            }
-            throw Failures.unreplicated(scope.domain(), answered, minReplicas);
-        }
+    private <T extends @Nullable Object> Sent<T> sent(Request<T> request, StatefulConnection<String, String> server) {
+        Health of = health(server);
+        return new Sent<>(request.command(), server, of, of.answers.sum());
     }
 
     /** The connection to the server that has the key. */
@@ -303,51 +356,126 @@ final class Link {
             return connection;
         }
         while (true) {
-            RedisClusterNode master = nodes.getPartitions().getMasterBySlot(SlotHash.getSlot(request.key));
-            Request.Elsewhere elsewhere = request.elsewhere;
-            ExecutionException failure;
-            if (elsewhere == null && master == null) {
-                failure = new ExecutionException(new NotSentException("no node of the cluster serves the key's slot"));
-            } else {
-                try {
-                    StatefulConnection<String, String> node = deadline.await(
-                            elsewhere != null
-                                    ? nodes.getConnectionAsync(elsewhere.host(), elsewhere.port())
-                                    : nodes.getConnectionAsync(
-                                            master.getUri().getHost(),
-                                            master.getUri().getPort()));
-                    if (node.isOpen()) {
-                        return node;
-                    }
-                    failure = new ExecutionException(
-                            new NotSentException("the node of the cluster that serves the key is not connected"));
-                } catch (ExecutionException e) {
-                    failure = e;
+            Throwable failure;
+            try {
+                StatefulConnection<String, String> node = deadline.await(node(nodes, request));
+                if (node.isOpen()) {
+                    return node;
                 }
+                failure = new NotSentException("the node of the cluster that serves the key is not connected");
+            } catch (ExecutionException e) {
+                failure = Failures.cause(e);
+            } catch (RuntimeException e) {
+                failure = e;
             }
             // Perhaps another one serves the slot by now, or this one comes back.
             request.elsewhere = null;
             refresh();
-            if (!deadline.pause()) {
-                throw failure;
+            if (closed || !deadline.pause()) {
+                throw new ExecutionException(failure);
             }
         }
     }
 
+    @SuppressWarnings("unchecked")
+    private static CompletableFuture<StatefulConnection<String, String>> node(
+            StatefulRedisClusterConnection<String, String> nodes, Request<?> request) {
+        Request.Elsewhere elsewhere = request.elsewhere;
+        CompletableFuture<?> node;
+        if (elsewhere != null) {
+            node = nodes.getConnectionAsync(elsewhere.host(), elsewhere.port());
+        } else {
+            RedisClusterNode master = nodes.getPartitions().getMasterBySlot(SlotHash.getSlot(request.key));
+            if (master == null) {
+                throw new NotSentException("no node of the cluster serves the key's slot");
+            }
+            node = nodes.getConnectionAsync(
+                    master.getUri().getHost(), master.getUri().getPort());
+        }
+        return (CompletableFuture<StatefulConnection<String, String>>) node;
+    }
+
+    /** At most twice a second, however much fails. */
     private void refresh() {
         if (cluster != null && refreshing.compareAndSet(false, true)) {
-            cluster.refreshPartitionsAsync().whenComplete((done, thrown) -> refreshing.set(false));
+            try {
+                var unused = cluster.refreshPartitionsAsync()
+                        .whenComplete((done, thrown) -> SOON.execute(() -> refreshing.set(false)));
+            } catch (RuntimeException e) {
+                refreshing.set(false);
+            }
         }
     }
 
-    private void recover(Line used, @Nullable StatefulConnection<String, String> connection, boolean useless) {
+    private void recover(
+            Deadline deadline,
+            @Nullable StatefulConnection<String, String> connection,
+            @Nullable Sent<?> awaited,
+            Throwable e) {
+        boolean late = e instanceof TimeoutException || e instanceof RedisCommandTimeoutException;
+        boolean silent = late && awaited != null && awaited.wasSilent();
         if (cluster != null) {
-            refresh();
-        } else if (useless) {
-            CompletableFuture<StatefulConnection<String, String>> made = used.current.get();
-            if (made != null && made.isDone() && !made.isCompletedExceptionally() && made.join() == connection) {
-                used.replace(made);
+            if (!Failures.isRefusal(e) || Failures.is(e, "READONLY") || Failures.is(e, "CLUSTERDOWN")) {
+                refresh();
             }
+            if (silent && awaited != null && deadline.isLong()) {
+                // At once, since nobody gets another one before.
+                var unused = end(awaited.server);
+            }
+        } else if (connection != null && (silent || Failures.is(e, "READONLY"))) {
+            line.leave(connection);
+        }
+    }
+
+    // Replicas
+
+    /**
+     * Waits until as many replicas have what was changed as {@code minReplicas} says.
+     *
+     * @param touched as {@code touch.lua} has it
+     */
+    void awaitReplicas(StoreScope scope, Deadline deadline, List<? extends Request<?>> changed, String touched) {
+        if (minReplicas == 0 || changed.isEmpty()) {
+            return;
+        }
+        boolean index = touched.equals(INDEX);
+        Map<StatefulConnection<String, String>, List<AsyncCommand<String, String, List<String>>>> byServer =
+                new LinkedHashMap<>();
+        StatefulConnection<String, String> connection = null;
+        CompletableFuture<Long> awaited = null;
+        try {
+            connection = waiting.connection(deadline);
+            for (Request<?> request : changed) {
+                Request<List<String>> touch = Request.whole(Script.TOUCH, request.key, touched);
+                touch.elsewhere = request.elsewhere;
+                byServer.computeIfAbsent(server(connection, deadline, touch), each -> new ArrayList<>())
+                        .add(touch.command());
+            }
+            List<CompletableFuture<Long>> turns = new ArrayList<>();
+            byServer.forEach((server, touches) -> turns.add(replication.join(server, touches, deadline)));
+            for (CompletableFuture<Long> turn : turns) {
+                awaited = turn;
+                long replicas = deadline.await(turn);
+                if (replicas < minReplicas) {
+                    throw Failures.unreplicated(scope.domain(), index, replicas + " of the " + minReplicas, null);
+                }
+            }
+            for (List<AsyncCommand<String, String, List<String>>> touches : byServer.values()) {
+                for (AsyncCommand<String, String, List<String>> touch : touches) {
+                    if (!deadline.await(touch).equals(List.of("THERE"))) {
+                        throw Failures.lost(scope.domain());
+                    }
+                }
+            }
+        } catch (ExecutionException | TimeoutException e) {
+            if (connection != null && cluster == null && (awaited == null || !awaited.isDone())) {
+                waiting.leave(connection);
+            }
+            throw Failures.unreplicated(
+                    scope.domain(), index, "nobody knows how many of the " + minReplicas, Failures.cause(e));
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+            throw Failures.interrupted(scope.domain());
         }
     }
 
@@ -355,6 +483,7 @@ final class Link {
 
     /** The connections to all masters. */
     List<StatefulConnection<String, String>> masters(StoreScope scope, Deadline deadline) {
+        ensureOpen();
         try {
             StatefulConnection<String, String> connection = line.connection(deadline);
             if (!(connection instanceof StatefulRedisClusterConnection<String, String> nodes)) {
@@ -369,7 +498,7 @@ final class Link {
             }
             return masters;
         } catch (ExecutionException | TimeoutException e) {
-            throw Failures.of(scope.domain(), e);
+            throw Failures.of(scope.domain(), e, false);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw Failures.interrupted(scope.domain());
@@ -382,16 +511,11 @@ final class Link {
             return false;
         }
         closed = true;
-        for (Line each : List.of(line, waiting)) {
-            CompletableFuture<Void> closing = release(each.current.get());
-            if (closing != null) {
-                try {
-                    closing.get(1, TimeUnit.SECONDS);
-                } catch (InterruptedException e) {
-                    Thread.currentThread().interrupt();
-                } catch (ExecutionException | TimeoutException e) {
-                    // It is of no use to anybody any more.
-                }
+        line.release(line.current.get());
+        waiting.release(waiting.current.get());
+        for (StatefulConnection<String, String> connection : List.copyOf(retired)) {
+            if (retired.remove(connection)) {
+                var unused = end(connection);
             }
         }
         return true;

@@ -5,6 +5,7 @@ import dev.curfew.TokenStoreException;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.codec.StringCodec;
 import io.lettuce.core.output.CommandOutput;
+import io.lettuce.core.output.IntegerOutput;
 import io.lettuce.core.output.MapOutput;
 import io.lettuce.core.output.StatusOutput;
 import io.lettuce.core.protocol.AsyncCommand;
@@ -25,41 +26,52 @@ import java.util.regex.Pattern;
 final class Probe {
     private static final String NAME_OF_A_COMMAND = "'([a-z|]+)'";
 
+    private final Link link;
     private final StoreScope scope;
     private final Deadline deadline;
     private final boolean cluster;
+    private final boolean strict;
+    private final int minReplicas;
     // What is wrong, and what to do about it; the same on three masters is said once.
     private final Set<String> findings = new LinkedHashSet<>();
 
-    private Probe(StoreScope scope, Deadline deadline, boolean cluster) {
+    /** @param strict whether what cannot be seen counts as wrong */
+    Probe(Link link, StoreScope scope, boolean cluster, boolean strict, int minReplicas) {
+        this.link = link;
         this.scope = scope;
-        this.deadline = deadline;
+        this.deadline = new Deadline(scope.deadline());
         this.cluster = cluster;
+        this.strict = strict;
+        this.minReplicas = minReplicas;
     }
 
     /**
      * What may lose revocations, or will fail.
      *
+     * @param unused a name for a key that nobody else has
      * @throws TokenStoreException if there is no working with this server at all
      */
-    static Set<String> of(Link link, StoreScope scope, boolean cluster, String attempt) {
-        var deadline = new Deadline(scope.deadline());
-        var probe = new Probe(scope, deadline, cluster);
+    Set<String> findings(String unused) {
         for (StatefulConnection<String, String> master : link.masters(scope, deadline)) {
-            probe.look(master);
+            look(master);
         }
         // To one of them: what the user may do is set up alike, or an operator's own affair.
         try {
-            List<String> refusal = link.ask(
-                            scope, deadline, List.of(Request.of(Script.PROBE, Keys.probe(scope, attempt))))
-                    .get(0);
+            List<String> refusal = link.ask(scope, deadline, Request.of(Script.PROBE, Keys.probe(scope, unused)));
             if (!refusal.isEmpty()) {
-                probe.refused(refusal.get(0), refusal.get(1));
+                refused(refusal.get(0), refusal.get(1));
             }
         } catch (TokenStoreException e) {
-            probe.refused("EVALSHA", String.valueOf(e.getMessage()));
+            refusedAtAll("EVALSHA", e);
         }
-        return probe.findings;
+        return findings;
+    }
+
+    private void refusedAtAll(String command, TokenStoreException e) {
+        if (!String.valueOf(e.getMessage()).contains("(NOPERM)")) {
+            throw e;
+        }
+        refused(command, "NOPERM");
     }
 
     private void look(StatefulConnection<String, String> server) {
@@ -67,7 +79,7 @@ final class Probe {
         try {
             info = ask(server, CommandType.INFO, new StatusOutput<>(StringCodec.UTF8));
         } catch (TokenStoreException e) {
-            findings.add("the user may not call INFO, so that nothing is known of the server's settings: grant +info");
+            refusedAtAll("INFO", e);
             return;
         }
         if (!cluster && "1".equals(value(info, "cluster_enabled"))) {
@@ -81,6 +93,9 @@ final class Probe {
         String version = value(info, "redis_version");
         if (version.matches("[0-5]\\..*|6\\.[01]\\..*")) {
             findings.add("Redis " + version + " is too old: take 6.2 or later");
+        }
+        if (minReplicas > 0) {
+            lookAtReplicas(server, info);
         }
         String policy = value(info, "maxmemory_policy");
         if (!policy.equals("noeviction")) {
@@ -96,9 +111,24 @@ final class Probe {
         if (!"1".equals(value(info, "aof_enabled"))) {
             findings.add("it keeps no append-only file, and loses revocations when it is restarted or fails:"
                     + " set appendonly yes and appendfsync always");
+        } else if (strict && settings.isEmpty()) {
+            findings.add("whether its append-only file is always synced cannot be seen: grant +config|get");
         } else if (!"always".equals(settings.getOrDefault("appendfsync", "always"))) {
             findings.add("its appendfsync is " + settings.get("appendfsync")
                     + ", so that a failing machine loses the last revocations: set it to always");
+        }
+    }
+
+    private void lookAtReplicas(StatefulConnection<String, String> server, String info) {
+        try {
+            ask(server, CommandType.WAIT, new IntegerOutput<>(StringCodec.UTF8), "0", "1");
+        } catch (TokenStoreException e) {
+            refusedAtAll("WAIT", e);
+        }
+        String connected = value(info, "connected_slaves");
+        if (connected.isEmpty() || Integer.parseInt(connected) < minReplicas) {
+            findings.add("it has " + connected + " replicas, and minReplicas asks for " + minReplicas
+                    + ", so that no revocation will succeed: start them");
         }
     }
 
@@ -107,7 +137,7 @@ final class Probe {
             Matcher name = Pattern.compile(NAME_OF_A_COMMAND).matcher(error);
             findings.add(
                     "the user lacks a right: " + (name.find() ? name.group(1).toUpperCase(Locale.ROOT) : command)
-                            + " on the keys of the" + " domain. Grant what Curfew's page on Redis lists");
+                            + ". Grant what Curfew's page on Redis lists, and the keys of the domain");
         } else if (error.contains("READONLY")) {
             throw new TokenStoreException("This Redis is a replica, which takes no writes: connect to its master");
         } else if (error.contains("OOM")) {
@@ -136,7 +166,7 @@ final class Probe {
         try {
             return deadline.await(command);
         } catch (ExecutionException | TimeoutException e) {
-            throw Failures.of(scope.domain(), e);
+            throw Failures.of(scope.domain(), e, false);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw Failures.interrupted(scope.domain());

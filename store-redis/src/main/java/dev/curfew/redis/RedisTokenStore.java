@@ -82,6 +82,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private static final String NONE = "";
     // How much later than it need be a key ends: a request may have been under way for so long.
     private static final Duration MARGIN = Duration.ofSeconds(10);
+    /** Answers after which there is no revocation that a replica must have. */
+    private static final Set<String> NOTHING_TO_KEEP = Set.of("UNKNOWN", "EXPIRED");
+
     private static final int PAGE = 200;
     private static final Comparator<TokenRecord> BY_EXPIRY =
             Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
@@ -89,12 +92,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private final Link link;
     private final boolean inCluster;
     private final boolean strictDurability;
+    private final int minReplicas;
     private final @Nullable Runnable owned;
 
     private RedisTokenStore(Builder settings) {
         this.link = new Link(settings.connector, settings.cluster, settings.minReplicas);
         this.inCluster = settings.cluster != null;
         this.strictDurability = settings.strictDurability;
+        this.minReplicas = settings.minReplicas;
         this.owned = settings.owned;
     }
 
@@ -180,7 +185,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        Set<String> findings = Probe.of(link, scope, inCluster, attempt());
+        Set<String> findings = new Probe(link, scope, inCluster, strictDurability, minReplicas).findings(attempt());
         if (findings.isEmpty()) {
             return;
         }
@@ -254,35 +259,53 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         var deadline = new Deadline(scope.deadline());
         String subject = Objects.requireNonNull(record.subject(), "subject");
         var extraData = record.extraData();
-        link.ask(scope, deadline, List.of(entry(scope, subject, record.jti(), record.expiresAt(), now)));
-        List<String> answer = link.ask(
-                        scope,
-                        deadline,
-                        List.of(Request.of(
-                                Script.STORE,
-                                Keys.record(scope, record.jti()),
-                                subject,
-                                record.purpose(),
-                                millis(record.issuedAt()),
-                                millis(record.expiresAt()),
-                                extraData == null ? NONE : ExtraData.write(extraData),
-                                millis(now),
-                                millis(grace(scope)))))
-                .get(0);
-        switch (answer.get(0)) {
-            case "MISMATCH" -> throw new SubjectMismatchException();
-            case "REVOKED" -> {
-                return StoreOutcome.REVOKED;
-            }
-            default -> {
-                Instant before = answer.size() > 1 ? time(answer.get(1)) : null;
-                if (before != null && before.isAfter(record.expiresAt())) {
-                    // Up to there, the order of the index is not that of the expiries.
-                    link.ask(scope, deadline, List.of(entry(scope, subject, NONE, before, now)));
-                }
-                return StoreOutcome.STORED;
-            }
+        Object before = index(scope, deadline, subject, record, now);
+        Request<List<String>> change = Request.of(
+                Script.STORE,
+                Keys.record(scope, record.jti()),
+                subject,
+                record.purpose(),
+                millis(record.issuedAt()),
+                millis(record.expiresAt()),
+                extraData == null ? NONE : ExtraData.write(extraData),
+                millis(now),
+                millis(grace(scope)));
+        List<String> answer;
+        try {
+            answer = link.ask(scope, deadline, change);
+        } catch (TokenStoreException e) {
+            mark(scope, deadline, subject, record, now);
+            throw e;
         }
+        // A master that has taken over between the two may not have heard of the entry.
+        while (!inCluster && !before.equals(link.connectionState())) {
+            before = index(scope, deadline, subject, record, now);
+        }
+        if (answer.get(0).equals("MISMATCH")) {
+            throw new SubjectMismatchException();
+        }
+        return StoreOutcome.valueOf(answer.get(0));
+    }
+
+    /** An entry may have been raised, and its record not: the order up to there is not that of the expiries. */
+    private void mark(StoreScope scope, Deadline deadline, String subject, TokenRecord record, Instant now) {
+        try {
+            link.ask(scope, deadline, entry(scope, subject, NONE, record.expiresAt(), now));
+        } catch (TokenStoreException e) {
+            // Then a list of several pages may leave it out, until it is stored again.
+        }
+    }
+
+    /** Writes the entry, and answers on which connection. */
+    private Object index(StoreScope scope, Deadline deadline, String subject, TokenRecord record, Instant now) {
+        Object before = link.connectionState();
+        Request<List<String>> entry = entry(scope, subject, record.jti(), record.expiresAt(), now);
+        link.ask(scope, deadline, entry);
+        if (inCluster) {
+            // Elsewhere it is on its way to the replicas before the record is.
+            link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX);
+        }
+        return before;
     }
 
     private static Request<List<String>> entry(
@@ -302,6 +325,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         String subject = revocation.subject();
         return RevokeOutcome.valueOf(changed(
                         scope,
+                        NONE,
                         Request.of(
                                 Script.REVOKE,
                                 Keys.record(scope, revocation.jti()),
@@ -319,6 +343,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         List<String> answer = changed(
                 scope,
+                NONE,
                 Request.of(
                         Script.CONSUME,
                         Keys.record(scope, jti),
@@ -342,12 +367,18 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         Duration kept = Duration.between(now, keepUntil.plus(MARGIN));
         changed(
                 scope,
+                millis(watermark),
                 Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), millis(watermark), millis(kept)));
     }
 
-    private List<String> changed(StoreScope scope, Request<List<String>> request) {
-        return link.askReplicated(scope, new Deadline(scope.deadline()), List.of(request))
-                .get(0);
+    /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
+    private List<String> changed(StoreScope scope, String touched, Request<List<String>> request) {
+        var deadline = new Deadline(scope.deadline());
+        List<String> answer = link.ask(scope, deadline, request);
+        if (!NOTHING_TO_KEEP.contains(answer.get(0))) {
+            link.awaitReplicas(scope, deadline, List.of(request), touched);
+        }
+        return answer;
     }
 
     // Subjects
@@ -355,53 +386,52 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         var deadline = new Deadline(scope.deadline());
-        String attempt = attempt();
         int revoked = 0;
         // What stays in the index, and is met again.
         Set<String> passed = new HashSet<>(Set.of(NONE));
         while (revoked < limit) {
             int wanted = limit - revoked;
             List<ScoredValue<String>> entries =
-                    entries(scope, deadline, subject, now.toEpochMilli() + 1, wanted + passed.size()).stream()
+                    entries(scope, deadline, subject, now.toEpochMilli() + 1, 0, wanted + passed.size()).stream()
                             .filter(entry -> !passed.contains(entry.getValue()))
                             .limit(wanted)
                             .toList();
             if (entries.isEmpty()) {
                 break;
             }
-            List<List<String>> answers = link.askReplicated(
-                    scope,
-                    deadline,
-                    entries.stream()
-                            .map(entry -> Request.of(
-                                    Script.REVOKE_STORED,
-                                    Keys.record(scope, entry.getValue()),
-                                    subject,
-                                    Long.toString((long) entry.getScore()),
-                                    millis(now),
-                                    millis(grace(scope)),
-                                    attempt))
-                            .toList());
+            // Another one for each round: what is met again has been counted.
+            String attempt = attempt();
+            List<Request<List<String>>> requests = entries.stream()
+                    .map(entry -> Request.of(
+                            Script.REVOKE_STORED,
+                            Keys.record(scope, entry.getValue()),
+                            subject,
+                            Long.toString((long) entry.getScore()),
+                            millis(now),
+                            millis(grace(scope)),
+                            attempt))
+                    .toList();
+            List<List<String>> answers = link.ask(scope, deadline, requests);
+            List<Request<List<String>>> changed = new ArrayList<>();
             List<String> done = new ArrayList<>();
             for (int i = 0; i < answers.size(); i++) {
                 String answer = answers.get(i).get(0);
-                String jti = entries.get(i).getValue();
+                ScoredValue<String> entry = entries.get(i);
                 if (answer.equals("OTHER")) {
-                    passed.add(jti);
+                    passed.add(entry.getValue());
                 } else {
-                    done.add(jti);
+                    changed.add(requests.get(i));
+                    done.add(entry.getValue());
+                    done.add(Long.toString((long) entry.getScore()));
                     revoked += answer.equals("REVOKED") ? 1 : 0;
                 }
             }
+            link.awaitReplicas(scope, deadline, changed, NONE);
             if (!done.isEmpty()) {
                 link.ask(
                         scope,
                         deadline,
-                        List.of(Request.of(
-                                CommandType.ZREM,
-                                () -> new IntegerOutput<>(UTF8),
-                                Keys.index(scope, subject),
-                                done.toArray(String[]::new))));
+                        Request.of(Script.DROP, Keys.index(scope, subject), done.toArray(String[]::new)));
             }
         }
         return revoked;
@@ -422,12 +452,11 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 now.toEpochMilli() + 1,
                 after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
         var page = new TreeSet<>(BY_EXPIRY);
-        Set<String> passed = new HashSet<>(Set.of(NONE));
+        Set<String> seen = new HashSet<>();
+        int passed = 0;
         while (true) {
-            int most = Math.min(limit + 1, PAGE) + passed.size();
-            List<ScoredValue<String>> entries = new ArrayList<>(entries(scope, deadline, subject, from, most));
-            boolean last = entries.size() < most;
-            entries.removeIf(entry -> passed.contains(entry.getValue()));
+            int most = Math.min(limit + 1, PAGE);
+            List<ScoredValue<String>> entries = entries(scope, deadline, subject, from, passed, most);
             List<Map<String, String>> found = link.ask(
                     scope,
                     deadline,
@@ -441,13 +470,16 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                         && record.isLive(now)
                         && !record.isRevoked()
                         && (after == null || BY_EXPIRY.compare(record, after) > 0)) {
+                    if (!seen.add(record.jti())) {
+                        page.removeIf(other -> other.jti().equals(record.jti())); // stored again meanwhile
+                    }
                     page.add(record);
                     if (page.size() > limit) {
                         page.pollLast();
                     }
                 }
             }
-            if (last) {
+            if (entries.size() < most) {
                 return List.copyOf(page);
             }
             long score = (long) entries.get(entries.size() - 1).getScore();
@@ -456,33 +488,29 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     && (shortened == null || shortened < score)) {
                 return List.copyOf(page);
             }
-            if (score > from) {
-                passed.clear();
-                passed.add(NONE);
-                from = score;
-            }
-            entries.stream()
+            int ofThatScore = (int) entries.stream()
                     .filter(entry -> (long) entry.getScore() == score)
-                    .forEach(entry -> passed.add(entry.getValue()));
+                    .count();
+            passed = score > from ? ofThatScore : passed + ofThatScore;
+            from = score;
         }
     }
 
     private List<ScoredValue<String>> entries(
-            StoreScope scope, Deadline deadline, String subject, long from, int limit) {
-        return link.<List<ScoredValue<String>>>ask(
-                        scope,
-                        deadline,
-                        List.of(Request.of(
-                                CommandType.ZRANGEBYSCORE,
-                                () -> new ScoredValueListOutput<>(UTF8),
-                                Keys.index(scope, subject),
-                                Long.toString(from),
-                                "+inf",
-                                "WITHSCORES",
-                                "LIMIT",
-                                "0",
-                                Integer.toString(limit))))
-                .get(0);
+            StoreScope scope, Deadline deadline, String subject, long from, int offset, int limit) {
+        return link.ask(
+                scope,
+                deadline,
+                Request.of(
+                        CommandType.ZRANGEBYSCORE,
+                        () -> new ScoredValueListOutput<>(UTF8),
+                        Keys.index(scope, subject),
+                        Long.toString(from),
+                        "+inf",
+                        "WITHSCORES",
+                        "LIMIT",
+                        Integer.toString(offset),
+                        Integer.toString(limit)));
     }
 
     // Expiry

@@ -32,6 +32,7 @@ import java.util.regex.Pattern;
  */
 public final class RedisTokenStoreProvider implements TokenStoreProvider {
     private static final Pattern OWN_PARAMETER = Pattern.compile("([?&])(strictDurability|minReplicas)=([^&#]*)&?");
+    private static final Duration LONGEST_SEARCH = Duration.ofSeconds(2);
     private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofSeconds(1);
 
     /** Called by {@link java.util.ServiceLoader}. */
@@ -82,6 +83,10 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
             } else {
                 RedisURI uri = RedisURI.create(plain);
                 uri.setTimeout(deadline);
+                // One that hangs must leave time for the others.
+                Duration each = (deadline.compareTo(LONGEST_SEARCH) < 0 ? deadline : LONGEST_SEARCH)
+                        .dividedBy(uri.getSentinels().size() + 1L);
+                uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(each));
                 RedisClient client = RedisClient.create(resources, uri);
                 client.setOptions(options);
                 builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
@@ -99,11 +104,10 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
     }
 
     private static int number(String text) {
-        try {
-            return Integer.parseInt(text);
-        } catch (NumberFormatException e) {
+        if (!text.matches("\\d{1,4}")) {
             throw new TokenStoreException("minReplicas in the URL is not a whole number: minReplicas=1");
         }
+        return Integer.parseInt(text);
     }
 
     private static void shutDown(AbstractRedisClient client, ClientResources resources) {

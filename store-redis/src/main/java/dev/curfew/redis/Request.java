@@ -50,6 +50,17 @@ final class Request<T extends @Nullable Object> {
                 key, script, CommandType.EVALSHA, () -> new ValueListOutput<>(StringCodec.UTF8), List.of(arguments));
     }
 
+    /** The same, but sent whole at once, where there is no second attempt. */
+    static Request<List<String>> whole(Script script, String key, String... arguments) {
+        Request<List<String>> request = of(script, key, arguments);
+        request.whole = true;
+        return request;
+    }
+
+    boolean isScript() {
+        return script != null;
+    }
+
     /** The command, to be sent once. */
     AsyncCommand<String, String, T> command() {
         var args = new CommandArgs<>(StringCodec.UTF8);

@@ -17,6 +17,8 @@ enum Script {
     REVOKE_STORED,
     REVOKE_SUBJECT,
     INDEX,
+    DROP,
+    TOUCH,
     PROBE;
 
     final String source = read("keep") + read(name().toLowerCase(Locale.ROOT));

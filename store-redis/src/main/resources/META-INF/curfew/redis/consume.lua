@@ -4,19 +4,14 @@ local subject, purpose, now, grace, attempt = unpack(ARGV)
 local e, s, p, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'p', 'r', 'a'))
 if not e or p ~= purpose or (subject ~= '' and s ~= subject) then
   return {'UNKNOWN'}
+elseif r and a ~= attempt then
+  return {'ALREADY_USED'}
+elseif not r and tonumber(e) <= tonumber(now) then
+  return {'EXPIRED'}
 end
 local left = redis.call('PTTL', KEYS[1])
 if not r then
-  if tonumber(e) <= tonumber(now) then
-    return {'EXPIRED'}
-  end
   redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
-elseif left >= 0 then
-  -- Nothing new, but a write, so that whoever waits for replicas waits for the use by another.
-  redis.call('PEXPIRE', KEYS[1], left)
-end
-if r and a ~= attempt then
-  return {'ALREADY_USED'}
 end
 keep(KEYS[1], left, e + grace - now)
 local answer = redis.call('HGETALL', KEYS[1])

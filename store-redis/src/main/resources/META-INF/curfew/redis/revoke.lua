@@ -23,9 +23,6 @@ if longer or not r then
 end
 if not r then
   redis.call('HSET', KEYS[1], 'r', now, 'a', attempt)
-elseif left >= 0 then
-  -- Nothing new, but a write, so that whoever waits for replicas waits for the revocation of another.
-  redis.call('PEXPIRE', KEYS[1], left)
 end
 keep(KEYS[1], left, e + grace - now)
 return {(not r or a == attempt) and 'REVOKED' or 'ALREADY_REVOKED'}

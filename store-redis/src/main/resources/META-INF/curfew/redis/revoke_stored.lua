@@ -1,8 +1,15 @@
 -- KEYS: the record that an entry of a subject's index names. ARGV: subject, expires by the index, now, grace, attempt.
--- Answers REVOKED, also to a repetition of the attempt that revoked; GONE if there was nothing to revoke and never will
--- be; OTHER if it is not the subject's, or expired.
+-- Answers REVOKED, also to a repetition of the attempt that revoked; GONE if it is revoked already; OTHER if it is not
+-- the subject's, or expired, or no record at all.
 local subject, expires, now, grace, attempt = unpack(ARGV)
-local e, s, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r', 'a'))
+local fields = redis.pcall('HMGET', KEYS[1], 'e', 's', 'r', 'a')
+if fields.err then
+  if string.find(fields.err, 'WRONGTYPE') then
+    return {'OTHER'}
+  end
+  return fields
+end
+local e, s, r, a = unpack(fields)
 local left = redis.call('PTTL', KEYS[1])
 if not e then
   -- A store that is on its way, or has failed: it has written its entry, and not yet the record. It shall find it revoked.

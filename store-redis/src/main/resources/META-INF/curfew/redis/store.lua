@@ -1,5 +1,5 @@
 -- KEYS: the record. ARGV: subject, purpose, issued or '', expires, extra data or '', now, grace.
--- Answers MISMATCH, REVOKED, or STORED and the expiry that was stored before, if there was one.
+-- Answers MISMATCH, REVOKED or STORED.
 local subject, purpose, issued, expires, data, now, grace = unpack(ARGV)
 local e, s, r = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r'))
 if e and s and s ~= subject then
@@ -18,4 +18,4 @@ for field, value in pairs({i = issued, d = data}) do
   end
 end
 keep(KEYS[1], left, expires + grace - now)
-return e and {'STORED', e} or {'STORED'}
+return {'STORED'}

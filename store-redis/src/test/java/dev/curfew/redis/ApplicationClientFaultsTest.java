@@ -1,11 +1,22 @@
 package dev.curfew.redis;
 
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.awaitility.Awaitility.await;
+
 import dev.curfew.FailurePolicy;
+import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
+import dev.curfew.servers.RedisConnection;
 import io.lettuce.core.RedisClient;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 
 /** The same, on an application's own client, whose options nobody has touched: left alone, it queues and sends again. */
 class ApplicationClientFaultsTest extends FaultsTest {
@@ -25,5 +36,55 @@ class ApplicationClientFaultsTest extends FaultsTest {
         for (AutoCloseable each : opened) {
             each.close();
         }
+    }
+
+    /** A connection that takes longer to make than a call may take is made all the same. */
+    @Test
+    void R8_4_aConnectionThatTakesLongerThanACallIsMade() {
+        proxy.delay(Duration.ofMillis(60));
+        var client = RedisClient.create(url(proxy.port()));
+        var hasty = new StoreScope(domain(), "", Fixture.SKEW, Duration.ofMillis(200));
+        try (RedisTokenStore store = RedisTokenStore.create(client)) {
+            for (int round = 0; round < 2; round++) {
+                await().ignoreException(TokenStoreException.class).until(() -> !store.isRevoked(hasty, "t", NOW));
+                proxy.cut();
+            }
+        }
+        client.shutdown();
+    }
+
+    /** Whatever the driver throws becomes one exception, also when connections come and go. */
+    @Test
+    void R8_2_everyFailureIsATokenStoreException() throws Exception {
+        var client = RedisClient.create(url(port()));
+        var scope = new StoreScope(domain(), "", Fixture.SKEW, DEADLINE);
+        try (RedisTokenStore store = RedisTokenStore.create(client);
+                RedisConnection administrator = new RedisConnection(port())) {
+            var over = new AtomicBoolean();
+            var done = new AtomicInteger();
+            List<Future<?>> load = new ArrayList<>();
+            for (int thread = 0; thread < 12; thread++) {
+                load.add(threads.submit(() -> {
+                    while (!over.get()) {
+                        try {
+                            store.isRevoked(scope, "t", NOW);
+                        } catch (TokenStoreException e) {
+                            assertThat(e).hasMessageContaining("Redis failed");
+                        }
+                        done.incrementAndGet();
+                    }
+                }));
+            }
+            for (int i = 0; i < 30; i++) {
+                int before = done.get();
+                await().until(() -> done.get() > before + 100);
+                administrator.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+            }
+            over.set(true);
+            for (Future<?> each : load) {
+                each.get();
+            }
+        }
+        client.shutdown();
     }
 }

@@ -15,11 +15,14 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
+import dev.curfew.servers.TcpProxy;
 import io.lettuce.core.RedisClient;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
@@ -153,6 +156,77 @@ class SubjectIndexTest {
         assertThat(tokens.storeToken(token("underway", "s"))).isEqualTo(StoreOutcome.REVOKED);
         assertThat(tokens.isRevoked("underway")).isTrue();
         Scan.assertClean(List.of(server));
+    }
+
+    /** As above, but the record was there, and was about to be extended: the store knows that it failed, and marks it. */
+    @Test
+    void R2_7_aRecordWhoseExtensionFailedIsNotLeftOut() {
+        for (int i = 0; i < 10; i++) {
+            tokens.storeToken(until("t" + i, NOW.plus(HOUR).plusSeconds(i)));
+        }
+        String record = Keys.record(Fixture.scope(domain), "t0");
+        server.command("RENAME", record, record + ":kept");
+        server.command("SET", record, "somebody else's", "EX", "100");
+        assertThat(catchThrowable(() -> tokens.storeToken(until("t0", NOW.plus(HOUR.multipliedBy(2))))))
+                .isInstanceOf(TokenStoreException.class);
+        server.command("RENAME", record + ":kept", record);
+        List<TokenRecord> all = new java.util.ArrayList<>();
+        for (List<TokenRecord> page = tokens.listTokens("s", 2); !page.isEmpty(); ) {
+            all.addAll(page);
+            page = tokens.listTokens("s", 2, page.get(page.size() - 1));
+        }
+        assertThat(all.stream().map(TokenRecord::jti)).hasSize(10).startsWith("t0", "t1");
+    }
+
+    @Test
+    void R4_1_whatIsStoredAgainMeanwhileIsCountedOnceAndAForeignKeyStopsNothing() {
+        try (TcpProxy proxy = TcpProxy.to("localhost", server.port())) {
+            var slow = RedisClient.create(RedisServer.url(proxy.port()));
+            try (RedisTokenStore behind = RedisTokenStore.create(slow)) {
+                tokens.storeToken(token("a", "s"));
+                tokens.storeToken(token("b", "s"));
+                tokens.storeToken(token("c", "s"));
+                String foreign = Keys.record(Fixture.scope(domain), "b");
+                server.command("DEL", foreign);
+                server.command("SET", foreign, "somebody else's", "EX", "100");
+                var looks = new AtomicInteger();
+                proxy.onRequest((connection, bytes) -> {
+                    if (new String(bytes, StandardCharsets.UTF_8).contains("ZRANGEBYSCORE")
+                            && looks.incrementAndGet() == 2) {
+                        tokens.storeToken(token("a", "s"));
+                    }
+                });
+                assertThat(behind.revokeStored(Fixture.scope(domain), "s", 10, NOW))
+                        .isEqualTo(2);
+                assertThat(tokens.isRevoked("a")).isTrue();
+                assertThat(tokens.isRevoked("c")).isTrue();
+            }
+            slow.shutdown();
+        }
+    }
+
+    /** The last millisecond of a key is one in which it can still be extended. */
+    @Test
+    void R3_3_aRevocationIsExtendedInTheLastMillisecondOfTheOldOne() {
+        int met = 0;
+        try (RedisConnection connection = server.connect()) {
+            for (int i = 0; i < 20_000 && met < 20; i++) {
+                tokens.revokeToken(token("k" + i, "s"));
+                String key = Keys.record(Fixture.scope(domain), "k" + i);
+                connection.command("PEXPIRE", key, "2");
+                long left = (Long) connection.command("PTTL", key);
+                while (left > 0) {
+                    left = (Long) connection.command("PTTL", key);
+                }
+                if (left == 0) {
+                    met++;
+                }
+                tokens.revokeToken(until("k" + i, NOW.plus(HOUR.multipliedBy(2))));
+                assertThat(tokens.isRevoked("k" + i))
+                        .as("after the %dth that was met", met)
+                        .isTrue();
+            }
+        }
     }
 
     @Test
