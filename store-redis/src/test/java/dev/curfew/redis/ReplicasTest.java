@@ -38,7 +38,7 @@ class ReplicasTest {
 
     @BeforeEach
     void start() {
-        master = RedisServer.start(RedisServer.version(), Map.of());
+        master = RedisServer.start(RedisServer.version(), Map.of("repl-diskless-sync-delay", "0"));
         replica = RedisServer.start(RedisServer.version(), Map.of("replicaof", "127.0.0.1 " + master.port()));
         await().until(() -> replica.info("master_link_status").equals("up"));
         client = RedisClient.create(master.url());

@@ -109,8 +109,8 @@ final class EmbeddedRedisProcess implements ServerProcess {
     }
 
     private ProcessTree processes() {
-        if (process == null) {
-            throw new IllegalStateException("The Redis server was never started");
+        if (process == null || !process.isAlive()) {
+            throw new IllegalStateException("The Redis server is not running; its log: " + log());
         }
         return ProcessTree.of(process.toHandle());
     }
@@ -143,7 +143,7 @@ final class EmbeddedRedisProcess implements ServerProcess {
     @Override
     public synchronized void close() {
         if (process != null) {
-            processes().kill();
+            ProcessTree.of(process.toHandle()).kill();
             process = null;
         }
         if (Files.exists(folder)) {

@@ -2,7 +2,6 @@ package dev.curfew.servers;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -32,20 +31,24 @@ final class ProcessTree {
         }
     }
 
-    /** Sends a signal, such as {@code STOP}, to all of it, the root first. */
+    /** Sends a signal, such as {@code STOP}, to all of it, the root first; a child may end meanwhile. */
     void signal(String name) {
-        List<String> command = new ArrayList<>(List.of("kill", "-" + name));
-        processes.stream().filter(ProcessHandle::isAlive).forEach(process -> command.add(Long.toString(process.pid())));
-        try {
-            Process kill = new ProcessBuilder(command).inheritIO().start();
-            if (!kill.waitFor(10, TimeUnit.SECONDS) || kill.exitValue() != 0) {
-                throw new IllegalStateException("The signal " + name + " could not be sent");
+        for (ProcessHandle process : processes) {
+            try {
+                Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
+                        .redirectErrorStream(true)
+                        .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+                        .start();
+                boolean sent = kill.waitFor(10, TimeUnit.SECONDS) && kill.exitValue() == 0;
+                if (!sent && (process.isAlive() || process.equals(processes.get(0)))) {
+                    throw new IllegalStateException("The signal " + name + " could not be sent");
+                }
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
+            } catch (InterruptedException e) {
+                Thread.currentThread().interrupt();
+                throw new IllegalStateException(e);
             }
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw new IllegalStateException(e);
         }
     }
 }
