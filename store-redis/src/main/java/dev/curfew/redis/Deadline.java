@@ -11,7 +11,6 @@ import java.util.concurrent.locks.ReentrantLock;
 /** What is left of the time of one call: it runs down while the call waits, and needs no clock for that. */
 final class Deadline {
     private static final long PAUSE_NANOS = 10_000_000;
-    private static final long LONG_NANOS = 1_000_000_000;
 
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition done = lock.newCondition();
@@ -69,9 +68,14 @@ final class Deadline {
         return Math.max(1, left / 4 * 3 / 1_000_000);
     }
 
-    /** Whether what is silent for so long is likely to be gone, and not just slow. */
-    boolean isLong() {
-        return all >= LONG_NANOS;
+    /** Nanoseconds. */
+    long left() {
+        return left;
+    }
+
+    /** Whether most of the time has gone by since so much was left: long enough to call a server silent. */
+    boolean isMostlyGoneSince(long leftBefore) {
+        return leftBefore - left >= all / 2;
     }
 
     private void signal() {

@@ -101,6 +101,8 @@ final class Link {
         private final AtomicReference<@Nullable CompletableFuture<StatefulConnection<String, String>>> current =
                 new AtomicReference<>();
 
+        private final AtomicBoolean renewing = new AtomicBoolean();
+
         StatefulConnection<String, String> connection(Deadline deadline)
                 throws ExecutionException, InterruptedException {
             boolean tried = false;
@@ -134,6 +136,31 @@ final class Link {
             }
         }
 
+        /** The same, but in a cluster, where only one node of many may be silent: it is used until there is another. */
+        void renew(StatefulConnection<String, String> connection) {
+            CompletableFuture<StatefulConnection<String, String>> made = current.get();
+            if (made == null || !made.isDone() || made.isCompletedExceptionally() || made.join() != connection) {
+                return;
+            }
+            if (renewing.compareAndSet(false, true)) {
+                start(() -> {
+                    try {
+                        StatefulConnection<String, String> another = client.get();
+                        health(another);
+                        var renewed = CompletableFuture.completedFuture(another);
+                        release(current.compareAndSet(made, renewed) ? made : renewed);
+                        if (closed) {
+                            release(renewed);
+                        }
+                    } catch (RuntimeException e) {
+                        // Then the next one who hears nothing tries.
+                    } finally {
+                        renewing.set(false);
+                    }
+                });
+            }
+        }
+
         private void replace(@Nullable CompletableFuture<StatefulConnection<String, String>> old) {
             var made = new CompletableFuture<StatefulConnection<String, String>>();
             if (!current.compareAndSet(old, made)) {
@@ -141,7 +168,11 @@ final class Link {
             }
             release(old);
             var unused = made.orTimeout(CONNECT_SECONDS, TimeUnit.SECONDS);
-            var thread = new Thread(() -> connect(made), "curfew-redis-connect");
+            start(() -> connect(made));
+        }
+
+        private void start(Runnable connecting) {
+            var thread = new Thread(connecting, "curfew-redis-connect");
             thread.setDaemon(true);
             thread.start();
         }
@@ -290,23 +321,19 @@ final class Link {
     /** A request under way. */
     private static final class Sent<T extends @Nullable Object> {
         final AsyncCommand<String, String, T> command;
-        final StatefulConnection<String, String> server;
         final Health health;
         final long answersBefore;
+        final long leftBefore;
 
-        Sent(
-                AsyncCommand<String, String, T> command,
-                StatefulConnection<String, String> server,
-                Health health,
-                long answersBefore) {
+        Sent(AsyncCommand<String, String, T> command, Health health, Deadline deadline) {
             this.command = command;
-            this.server = server;
             this.health = health;
-            this.answersBefore = answersBefore;
+            this.answersBefore = health.answers.sum();
+            this.leftBefore = deadline.left();
         }
 
-        boolean wasSilent() {
-            return health.answers.sum() == answersBefore;
+        boolean wasSilent(Deadline deadline) {
+            return deadline.isMostlyGoneSince(leftBefore) && health.answers.sum() == answersBefore;
         }
     }
 
@@ -330,7 +357,7 @@ final class Link {
                         new StatusOutput<>(StringCodec.UTF8),
                         new CommandArgs<>(StringCodec.UTF8))));
             }
-            Sent<? extends T> each = sent(request, server);
+            Sent<? extends T> each = sent(request, server, deadline);
             commands.add(each.command);
             sent.add(each);
         }
@@ -343,9 +370,9 @@ final class Link {
         return sent;
     }
 
-    private <T extends @Nullable Object> Sent<T> sent(Request<T> request, StatefulConnection<String, String> server) {
-        Health of = health(server);
-        return new Sent<>(request.command(), server, of, of.answers.sum());
+    private <T extends @Nullable Object> Sent<T> sent(
+            Request<T> request, StatefulConnection<String, String> server, Deadline deadline) {
+        return new Sent<>(request.command(), health(server), deadline);
     }
 
     /** The connection to the server that has the key. */
@@ -413,14 +440,13 @@ final class Link {
             @Nullable Sent<?> awaited,
             Throwable e) {
         boolean late = e instanceof TimeoutException || e instanceof RedisCommandTimeoutException;
-        boolean silent = late && awaited != null && awaited.wasSilent();
+        boolean silent = late && awaited != null && awaited.wasSilent(deadline);
         if (cluster != null) {
             if (!Failures.isRefusal(e) || Failures.is(e, "READONLY") || Failures.is(e, "CLUSTERDOWN")) {
                 refresh();
             }
-            if (silent && awaited != null && deadline.isLong()) {
-                // At once, since nobody gets another one before.
-                var unused = end(awaited.server);
+            if (silent && connection != null) {
+                line.renew(connection);
             }
         } else if (connection != null && (silent || Failures.is(e, "READONLY"))) {
             line.leave(connection);

@@ -116,6 +116,10 @@ final class Probe {
         } else if (!"always".equals(settings.getOrDefault("appendfsync", "always"))) {
             findings.add("its appendfsync is " + settings.get("appendfsync")
                     + ", so that a failing machine loses the last revocations: set it to always");
+        } else if ("yes".equals(settings.get("no-appendfsync-on-rewrite"))) {
+            findings.add(
+                    "its no-appendfsync-on-rewrite is yes, so that a machine that fails meanwhile loses revocations:"
+                            + " set it to no");
         }
     }
 

@@ -289,6 +289,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     /** An entry may have been raised, and its record not: the order up to there is not that of the expiries. */
     private void mark(StoreScope scope, Deadline deadline, String subject, TokenRecord record, Instant now) {
+        if (deadline.left() <= 0) {
+            return;
+        }
         try {
             link.ask(scope, deadline, entry(scope, subject, NONE, record.expiresAt(), now));
         } catch (TokenStoreException e) {

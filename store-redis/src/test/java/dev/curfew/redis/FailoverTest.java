@@ -209,6 +209,30 @@ class FailoverTest {
         }
     }
 
+    /** A node that hangs, and comes back before another one has taken its place. */
+    @Test
+    void R8_4_aNodeThatHangsForAMomentIsConnectedToAnew() {
+        try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of("cluster-node-timeout", "60000"));
+                TokenResource tokens = builder(FailurePolicy.THROW)
+                        .callDeadline(Duration.ofSeconds(1))
+                        .url(cluster.url())
+                        .build()) {
+            List<String> jtis = spread().stream().map(Token::jti).toList();
+            for (int round = 0; round < 2; round++) {
+                jtis.forEach(tokens::isRevoked);
+                List<RedisServer> masters = cluster.masters();
+                masters.forEach(RedisServer::pause);
+                for (String jti : jtis) {
+                    assertThatThrownBy(() -> tokens.isRevoked(jti)).isInstanceOf(TokenStoreException.class);
+                }
+                masters.forEach(RedisServer::resume);
+                await().atMost(Duration.ofSeconds(10))
+                        .ignoreException(TokenStoreException.class)
+                        .until(() -> jtis.stream().noneMatch(tokens::isRevoked));
+            }
+        }
+    }
+
     /** On an application's own client, with nobody's options but the driver's. */
     @Test
     void R8_5_aClusterByAnApplicationsClient() throws Exception {

@@ -98,6 +98,9 @@ class OpeningTest {
                     .singleElement(STRING)
                     .contains("appendfsync is everysec")
                     .doesNotContain("maxmemory");
+            server.command("CONFIG", "SET", "appendfsync", "always");
+            server.command("CONFIG", "SET", "no-appendfsync-on-rewrite", "yes");
+            assertThat(said(server.url())).singleElement(STRING).contains("no-appendfsync-on-rewrite is yes");
         }
     }
 
@@ -216,6 +219,10 @@ class OpeningTest {
             // Nobody offers CONFIG to the public.
             server.command("ACL", "SETUSER", "visitor", "reset", "on", ">Pw7-of-test", "~*", "+@all", "-config");
             assertThat(said(url)).isEmpty();
+            // But who is strict wants to see it.
+            assertThatThrownBy(() -> said(url + "?strictDurability=true"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("cannot be seen");
         }
     }
 
