@@ -22,6 +22,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -215,15 +216,16 @@ final class Link {
     }
 
     private CompletableFuture<Void> end(StatefulConnection<String, String> connection) {
-        health.remove(connection);
-        return connection.closeAsync();
+        CompletableFuture<Void> closing = connection.closeAsync();
+        health.keySet().removeIf(each -> each instanceof RedisChannelHandler<?, ?> handler && handler.isClosed());
+        return closing;
     }
 
     /** Something that is equal as long as the connection is the same, and was never lost meanwhile. */
     Object connectionState() {
         CompletableFuture<StatefulConnection<String, String>> made = line.current.get();
         return made == null || !made.isDone() || made.isCompletedExceptionally()
-                ? List.of()
+                ? new Object()
                 : List.of(made, health(made.join()).losses.get());
     }
 
@@ -351,12 +353,7 @@ final class Link {
             StatefulConnection<String, String> server = server(connection, deadline, request);
             List<RedisCommand<String, String, ?>> commands =
                     byServer.computeIfAbsent(server, each -> new ArrayList<>());
-            if (request.elsewhere != null && request.elsewhere.asking()) {
-                commands.add(new AsyncCommand<>(new Command<>(
-                        CommandType.ASKING,
-                        new StatusOutput<>(StringCodec.UTF8),
-                        new CommandArgs<>(StringCodec.UTF8))));
-            }
+            ask(request).ifPresent(commands::add);
             Sent<? extends T> each = sent(request, server, deadline);
             commands.add(each.command);
             sent.add(each);
@@ -368,6 +365,16 @@ final class Link {
             throw new ExecutionException(e);
         }
         return sent;
+    }
+
+    /** What must come before a request for a key that is being moved. */
+    private static Optional<RedisCommand<String, String, ?>> ask(Request<?> request) {
+        return request.elsewhere == null || !request.elsewhere.asking()
+                ? Optional.empty()
+                : Optional.of(new AsyncCommand<>(new Command<>(
+                        CommandType.ASKING,
+                        new StatusOutput<>(StringCodec.UTF8),
+                        new CommandArgs<>(StringCodec.UTF8))));
     }
 
     private <T extends @Nullable Object> Sent<T> sent(
@@ -458,50 +465,66 @@ final class Link {
     /**
      * Waits until as many replicas have what was changed as {@code minReplicas} says.
      *
-     * @param touched as {@code touch.lua} has it
+     * @param touched what it must be at the least, as {@code touch.lua} has it
      */
-    void awaitReplicas(StoreScope scope, Deadline deadline, List<? extends Request<?>> changed, String touched) {
+    void awaitReplicas(StoreScope scope, Deadline deadline, List<? extends Request<?>> changed, String... touched) {
         if (minReplicas == 0 || changed.isEmpty()) {
             return;
         }
-        boolean index = touched.equals(INDEX);
-        Map<StatefulConnection<String, String>, List<AsyncCommand<String, String, List<String>>>> byServer =
-                new LinkedHashMap<>();
+        boolean index = touched[0].equals(INDEX);
+        Map<StatefulConnection<String, String>, List<RedisCommand<String, String, ?>>> byServer = new LinkedHashMap<>();
+        List<AsyncCommand<String, String, List<String>>> touches = new ArrayList<>(changed.size());
         StatefulConnection<String, String> connection = null;
-        CompletableFuture<Long> awaited = null;
+        long endedBefore = replication.ended();
+        long leftBefore = deadline.left();
         try {
             connection = waiting.connection(deadline);
             for (Request<?> request : changed) {
                 Request<List<String>> touch = Request.whole(Script.TOUCH, request.key, touched);
                 touch.elsewhere = request.elsewhere;
-                byServer.computeIfAbsent(server(connection, deadline, touch), each -> new ArrayList<>())
-                        .add(touch.command());
+                List<RedisCommand<String, String, ?>> commands =
+                        byServer.computeIfAbsent(server(connection, deadline, touch), each -> new ArrayList<>());
+                ask(touch).ifPresent(commands::add);
+                touches.add(touch.command());
+                commands.add(touches.get(touches.size() - 1));
             }
             List<CompletableFuture<Long>> turns = new ArrayList<>();
-            byServer.forEach((server, touches) -> turns.add(replication.join(server, touches, deadline)));
+            byServer.forEach((server, commands) -> turns.add(replication.join(server, commands, deadline)));
             for (CompletableFuture<Long> turn : turns) {
-                awaited = turn;
                 long replicas = deadline.await(turn);
                 if (replicas < minReplicas) {
                     throw Failures.unreplicated(scope.domain(), index, replicas + " of the " + minReplicas, null);
                 }
             }
-            for (List<AsyncCommand<String, String, List<String>>> touches : byServer.values()) {
-                for (AsyncCommand<String, String, List<String>> touch : touches) {
-                    if (!deadline.await(touch).equals(List.of("THERE"))) {
-                        throw Failures.lost(scope.domain());
-                    }
+            for (AsyncCommand<String, String, List<String>> touch : touches) {
+                if (!deadline.await(touch).equals(List.of("THERE"))) {
+                    leaveWaiting(connection, true);
+                    throw Failures.lost(scope.domain());
                 }
             }
-        } catch (ExecutionException | TimeoutException e) {
-            if (connection != null && cluster == null && (awaited == null || !awaited.isDone())) {
-                waiting.leave(connection);
-            }
-            throw Failures.unreplicated(
-                    scope.domain(), index, "nobody knows how many of the " + minReplicas, Failures.cause(e));
+        } catch (ExecutionException e) {
+            Throwable cause = Failures.cause(e);
+            leaveWaiting(connection, !Failures.is(cause, "NOPERM"));
+            throw Failures.unreplicated(scope.domain(), index, "nobody knows how many of the " + minReplicas, cause);
+        } catch (TimeoutException e) {
+            boolean silent = replication.ended() == endedBefore && deadline.isMostlyGoneSince(leftBefore);
+            leaveWaiting(connection, silent);
+            throw Failures.unreplicated(scope.domain(), index, "nobody knows how many of the " + minReplicas, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
             throw Failures.interrupted(scope.domain());
+        }
+    }
+
+    private void leaveWaiting(@Nullable StatefulConnection<String, String> connection, boolean useless) {
+        if (connection == null || !useless) {
+            return;
+        }
+        if (cluster == null) {
+            waiting.leave(connection);
+        } else {
+            refresh();
+            waiting.renew(connection);
         }
     }
 

@@ -278,8 +278,16 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             throw e;
         }
         // A master that has taken over between the two may not have heard of the entry.
-        while (!inCluster && !before.equals(link.connectionState())) {
-            before = index(scope, deadline, subject, record, now);
+        try {
+            while (!inCluster && !before.equals(link.connectionState())) {
+                before = index(scope, deadline, subject, record, now);
+            }
+        } catch (TokenStoreException e) {
+            throw new TokenStoreException(
+                    "The token is stored in domain '" + scope.domain()
+                            + "', but the connection was lost meanwhile, and with it perhaps the token's entry in the index of"
+                            + " its subject: store it again",
+                    e);
         }
         if (answer.get(0).equals("MISMATCH")) {
             throw new SubjectMismatchException();
@@ -306,7 +314,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         link.ask(scope, deadline, entry);
         if (inCluster) {
             // Elsewhere it is on its way to the replicas before the record is.
-            link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX);
+            link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX, millis(record.expiresAt()), record.jti());
         }
         return before;
     }
@@ -326,35 +334,31 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         String subject = revocation.subject();
-        return RevokeOutcome.valueOf(changed(
-                        scope,
-                        NONE,
-                        Request.of(
-                                Script.REVOKE,
-                                Keys.record(scope, revocation.jti()),
-                                subject == null ? NONE : subject,
-                                millis(revocation.issuedAt()),
-                                millis(revocation.expiresAt()),
-                                millis(keepUntil),
-                                millis(now),
-                                millis(grace(scope)),
-                                attempt()))
-                .get(0));
+        Request<List<String>> change = Request.of(
+                Script.REVOKE,
+                Keys.record(scope, revocation.jti()),
+                subject == null ? NONE : subject,
+                millis(revocation.issuedAt()),
+                millis(revocation.expiresAt()),
+                millis(keepUntil),
+                millis(now),
+                millis(grace(scope)),
+                attempt());
+        return RevokeOutcome.valueOf(
+                changed(scope, change, "record", millis(keepUntil)).get(0));
     }
 
     @Override
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        List<String> answer = changed(
-                scope,
-                NONE,
-                Request.of(
-                        Script.CONSUME,
-                        Keys.record(scope, jti),
-                        subject == null ? NONE : subject,
-                        purpose,
-                        millis(now),
-                        millis(grace(scope)),
-                        attempt()));
+        Request<List<String>> change = Request.of(
+                Script.CONSUME,
+                Keys.record(scope, jti),
+                subject == null ? NONE : subject,
+                purpose,
+                millis(now),
+                millis(grace(scope)),
+                attempt());
+        List<String> answer = changed(scope, change, "record", "0");
         if (!answer.get(0).equals("CONSUMED")) {
             return Refused.valueOf(answer.get(0));
         }
@@ -367,15 +371,13 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        Duration kept = Duration.between(now, keepUntil.plus(MARGIN));
-        changed(
-                scope,
-                millis(watermark),
-                Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), millis(watermark), millis(kept)));
+        String kept = millis(Duration.between(now, keepUntil.plus(MARGIN)));
+        String at = millis(watermark);
+        changed(scope, Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, kept), "watermark", at);
     }
 
     /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
-    private List<String> changed(StoreScope scope, String touched, Request<List<String>> request) {
+    private List<String> changed(StoreScope scope, Request<List<String>> request, String... touched) {
         var deadline = new Deadline(scope.deadline());
         List<String> answer = link.ask(scope, deadline, request);
         if (!NOTHING_TO_KEEP.contains(answer.get(0))) {
@@ -429,7 +431,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     revoked += answer.equals("REVOKED") ? 1 : 0;
                 }
             }
-            link.awaitReplicas(scope, deadline, changed, NONE);
+            link.awaitReplicas(scope, deadline, changed, "record", "0");
             if (!done.isEmpty()) {
                 link.ask(
                         scope,
@@ -455,11 +457,17 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 now.toEpochMilli() + 1,
                 after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
         var page = new TreeSet<>(BY_EXPIRY);
-        Set<String> seen = new HashSet<>();
+        Set<String> onPage = new HashSet<>();
         int passed = 0;
+        String last = NONE;
         while (true) {
-            int most = Math.min(limit + 1, PAGE);
-            List<ScoredValue<String>> entries = entries(scope, deadline, subject, from, passed, most);
+            // The last one again: where it is not found, others have moved, and that score is read anew.
+            int most = Math.min(limit + 1, PAGE) + 1;
+            List<ScoredValue<String>> entries = entries(scope, deadline, subject, from, Math.max(0, passed - 1), most);
+            if (passed > 0 && (entries.isEmpty() || !entries.get(0).getValue().equals(last))) {
+                passed = 0;
+                continue;
+            }
             List<Map<String, String>> found = link.ask(
                     scope,
                     deadline,
@@ -472,12 +480,12 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                         && subject.equals(record.subject())
                         && record.isLive(now)
                         && !record.isRevoked()
-                        && (after == null || BY_EXPIRY.compare(record, after) > 0)) {
-                    if (!seen.add(record.jti())) {
-                        page.removeIf(other -> other.jti().equals(record.jti())); // stored again meanwhile
-                    }
+                        && (after == null || BY_EXPIRY.compare(record, after) > 0)
+                        // Stored again meanwhile, and met again: it stays where it was.
+                        && onPage.add(record.jti())) {
                     page.add(record);
                     if (page.size() > limit) {
+                        onPage.remove(page.last().jti());
                         page.pollLast();
                     }
                 }
@@ -485,6 +493,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             if (entries.size() < most) {
                 return List.copyOf(page);
             }
+            last = entries.get(entries.size() - 1).getValue();
             long score = (long) entries.get(entries.size() - 1).getScore();
             if (page.size() == limit
                     && page.last().expiresAt().toEpochMilli() < score
@@ -494,7 +503,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             int ofThatScore = (int) entries.stream()
                     .filter(entry -> (long) entry.getScore() == score)
                     .count();
-            passed = score > from ? ofThatScore : passed + ofThatScore;
+            // The one that was read again has been counted.
+            passed = score > from ? ofThatScore : passed + ofThatScore - (passed > 0 ? 1 : 0);
             from = score;
         }
     }

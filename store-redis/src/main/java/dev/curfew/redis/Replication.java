@@ -13,6 +13,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.ToLongFunction;
 
 /**
@@ -24,6 +25,7 @@ import java.util.function.ToLongFunction;
 final class Replication {
     private final int replicas;
     private final ToLongFunction<StatefulConnection<String, String>> reconnects;
+    private final LongAdder ended = new LongAdder();
     private final Map<StatefulConnection<String, String>, Turn> next = new HashMap<>();
     private final Map<StatefulConnection<String, String>, Turn> running = new HashMap<>();
 
@@ -37,6 +39,12 @@ final class Replication {
     private static final class Turn {
         final List<RedisCommand<String, String, ?>> touches = new ArrayList<>();
         final CompletableFuture<Long> replicas = new CompletableFuture<>();
+        long millis;
+    }
+
+    /** How many turns have ended. */
+    long ended() {
+        return ended.sum();
     }
 
     /**
@@ -46,17 +54,18 @@ final class Replication {
      */
     synchronized CompletableFuture<Long> join(
             StatefulConnection<String, String> server,
-            List<? extends AsyncCommand<String, String, ?>> touches,
+            List<? extends RedisCommand<String, String, ?>> touches,
             Deadline deadline) {
         Turn turn = next.computeIfAbsent(server, each -> new Turn());
         turn.touches.addAll(touches);
+        turn.millis = Math.max(turn.millis, deadline.forTheServer());
         if (!running.containsKey(server)) {
-            begin(server, deadline.forTheServer());
+            begin(server);
         }
         return turn.replicas;
     }
 
-    private void begin(StatefulConnection<String, String> server, long millis) {
+    private void begin(StatefulConnection<String, String> server) {
         Turn turn = next.remove(server);
         if (turn == null) {
             return;
@@ -65,7 +74,7 @@ final class Replication {
         var wait = new AsyncCommand<>(new Command<>(
                 CommandType.WAIT,
                 new IntegerOutput<>(StringCodec.UTF8),
-                new CommandArgs<>(StringCodec.UTF8).add(replicas).add(millis)));
+                new CommandArgs<>(StringCodec.UTF8).add(replicas).add(turn.millis)));
         long before = reconnects.applyAsLong(server);
         var unused = wait.whenComplete((answered, thrown) -> {
             if (thrown != null) {
@@ -73,9 +82,10 @@ final class Replication {
             } else {
                 turn.replicas.complete(reconnects.applyAsLong(server) == before ? answered : 0L);
             }
+            ended.increment();
             synchronized (this) {
                 running.remove(server, turn);
-                begin(server, millis);
+                begin(server);
             }
         });
         turn.touches.add(wait);
