@@ -10,18 +10,28 @@ abstract class RedisKit extends SelfExpiringStoreContract {
     abstract Servers.Topology topology();
 
     /** Whether the larger tests are as large as everywhere; {@code -Dcurfew.test.redis.full} makes them so on all servers. */
-    boolean isFull() {
+    private static boolean isFull() {
         return Boolean.getBoolean("curfew.test.redis.full");
+    }
+
+    /** Whether they are large here in any case; not quite as large as elsewhere, for the sake of those who wait. */
+    boolean many() {
+        return false;
     }
 
     @Override
     protected int races() {
-        return isFull() ? super.races() : Math.min(super.races(), 2_000);
+        return isFull() || many() ? super.races() : Math.min(super.races(), 1_000);
     }
 
     @Override
     protected int manyRecords() {
-        return isFull() ? super.manyRecords() : Math.min(super.manyRecords(), 10_000);
+        return isFull() ? super.manyRecords() : Math.min(super.manyRecords(), many() ? 200_000 : 10_000);
+    }
+
+    @Override
+    protected int modelSteps() {
+        return isFull() || many() ? super.modelSteps() : Math.min(super.modelSteps(), 5_000);
     }
 
     @Override

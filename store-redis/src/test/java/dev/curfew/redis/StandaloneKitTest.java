@@ -8,7 +8,7 @@ class StandaloneKitTest extends RedisKit {
     }
 
     @Override
-    boolean isFull() {
+    boolean many() {
         return true;
     }
 }
