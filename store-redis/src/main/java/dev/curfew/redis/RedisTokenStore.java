@@ -391,8 +391,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         var deadline = new Deadline(scope.deadline());
+        String attempt = attempt();
         int revoked = 0;
-        // What stays in the index, and is met again.
+        // What has been dealt with: it may stay in the index, or be stored again, and is not met a second time.
         Set<String> passed = new HashSet<>(Set.of(NONE));
         while (revoked < limit) {
             int wanted = limit - revoked;
@@ -404,8 +405,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             if (entries.isEmpty()) {
                 break;
             }
-            // Another one for each round: what is met again has been counted.
-            String attempt = attempt();
             List<Request<List<String>>> requests = entries.stream()
                     .map(entry -> Request.of(
                             Script.REVOKE_STORED,
@@ -422,9 +421,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             for (int i = 0; i < answers.size(); i++) {
                 String answer = answers.get(i).get(0);
                 ScoredValue<String> entry = entries.get(i);
-                if (answer.equals("OTHER")) {
-                    passed.add(entry.getValue());
-                } else {
+                passed.add(entry.getValue());
+                if (!answer.equals("OTHER")) {
                     changed.add(requests.get(i));
                     done.add(entry.getValue());
                     done.add(Long.toString((long) entry.getScore()));
