@@ -107,7 +107,7 @@ class FailoverTest {
                 .until(() -> free.stream().allMatch(token -> denying.check(token) == TokenStatus.ACTIVE));
         load.stop();
         checks.stop();
-        load.assertNothingLost();
+        load.assertNoRevocationLost();
         checks.assertWithin(Duration.ofSeconds(30), what);
     }
 
