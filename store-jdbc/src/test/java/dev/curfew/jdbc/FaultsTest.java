@@ -13,6 +13,7 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.ServerFaultsContract;
+import dev.curfew.servers.TestServer;
 import java.sql.Connection;
 import java.sql.DriverManager;
 import java.sql.SQLException;
@@ -45,8 +46,8 @@ class FaultsTest extends ServerFaultsContract {
     }
 
     @Override
-    protected int port() {
-        return server.port();
+    protected TestServer server() {
+        return server;
     }
 
     @Override
@@ -57,26 +58,6 @@ class FaultsTest extends ServerFaultsContract {
     @Override
     protected String domain() {
         return domain;
-    }
-
-    @Override
-    protected void kill() {
-        server.kill();
-    }
-
-    @Override
-    protected void restart() {
-        server.restart();
-    }
-
-    @Override
-    protected void pause() {
-        server.pause();
-    }
-
-    @Override
-    protected void resume() {
-        server.resume();
     }
 
     @Override

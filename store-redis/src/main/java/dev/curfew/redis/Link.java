@@ -132,7 +132,7 @@ final class Link {
         /** Leaves a connection for a new one, unless somebody has done so already. */
         void leave(StatefulConnection<String, String> connection) {
             CompletableFuture<StatefulConnection<String, String>> made = current.get();
-            if (made != null && made.isDone() && !made.isCompletedExceptionally() && made.join() == connection) {
+            if (connectionOf(made) == connection) {
                 replace(made);
             }
         }
@@ -140,10 +140,7 @@ final class Link {
         /** The same, but in a cluster, where only one node of many may be silent: it is used until there is another. */
         void renew(StatefulConnection<String, String> connection) {
             CompletableFuture<StatefulConnection<String, String>> made = current.get();
-            if (made == null || !made.isDone() || made.isCompletedExceptionally() || made.join() != connection) {
-                return;
-            }
-            if (renewing.compareAndSet(false, true)) {
+            if (connectionOf(made) == connection && renewing.compareAndSet(false, true)) {
                 start(() -> {
                     try {
                         StatefulConnection<String, String> another = client.get();
@@ -194,28 +191,33 @@ final class Link {
         }
 
         private void release(@Nullable CompletableFuture<StatefulConnection<String, String>> made) {
-            if (made != null && made.isDone() && !made.isCompletedExceptionally()) {
-                retire(made.join());
+            StatefulConnection<String, String> connection = connectionOf(made);
+            if (connection != null) {
+                retire(connection);
             }
         }
+    }
+
+    /** The connection, if it is made. */
+    private static @Nullable StatefulConnection<String, String> connectionOf(
+            @Nullable CompletableFuture<StatefulConnection<String, String>> made) {
+        return made != null && made.isDone() && !made.isCompletedExceptionally() ? made.join() : null;
     }
 
     /** Closes a connection when those who wait for something on it have had the time to get it. */
     private void retire(StatefulConnection<String, String> connection) {
         retired.add(connection);
         Runnable ending = () -> {
-            if (retired.remove(connection)) {
-                var unused = end(connection);
-            }
+            var unused = end(connection);
         };
-        if (closed) {
-            ending.run();
-        } else {
-            LATER.execute(ending);
-        }
+        (closed ? (Executor) Runnable::run : LATER).execute(ending);
     }
 
+    /** Once, whoever comes first. */
     private CompletableFuture<Void> end(StatefulConnection<String, String> connection) {
+        if (!retired.remove(connection)) {
+            return CompletableFuture.completedFuture(null);
+        }
         CompletableFuture<Void> closing = connection.closeAsync();
         health.keySet().removeIf(each -> each instanceof RedisChannelHandler<?, ?> handler && handler.isClosed());
         return closing;
@@ -223,10 +225,10 @@ final class Link {
 
     /** Something that is equal as long as the connection is the same, and was never lost meanwhile. */
     Object connectionState() {
-        CompletableFuture<StatefulConnection<String, String>> made = line.current.get();
-        return made == null || !made.isDone() || made.isCompletedExceptionally()
+        StatefulConnection<String, String> connection = connectionOf(line.current.get());
+        return connection == null
                 ? new Object()
-                : List.of(made, health(made.join()).losses.get());
+                : List.of(connection, health(connection).losses.get());
     }
 
     /** Asks one thing. */
@@ -560,12 +562,20 @@ final class Link {
             return false;
         }
         closed = true;
-        line.release(line.current.get());
-        waiting.release(waiting.current.get());
-        for (StatefulConnection<String, String> connection : List.copyOf(retired)) {
-            if (retired.remove(connection)) {
-                var unused = end(connection);
+        for (Line each : List.of(line, waiting)) {
+            StatefulConnection<String, String> connection = connectionOf(each.current.get());
+            if (connection != null) {
+                retired.add(connection);
             }
+        }
+        CompletableFuture<?> closing = CompletableFuture.allOf(
+                List.copyOf(retired).stream().map(this::end).toArray(CompletableFuture<?>[]::new));
+        try {
+            closing.get(1, TimeUnit.SECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException e) {
+            // They are of no use to anybody any more.
         }
         return true;
     }

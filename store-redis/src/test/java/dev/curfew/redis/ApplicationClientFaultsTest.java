@@ -56,10 +56,10 @@ class ApplicationClientFaultsTest extends FaultsTest {
     /** Whatever the driver throws becomes one exception, also when connections come and go. */
     @Test
     void R8_2_everyFailureIsATokenStoreException() throws Exception {
-        var client = RedisClient.create(url(port()));
+        var client = RedisClient.create(url(server().port()));
         var scope = new StoreScope(domain(), "", Fixture.SKEW, DEADLINE);
         try (RedisTokenStore store = RedisTokenStore.create(client);
-                RedisConnection administrator = new RedisConnection(port())) {
+                RedisConnection administrator = new RedisConnection(server().port())) {
             var over = new AtomicBoolean();
             var done = new AtomicInteger();
             List<Future<?>> load = new ArrayList<>();

@@ -12,6 +12,7 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.ServerFaultsContract;
+import dev.curfew.servers.TestServer;
 import io.lettuce.core.RedisClient;
 import java.util.List;
 import java.util.Map;
@@ -49,8 +50,8 @@ class FaultsTest extends ServerFaultsContract {
     }
 
     @Override
-    protected int port() {
-        return server.port();
+    protected TestServer server() {
+        return server;
     }
 
     @Override
@@ -63,29 +64,9 @@ class FaultsTest extends ServerFaultsContract {
         return domain;
     }
 
-    @Override
-    protected void kill() {
-        server.kill();
-    }
-
-    @Override
-    protected void restart() {
-        server.restart();
-    }
-
-    @Override
-    protected void pause() {
-        server.pause();
-    }
-
-    @Override
-    protected void resume() {
-        server.resume();
-    }
-
     @Test
     void R8_2_nothingIsQueuedWhileThereIsNoConnection() {
-        try (TokenResource tokens = open(port(), FailurePolicy.THROW)) {
+        try (TokenResource tokens = open(server.port(), FailurePolicy.THROW)) {
             tokens.storeToken(token("stored", "s"), "link");
             server.kill();
             for (int i = 0; i < 50; i++) {

@@ -13,7 +13,7 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A PostgreSQL from a Maven artifact, as root too. */
-final class EmbeddedPostgresProcess implements ServerProcess {
+final class EmbeddedPostgresProcess implements LocalProcess {
     private final Map<String, String> settings;
     private final Path folder = ServerFolder.create();
     private final int port;
@@ -82,7 +82,8 @@ final class EmbeddedPostgresProcess implements ServerProcess {
         }
     }
 
-    private ProcessTree processes() {
+    @Override
+    public ProcessTree processes() {
         try {
             long postmaster = Long.parseLong(
                     Files.readAllLines(data().resolve("postmaster.pid")).get(0).trim());
@@ -94,28 +95,8 @@ final class EmbeddedPostgresProcess implements ServerProcess {
     }
 
     @Override
-    public void kill() {
-        processes().kill();
-    }
-
-    @Override
-    public void pause() {
-        processes().signal("STOP");
-    }
-
-    @Override
-    public void resume() {
-        processes().signal("CONT");
-    }
-
-    @Override
     public int port() {
         return port;
-    }
-
-    @Override
-    public String kind() {
-        return "embedded";
     }
 
     @Override

@@ -12,7 +12,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** A Redis from a Maven artifact. */
-final class EmbeddedRedisProcess implements ServerProcess {
+final class EmbeddedRedisProcess implements LocalProcess {
     private static final Map<String, String> PATCHES = Map.of("7.0", "7.0.15", "7.4", "7.4.1");
 
     private final String version;
@@ -108,7 +108,8 @@ final class EmbeddedRedisProcess implements ServerProcess {
         }
     }
 
-    private ProcessTree processes() {
+    @Override
+    public ProcessTree processes() {
         if (process == null || !process.isAlive()) {
             throw new IllegalStateException("The Redis server is not running; its log: " + log());
         }
@@ -116,28 +117,8 @@ final class EmbeddedRedisProcess implements ServerProcess {
     }
 
     @Override
-    public void kill() {
-        processes().kill();
-    }
-
-    @Override
-    public void pause() {
-        processes().signal("STOP");
-    }
-
-    @Override
-    public void resume() {
-        processes().signal("CONT");
-    }
-
-    @Override
     public int port() {
         return port;
-    }
-
-    @Override
-    public String kind() {
-        return "embedded";
     }
 
     @Override

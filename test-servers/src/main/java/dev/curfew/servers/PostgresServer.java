@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * environment variable {@value #VARIABLE}; else one in a container, where Docker answers; else one from a Maven
  * artifact.
  */
-public final class PostgresServer implements AutoCloseable {
+public final class PostgresServer implements TestServer {
     /** Names a server for {@link #shared}: a JDBC URL with user and password, of a database that tests may fill. */
     public static final String PROPERTY = "curfew.test.postgres.url";
 
@@ -118,7 +118,7 @@ public final class PostgresServer implements AutoCloseable {
         return url;
     }
 
-    /** The port on this machine. */
+    @Override
     public int port() {
         return process().port();
     }
@@ -130,23 +130,23 @@ public final class PostgresServer implements AutoCloseable {
         return process;
     }
 
-    /** {@code kill -9} of all of its processes at once. */
+    @Override
     public void kill() {
         process().kill();
     }
 
-    /** Starts it again on its data and its port. */
+    @Override
     public void restart() {
         process().start();
         version(); // it answers
     }
 
-    /** Stops its processes where they are: it accepts connections, and does not answer. */
+    @Override
     public void pause() {
         process().pause();
     }
 
-    /** Lets it go on. */
+    @Override
     public void resume() {
         process().resume();
     }
@@ -162,7 +162,6 @@ public final class PostgresServer implements AutoCloseable {
         }
     }
 
-    /** Ends it and removes its data. */
     @Override
     public void close() {
         process().close();

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * A Redis server. Which one: where the kits share one, that of the system property {@value #PROPERTY} or the environment
  * variable {@value #VARIABLE}; else one in a container, where Docker answers; else one from a Maven artifact.
  */
-public final class RedisServer implements AutoCloseable {
+public final class RedisServer implements TestServer {
     /** Names a server for {@link #shared}: {@code redis://127.0.0.1:6379}, whose data tests may remove. */
     public static final String PROPERTY = "curfew.test.redis.url";
 
@@ -126,7 +126,7 @@ public final class RedisServer implements AutoCloseable {
         return "redis://127.0.0.1:" + port;
     }
 
-    /** The port on this machine. */
+    @Override
     public int port() {
         return port;
     }
@@ -175,12 +175,12 @@ public final class RedisServer implements AutoCloseable {
         return process;
     }
 
-    /** {@code kill -9}. */
+    @Override
     public void kill() {
         process().kill();
     }
 
-    /** Starts it again on its data and its port. */
+    @Override
     public void restart() {
         process().start();
         waitFor("PONG");
@@ -192,17 +192,16 @@ public final class RedisServer implements AutoCloseable {
         waitFor("LOADING");
     }
 
-    /** Stops it where it is (SIGSTOP): it accepts connections, and does not answer. */
+    @Override
     public void pause() {
         process().pause();
     }
 
-    /** Lets it go on. */
+    @Override
     public void resume() {
         process().resume();
     }
 
-    /** Ends it and removes its data. */
     @Override
     public void close() {
         process().close();

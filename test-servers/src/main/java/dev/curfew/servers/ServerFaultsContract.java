@@ -51,26 +51,14 @@ public abstract class ServerFaultsContract {
     /** For subclasses. */
     protected ServerFaultsContract() {}
 
-    /** The server's port, which it keeps. */
-    protected abstract int port();
+    /** The server under test. */
+    protected abstract TestServer server();
 
     /** The URL of a store on the server at this port of this machine: its own, or the proxy's. */
     protected abstract String url(int port);
 
     /** A domain that no other test uses, the same throughout one test. */
     protected abstract String domain();
-
-    /** {@code kill -9}. */
-    protected abstract void kill();
-
-    /** Starts it again on its data, after {@link #kill}. */
-    protected abstract void restart();
-
-    /** Stops it where it is. */
-    protected abstract void pause();
-
-    /** Lets it go on. */
-    protected abstract void resume();
 
     /** For what a store asks of its server that others need not; nothing by default. */
     protected void alsoCalled(TokenResource tokens, Map<String, Runnable> calls) {}
@@ -97,7 +85,7 @@ public abstract class ServerFaultsContract {
 
     @BeforeEach
     final void connect() {
-        proxy = TcpProxy.to("localhost", port());
+        proxy = TcpProxy.to("localhost", server().port());
     }
 
     @AfterEach
@@ -120,13 +108,13 @@ public abstract class ServerFaultsContract {
     @Test
     final void R8_5_nothingAcknowledgedIsLostByAKillOfTheServerUnderLoad() throws Exception {
         int rounds = Integer.getInteger("curfew.test.kills", 10);
-        try (TokenResource tokens = open(port(), FailurePolicy.THROW)) {
+        try (TokenResource tokens = open(server().port(), FailurePolicy.THROW)) {
             for (int round = 0; round < rounds; round++) {
                 var load = new Load(tokens, "s" + round, threads);
                 load.awaitSuccesses(500);
-                kill();
+                server().kill();
                 load.awaitFailures();
-                restart();
+                server().restart();
                 // By itself: nobody opens the store again.
                 load.awaitSuccesses(200);
                 load.stop();
@@ -145,9 +133,9 @@ public abstract class ServerFaultsContract {
     private void silence(Silence kind, boolean on) {
         if (kind == Silence.PAUSED) {
             if (on) {
-                pause();
+                server().pause();
             } else {
-                resume();
+                server().resume();
             }
         } else if (on) {
             proxy.swallow();
