@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.servers.MongoServer;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.RedisServer;
 import java.io.ByteArrayOutputStream;
@@ -31,11 +32,13 @@ class StoryTest {
 
     /** On a server it is the same story, but for the times and what earlier ones have left to clear up. */
     @ParameterizedTest
-    @ValueSource(strings = {"postgresql", "redis"})
+    @ValueSource(strings = {"postgresql", "redis", "mongodb"})
     void itIsTheSameStoryOnAServer(String kind) {
-        String url = kind.equals("redis")
-                ? RedisServer.shared(RedisServer.version()).url()
-                : PostgresServer.shared().url();
+        String url = switch (kind) {
+            case "redis" -> RedisServer.shared(RedisServer.version()).url();
+            case "mongodb" -> MongoServer.shared().url();
+            default -> PostgresServer.shared().url();
+        };
         Story.tell(TokenResource.builder().url("memory:"), out);
         String inMemory = printed.toString(UTF_8);
         printed.reset();

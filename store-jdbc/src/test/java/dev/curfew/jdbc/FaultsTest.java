@@ -8,7 +8,6 @@ import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.FailurePolicy;
-import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
@@ -20,7 +19,6 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
@@ -152,6 +150,8 @@ class FaultsTest extends ServerFaultsContract {
         try (HikariDataSource pool = Fixture.pool(proxied(), 4);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             ready(store).close();
+            // New connections for those that are cut are made one after another, and slowly on a busy machine.
+            pool.setConnectionTimeout(20_000);
             var shortly = Fixture.builder(store, domain)
                     .callDeadline(Duration.ofMillis(30))
                     .build();
@@ -214,33 +214,6 @@ class FaultsTest extends ServerFaultsContract {
             awaitSuccess(tokens);
             boolean used = tokens.isRevoked("t");
             assertThat(tokens.consume("t", "link") instanceof Consumed).isEqualTo(!used);
-        }
-    }
-
-    @Test
-    void R8_7_aLostReplyIsNeverAWrongAnswer() {
-        try (HikariDataSource pool = Fixture.pool(proxied(), 1);
-                JdbcTokenStore store = JdbcTokenStore.create(pool);
-                TokenResource tokens = ready(store)) {
-            Map<String, Runnable> calls = new LinkedHashMap<>();
-            calls.put("store", () -> tokens.storeToken(token("stored", "s")));
-            calls.put("revoke", () -> tokens.revokeToken(token("revoked", "s")));
-            calls.put("consume", () -> tokens.consume("used", "link"));
-            tokens.storeToken(token("used", "s"), "link");
-            calls.forEach((name, call) -> {
-                awaitSuccess(tokens);
-                proxy.cutOnReply();
-                assertThatThrownBy(call::run)
-                        .as(name)
-                        .isInstanceOf(TokenStoreException.class)
-                        .hasMessageContaining("not known");
-                proxy.pass();
-            });
-            awaitSuccess(tokens);
-            // All of it was done, and who asks again is told the truth.
-            assertThat(tokens.getToken("stored")).isPresent();
-            assertThat(tokens.revokeToken(token("revoked", "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
-            assertThat(tokens.isRevoked("used")).isTrue();
         }
     }
 

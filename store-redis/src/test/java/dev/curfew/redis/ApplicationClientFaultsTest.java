@@ -7,6 +7,7 @@ import dev.curfew.FailurePolicy;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisConnection;
 import io.lettuce.core.RedisClient;
 import java.time.Duration;

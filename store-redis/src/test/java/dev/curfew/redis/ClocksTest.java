@@ -1,12 +1,13 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.SKEW;
+import static dev.curfew.servers.Fixture.SKEW;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import dev.curfew.RevokeOutcome;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
 import java.time.Duration;

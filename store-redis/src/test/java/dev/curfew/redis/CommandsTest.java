@@ -1,14 +1,15 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.HOUR;
-import static dev.curfew.redis.Fixture.NOW;
-import static dev.curfew.redis.Fixture.token;
+import static dev.curfew.servers.Fixture.HOUR;
+import static dev.curfew.servers.Fixture.NOW;
+import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisCluster;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.TcpProxy;

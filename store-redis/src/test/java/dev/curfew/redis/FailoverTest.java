@@ -10,6 +10,7 @@ import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.Load;
 import dev.curfew.servers.RedisCluster;
 import dev.curfew.servers.RedisSentinels;

@@ -1,6 +1,6 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.token;
+import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
@@ -14,6 +14,7 @@ import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
 import java.io.IOException;

@@ -3,6 +3,7 @@ package dev.curfew.redis;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.StoreScope;
+import dev.curfew.servers.Fixture;
 import io.lettuce.core.cluster.SlotHash;
 import java.util.ArrayList;
 import java.util.HashSet;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
 import java.util.Map;

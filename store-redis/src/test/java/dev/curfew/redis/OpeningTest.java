@@ -1,6 +1,6 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.token;
+import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
@@ -13,6 +13,7 @@ import dev.curfew.Consumption.Consumed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisCluster;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;

@@ -9,9 +9,9 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     abstract Servers.Topology topology();
 
-    /** Whether the larger tests are as large as everywhere; {@code -Dcurfew.test.redis.full} makes them so on all servers. */
+    /** Whether the larger tests are as large as everywhere; {@code -Dcurfew.test.full} makes them so on all servers. */
     private static boolean isFull() {
-        return Boolean.getBoolean("curfew.test.redis.full");
+        return Boolean.getBoolean("curfew.test.full");
     }
 
     /** Whether they are large here in any case, if not as large as elsewhere, for the sake of those who wait. */
@@ -21,7 +21,7 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     @Override
     protected int races() {
-        return isFull() ? super.races() : Math.min(super.races(), many() ? 25_000 : 1_000);
+        return isFull() ? super.races() : Math.min(super.races(), many() ? 10_000 : 1_000);
     }
 
     @Override

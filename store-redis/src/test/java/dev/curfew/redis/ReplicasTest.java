@@ -1,6 +1,6 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.token;
+import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -10,6 +10,7 @@ import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
 import java.time.Duration;

@@ -3,6 +3,7 @@ package dev.curfew.redis;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
 import java.util.ArrayList;

@@ -1,9 +1,9 @@
 package dev.curfew.redis;
 
-import static dev.curfew.redis.Fixture.HOUR;
-import static dev.curfew.redis.Fixture.NOW;
-import static dev.curfew.redis.Fixture.SKEW;
-import static dev.curfew.redis.Fixture.token;
+import static dev.curfew.servers.Fixture.HOUR;
+import static dev.curfew.servers.Fixture.NOW;
+import static dev.curfew.servers.Fixture.SKEW;
+import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -13,6 +13,7 @@ import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.TcpProxy;

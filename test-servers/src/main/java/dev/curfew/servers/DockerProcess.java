@@ -19,10 +19,15 @@ import org.testcontainers.utility.DockerImageName;
 final class DockerProcess implements ServerProcess {
     private final GenericContainer<?> container;
     // Bound to one port, so that it has the same after a restart.
-    private final int port = ServerFolder.freePort();
+    private final int port;
 
     private DockerProcess(GenericContainer<?> container, int inside) {
+        this(container, inside, ServerFolder.freePort());
+    }
+
+    private DockerProcess(GenericContainer<?> container, int inside, int port) {
         this.container = container;
+        this.port = port;
         container.withExposedPorts(inside).withCreateContainerCmdModifier(create -> {
             HostConfig host = create.getHostConfig() == null ? new HostConfig() : create.getHostConfig();
             create.withHostConfig(
@@ -48,6 +53,16 @@ final class DockerProcess implements ServerProcess {
                 new GenericContainer<>(DockerImageName.parse("redis:" + version))
                         .withCommand(command.toArray(String[]::new)),
                 6379);
+    }
+
+    /** A member of a replica set that has yet to be initiated; its port is the same inside, where it calls itself by it. */
+    static DockerProcess mongo(String version, String replicaSet) {
+        int port = ServerFolder.freePort();
+        return new DockerProcess(
+                new GenericContainer<>(DockerImageName.parse("mongo:" + version))
+                        .withCommand("--replSet", replicaSet, "--port", Integer.toString(port), "--bind_ip_all"),
+                port,
+                port);
     }
 
     /** Whether Docker answers; asks only where there is something to ask, since asking is slow and loud. */

@@ -42,12 +42,12 @@ public final class RedisCluster implements AutoCloseable {
                             Integer.toString(node.port()),
                             node.setting("cluster-port"));
         }
-        RedisServer.await(
+        Condition.await(
                 "all nodes know of each other", () -> nodes.stream().allMatch(node -> known(node) == nodes.size()));
         for (int i = MASTERS; i < nodes.size(); i++) {
             RedisServer replica = nodes.get(i);
             String master = String.valueOf(nodes.get(i - MASTERS).command("CLUSTER", "MYID"));
-            RedisServer.await("a replica knows its master", () -> {
+            Condition.await("a replica knows its master", () -> {
                 try {
                     return "OK".equals(replica.command("CLUSTER", "REPLICATE", master));
                 } catch (IllegalStateException e) {
@@ -72,7 +72,7 @@ public final class RedisCluster implements AutoCloseable {
 
     /** Returns when every node says that the cluster is well, and every replica follows its master. */
     public void awaitHealth() {
-        RedisServer.await("the cluster is well", () -> nodes.stream().allMatch(RedisCluster::isWell));
+        Condition.await("the cluster is well", () -> nodes.stream().allMatch(RedisCluster::isWell));
     }
 
     private static boolean isWell(RedisServer node) {

@@ -20,7 +20,7 @@ public final class RedisSentinels implements AutoCloseable {
             replica.put("replicaof", master);
             nodes.add(RedisServer.start(version, replica));
         }
-        RedisServer.await(
+        Condition.await(
                 "two replicas follow the master",
                 () -> nodes.stream()
                         .skip(1)
@@ -34,7 +34,7 @@ public final class RedisSentinels implements AutoCloseable {
                                     + "down-after-milliseconds " + NAME + " 1000\n"
                                     + "failover-timeout " + NAME + " 5000")));
         }
-        RedisServer.await(
+        Condition.await(
                 "the sentinels know of each other and of the replicas",
                 () -> sentinels.stream()
                         .allMatch(sentinel -> sentinel.info("master0")

@@ -5,8 +5,6 @@ import java.net.URI;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.locks.LockSupport;
-import java.util.function.BooleanSupplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -96,7 +94,7 @@ public final class RedisServer implements TestServer {
 
     /** Until it says so to a PING: {@code PONG}, or the beginning of an error, such as {@code LOADING}. */
     private void waitFor(String answer) {
-        await("a Redis answers " + answer, () -> {
+        Condition.await("a Redis answers " + answer, () -> {
             try {
                 return String.valueOf(command("PING")).startsWith(answer);
             } catch (IllegalStateException e) {
@@ -105,15 +103,6 @@ public final class RedisServer implements TestServer {
                 return false;
             }
         });
-    }
-
-    static void await(String what, BooleanSupplier condition) {
-        for (int i = 0; !condition.getAsBoolean(); i++) {
-            if (i > 3000) {
-                throw new IllegalStateException("This did not come true within a minute: " + what);
-            }
-            LockSupport.parkNanos(20_000_000);
-        }
     }
 
     /** The URL, without user or password. */

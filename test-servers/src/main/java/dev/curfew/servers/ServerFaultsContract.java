@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.awaitility.Awaitility.await;
 
+import dev.curfew.Consumption.Consumed;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
@@ -17,10 +18,13 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -62,6 +66,11 @@ public abstract class ServerFaultsContract {
 
     /** For what a store asks of its server that others need not; nothing by default. */
     protected void alsoCalled(TokenResource tokens, Map<String, Runnable> calls) {}
+
+    /** How often the server is killed under load: {@code curfew.test.kills}, 10 by default. */
+    protected int kills() {
+        return Integer.getInteger("curfew.test.kills", 10);
+    }
 
     /** Opens a resource in the way under test; by its URL, unless a subclass has another. */
     protected TokenResource open(int port, FailurePolicy policy) {
@@ -107,7 +116,7 @@ public abstract class ServerFaultsContract {
 
     @Test
     final void R8_5_nothingAcknowledgedIsLostByAKillOfTheServerUnderLoad() throws Exception {
-        int rounds = Integer.getInteger("curfew.test.kills", 10);
+        int rounds = kills();
         try (TokenResource tokens = open(server().port(), FailurePolicy.THROW)) {
             for (int round = 0; round < rounds; round++) {
                 var load = new Load(tokens, "s" + round, threads);
@@ -205,6 +214,60 @@ public abstract class ServerFaultsContract {
                 proxy.cut();
                 awaitSuccess(tokens);
             }
+        }
+    }
+
+    // Lost replies
+
+    /** The server does what it is asked, and nobody hears of it, nor of anything that is asked until then. */
+    @Test
+    final void R8_7_aLostReplyIsNeverAWrongAnswer() throws Exception {
+        try (TokenResource direct = open(server().port(), FailurePolicy.THROW)) {
+            // Once, so that the server knows what it has to be told once, such as a script.
+            direct.storeToken(token("known", "s"), "link");
+            direct.consume("known", "link");
+            direct.revokeToken(token("known too", "s"));
+            for (int round = 0; round < 10; round++) {
+                String n = Integer.toString(round);
+                direct.storeToken(token("used" + n, "s"), "link");
+                try (TokenResource tokens = open(proxy.port(), FailurePolicy.THROW)) {
+                    tokens.isRevoked("warm");
+                    assertThat(attempt(
+                                    () -> tokens.revokeToken(token("revoked" + n, "s")),
+                                    answer -> direct.isRevoked("revoked" + n)))
+                            .isIn(RevokeOutcome.REVOKED, "unknown");
+                    awaitSuccess(tokens);
+                    Object use =
+                            attempt(() -> tokens.consume("used" + n, "link"), answer -> direct.isRevoked("used" + n));
+                    assertThat(use instanceof Consumed || use.equals("unknown"))
+                            .as("not used by itself: " + use)
+                            .isTrue();
+                    awaitSuccess(tokens);
+                    assertThat(attempt(
+                                    () -> tokens.storeToken(token("stored" + n, "s")),
+                                    // A store may need more than one request for it, and hear nothing of the first.
+                                    answer -> answer.isDone()
+                                            || direct.inspect("stored" + n).isPresent()))
+                            .isIn(StoreOutcome.STORED, "unknown");
+                }
+                // Who asks again is told the truth.
+                assertThat(direct.revokeToken(token("revoked" + n, "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+                assertThat(direct.consume("used" + n, "link")).isNotInstanceOf(Consumed.class);
+                direct.revokeAllStoredForSubject("s");
+            }
+        }
+    }
+
+    private Object attempt(Supplier<Object> call, Predicate<Future<Object>> done) throws Exception {
+        proxy.cutOnReply();
+        Future<Object> answer = threads.submit(call::get);
+        await().until(() -> done.test(answer));
+        proxy.pass();
+        try {
+            return answer.get(DEADLINE.plus(LATE).toMillis(), TimeUnit.MILLISECONDS);
+        } catch (ExecutionException e) {
+            assertThat(e.getCause()).isInstanceOf(TokenStoreException.class).hasMessageContaining("not known");
+            return "unknown";
         }
     }
 }

@@ -5,7 +5,7 @@ import java.util.TreeSet;
 import org.junit.platform.launcher.TestExecutionListener;
 import org.junit.platform.launcher.TestPlan;
 
-/** Says at the end of a run, in one line, which servers it talked to. */
+/** Says at the end of a run, which servers it talked to, and what it left out for want of one. */
 public final class ServersUsed implements TestExecutionListener {
     private static final Set<String> USED = new TreeSet<>();
 
@@ -23,6 +23,10 @@ public final class ServersUsed implements TestExecutionListener {
                 System.out.println("Tested against: " + String.join("; ", USED));
                 USED.clear();
             }
+        }
+        String leftOut = RealServersOnly.leftOut();
+        if (!leftOut.isEmpty()) {
+            System.out.println(leftOut);
         }
     }
 }

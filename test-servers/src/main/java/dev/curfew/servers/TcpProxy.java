@@ -7,11 +7,14 @@ import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.BiConsumer;
+import org.jspecify.annotations.Nullable;
 
 /** Stands between a client and a server, and passes on, delays, swallows or cuts. */
 public final class TcpProxy implements AutoCloseable {
@@ -19,9 +22,10 @@ public final class TcpProxy implements AutoCloseable {
     private enum Mode {
         PASS,
         SWALLOW,
-        SWALLOW_REPLIES,
         CUT_ON_REPLY
     }
+
+    private record Doom(String text, boolean cut) {}
 
     private final ServerSocket listener;
     private final String host;
@@ -29,6 +33,7 @@ public final class TcpProxy implements AutoCloseable {
     private final Set<Pair> pairs = ConcurrentHashMap.newKeySet();
     private volatile Mode mode = Mode.PASS;
     private volatile Duration delay = Duration.ZERO;
+    private final AtomicReference<@Nullable Doom> doom = new AtomicReference<>();
     private volatile BiConsumer<Object, byte[]> requests = (connection, bytes) -> {};
 
     private TcpProxy(String host, int port) throws IOException {
@@ -69,14 +74,27 @@ public final class TcpProxy implements AutoCloseable {
         mode = Mode.SWALLOW;
     }
 
-    /** Lets requests through and no replies: the server does what it is asked, and nobody hears of it. */
-    public void swallowReplies() {
-        mode = Mode.SWALLOW_REPLIES;
-    }
-
     /** Cuts a connection as soon as the server replies on it: what was asked is done, and the reply is lost. */
     public void cutOnReply() {
         mode = Mode.CUT_ON_REPLY;
+    }
+
+    /**
+     * The same once, for the next request that has this text among its bytes: the connection is cut that it came on, and
+     * everything else is passed on.
+     */
+    public void cutOnReplyTo(String text) {
+        doom.set(new Doom(text, true));
+    }
+
+    /** The same, but the connection stays, and no reply comes on it any more. */
+    public void silenceOnReplyTo(String text) {
+        doom.set(new Doom(text, false));
+    }
+
+    /** Whether the request has come that {@link #cutOnReplyTo} or {@link #silenceOnReplyTo} waits for. */
+    public boolean hasStruck() {
+        return doom.get() == null;
     }
 
     /** Cuts all connections now; new ones are accepted. */
@@ -129,6 +147,8 @@ public final class TcpProxy implements AutoCloseable {
     private final class Pair {
         final Socket client;
         final Socket server;
+        // What becomes of it with its next reply.
+        volatile @Nullable Doom doomed;
 
         Pair(Socket client, Socket server) throws IOException {
             this.client = client;
@@ -145,14 +165,23 @@ public final class TcpProxy implements AutoCloseable {
                 for (int read = in.read(buffer); read >= 0; read = in.read(buffer)) {
                     if (!replies) {
                         requests.accept(this, Arrays.copyOf(buffer, read));
+                        Doom next = doom.get();
+                        if (next != null
+                                && new String(buffer, 0, read, StandardCharsets.ISO_8859_1).contains(next.text())
+                                && doom.compareAndSet(next, null)) {
+                            doomed = next;
+                        }
                     }
                     if (!delay.isZero()) {
                         Thread.sleep(delay.toMillis());
                     }
                     Mode now = mode;
-                    if (now == Mode.CUT_ON_REPLY && replies) {
+                    Doom end = doomed;
+                    if (replies && (now == Mode.CUT_ON_REPLY || (end != null && end.cut()))) {
                         break;
-                    } else if (now == Mode.PASS || (!replies && now != Mode.SWALLOW)) {
+                    }
+                    boolean silent = replies && end != null;
+                    if (!silent && (now == Mode.PASS || (!replies && now != Mode.SWALLOW))) {
                         out.write(buffer, 0, read);
                         out.flush();
                     }

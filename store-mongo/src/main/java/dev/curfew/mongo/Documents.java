@@ -1,0 +1,137 @@
+package dev.curfew.mongo;
+
+import dev.curfew.ExtraData;
+import dev.curfew.RecordField;
+import dev.curfew.StoreScope;
+import dev.curfew.TokenRecord;
+import java.time.Instant;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import org.bson.BsonDateTime;
+import org.bson.BsonDocument;
+import org.bson.BsonInt64;
+import org.bson.BsonInvalidOperationException;
+import org.bson.BsonNull;
+import org.bson.BsonString;
+import org.bson.BsonValue;
+import org.jspecify.annotations.Nullable;
+
+/** What is in a document, under the names that one store has for its fields. */
+final class Documents {
+    static final String ID = "_id";
+    /** Of a subject's document: the watermark. */
+    static final String WATERMARK = "watermark";
+    /** Of a revoked record: which call revoked it, so that a call that is repeated knows its own work (R8.7). */
+    static final String ATTEMPT = "attempt";
+
+    private static final Set<String> TAKEN = Set.of(ID, WATERMARK, ATTEMPT);
+
+    final String tenant;
+    final String subject;
+    final String purpose;
+    final String issuedAt;
+    final String expiresAt;
+    final String extraData;
+    final String createdAt;
+    final String updatedAt;
+    final String revokedAt;
+
+    Documents(Map<RecordField, String> mapped) {
+        Map<RecordField, String> names = RecordField.names(mapped);
+        tenant = Objects.requireNonNull(names.get(RecordField.TENANT));
+        subject = Objects.requireNonNull(names.get(RecordField.SUBJECT));
+        purpose = Objects.requireNonNull(names.get(RecordField.PURPOSE));
+        issuedAt = Objects.requireNonNull(names.get(RecordField.ISSUED_AT));
+        expiresAt = Objects.requireNonNull(names.get(RecordField.EXPIRES_AT));
+        extraData = Objects.requireNonNull(names.get(RecordField.EXTRA_DATA));
+        createdAt = Objects.requireNonNull(names.get(RecordField.CREATED_AT));
+        updatedAt = Objects.requireNonNull(names.get(RecordField.UPDATED_AT));
+        revokedAt = Objects.requireNonNull(names.get(RecordField.REVOKED_AT));
+    }
+
+    /** A name for a field that MongoDB takes for no path and no operator, and that this store does not use itself. */
+    static String checked(RecordField field, String name) {
+        if (field == RecordField.JTI) {
+            throw new IllegalArgumentException("The jti has no field of its own in MongoDB: it is the end of _id");
+        }
+        if (name.indexOf('.') >= 0 || name.startsWith("$") || TAKEN.contains(name)) {
+            throw new IllegalArgumentException("The name of " + field
+                    + " must have no dot, must not begin with a $, and must not be one of " + TAKEN);
+        }
+        return name;
+    }
+
+    static BsonString recordId(StoreScope scope, String jti) {
+        return new BsonString(escaped(scope.tenant()) + ':' + jti);
+    }
+
+    static BsonString watermarkId(StoreScope scope, String subject) {
+        return new BsonString(escaped(scope.tenant()) + '@' + subject);
+    }
+
+    /** The first of : and @ ends the tenant, and tells what follows. */
+    private static String escaped(String tenant) {
+        return tenant.replace("%", "%25").replace(":", "%3A").replace("@", "%40");
+    }
+
+    static String jti(BsonDocument document) {
+        String id = document.getString(ID).getValue();
+        return id.substring(id.indexOf(':') + 1);
+    }
+
+    static BsonValue date(@Nullable Instant time) {
+        return time == null ? BsonNull.VALUE : new BsonDateTime(time.toEpochMilli());
+    }
+
+    static BsonValue text(@Nullable String text) {
+        return text == null ? BsonNull.VALUE : new BsonString(text);
+    }
+
+    /** @throws BsonInvalidOperationException if it is not a record's document */
+    TokenRecord record(BsonDocument document) {
+        String json = text(document, extraData);
+        return new TokenRecord(
+                jti(document),
+                text(document, subject),
+                document.getString(purpose).getValue(),
+                time(document, issuedAt),
+                instant(document.getDateTime(expiresAt)),
+                json == null ? null : ExtraData.read(json),
+                instant(document.getDateTime(createdAt)),
+                instant(document.getDateTime(updatedAt)),
+                time(document, revokedAt));
+    }
+
+    /** @throws BsonInvalidOperationException if it is not a record's document */
+    boolean isRevoked(BsonDocument document) {
+        document.getDateTime(expiresAt);
+        return time(document, revokedAt) != null;
+    }
+
+    /** @throws BsonInvalidOperationException if it is not a subject's document */
+    static Instant watermark(BsonDocument document) {
+        return instant(document.getDateTime(WATERMARK));
+    }
+
+    /** Whether it was this attempt that revoked the record. */
+    static boolean isBy(BsonInt64 attempt, @Nullable BsonDocument document) {
+        return document != null && attempt.equals(document.get(ATTEMPT));
+    }
+
+    private static @Nullable Instant time(BsonDocument document, String field) {
+        return isNull(document, field) ? null : instant(document.getDateTime(field));
+    }
+
+    private static @Nullable String text(BsonDocument document, String field) {
+        return isNull(document, field) ? null : document.getString(field).getValue();
+    }
+
+    private static boolean isNull(BsonDocument document, String field) {
+        return document.get(field, BsonNull.VALUE).isNull();
+    }
+
+    private static Instant instant(BsonDateTime time) {
+        return Instant.ofEpochMilli(time.getValue());
+    }
+}

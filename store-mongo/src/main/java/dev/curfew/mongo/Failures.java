@@ -1,0 +1,184 @@
+package dev.curfew.mongo;
+
+import static com.mongodb.client.model.Filters.not;
+import static com.mongodb.client.model.Filters.type;
+
+import com.mongodb.MongoClientException;
+import com.mongodb.MongoConnectionPoolClearedException;
+import com.mongodb.MongoException;
+import com.mongodb.MongoIncompatibleDriverException;
+import com.mongodb.MongoInterruptedException;
+import com.mongodb.MongoNodeIsRecoveringException;
+import com.mongodb.MongoNotPrimaryException;
+import com.mongodb.MongoOperationTimeoutException;
+import com.mongodb.MongoSecurityException;
+import com.mongodb.MongoSocketException;
+import com.mongodb.MongoSocketOpenException;
+import com.mongodb.MongoTimeoutException;
+import com.mongodb.MongoWriteConcernException;
+import dev.curfew.TokenStoreException;
+import java.util.Map;
+import java.util.Set;
+import org.bson.BsonDocument;
+import org.bson.BsonString;
+import org.bson.BsonType;
+
+/** What went wrong, in words that help and give nothing away: a server's message may quote a key or a user. */
+final class Failures {
+    private static final int UNAUTHORIZED = 13;
+    private static final int AUTHENTICATION_FAILED = 18;
+    private static final int UNSATISFIABLE_WRITE_CONCERN = 100;
+    private static final int DOCUMENT_VALIDATION_FAILURE = 121;
+    private static final int NOT_A_REPLICA_SET = 123;
+    private static final int COMMAND_NOT_SUPPORTED_ON_VIEW = 166;
+    private static final int DUPLICATE_KEY = 11000;
+    private static final int OUT_OF_DISK_SPACE = 14031;
+
+    /** By the server's error code. */
+    private static final Map<Integer, String> ADVICE = Map.ofEntries(
+            Map.entry(
+                    UNAUTHORIZED,
+                    "a right is missing. Grant the user the role readWrite on the database; to change an existing index"
+                            + " also collMod"),
+            Map.entry(AUTHENTICATION_FAILED, "it refused the user or the password. Check them, and authSource"),
+            Map.entry(
+                    UNSATISFIABLE_WRITE_CONCERN,
+                    "no majority of the replica set bears data and votes, so that nothing can be acknowledged. Look at"
+                            + " rs.status()"),
+            Map.entry(
+                    DOCUMENT_VALIDATION_FAILURE,
+                    "the collection's validator refuses the document. Look at it by db.getCollectionInfos(), and let it"
+                            + " allow what Curfew's page on MongoDB shows"),
+            Map.entry(
+                    COMMAND_NOT_SUPPORTED_ON_VIEW,
+                    "the view or collection is not writable. Give Curfew a collection of its own"),
+            Map.entry(OUT_OF_DISK_SPACE, "its disk is full. Make room; checks still work as long as it reads"),
+            Map.entry(
+                    NOT_A_REPLICA_SET,
+                    "it is no member of a replica set, which linearizable reads need. Leave them out, or use a replica"
+                            + " set"));
+
+    /** With which the server has surely done nothing. */
+    private static final Set<Integer> UNDONE = Set.of(
+            UNAUTHORIZED,
+            AUTHENTICATION_FAILED,
+            DOCUMENT_VALIDATION_FAILURE,
+            NOT_A_REPLICA_SET,
+            COMMAND_NOT_SUPPORTED_ON_VIEW,
+            OUT_OF_DISK_SPACE);
+
+    private Failures() {}
+
+    static boolean isDuplicateKey(MongoException e) {
+        return e.getCode() == DUPLICATE_KEY;
+    }
+
+    /** Whether the connection was lost, so that what was sent may have been done or not. */
+    static boolean isLostConnection(MongoException e) {
+        return e instanceof MongoSocketException && !(e instanceof MongoSocketOpenException);
+    }
+
+    /**
+     * @param unsure whether something may have been done before this
+     */
+    static TokenStoreException of(String domain, MongoException e, boolean unsure) {
+        String what;
+        boolean undone = false;
+        if (e instanceof MongoWriteConcernException unreplicated) {
+            return unreplicated.getWriteResult().getCount() == 0
+                    ? unconfirmed(domain, e, unsure)
+                    : unreplicated(domain, e);
+        } else if (e instanceof MongoOperationTimeoutException) {
+            // There may have been an attempt before, of which nothing is known.
+            what = String.valueOf(e.getMessage()).contains("Client view of cluster state")
+                    ? "no primary was found within the call deadline. Check the hosts, that they run and accept, their"
+                            + " certificates where TLS is used, replicaSet, and the SRV record of a mongodb+srv URL"
+                    : "it did not answer within the call deadline";
+        } else if (e instanceof MongoTimeoutException) {
+            what = "no connection was to be had in time. Make the client's pool larger, or look at the server";
+        } else if (e instanceof MongoSecurityException) {
+            what = ADVICE.get(AUTHENTICATION_FAILED);
+            undone = true;
+        } else if (e instanceof MongoSocketOpenException || e instanceof MongoConnectionPoolClearedException) {
+            what = "it could not be reached. Check the host and the port, that it runs and accepts, and its certificate"
+                    + " where TLS is used";
+            undone = true;
+        } else if (e instanceof MongoSocketException) {
+            what = "the connection failed. The next call takes a new one";
+        } else if (e instanceof MongoNotPrimaryException || e instanceof MongoNodeIsRecoveringException) {
+            what = "it is not the primary, or no longer. The next call looks for the new one";
+        } else if (e instanceof MongoInterruptedException) {
+            what = "the thread was interrupted while it waited";
+        } else if (e instanceof MongoIncompatibleDriverException) {
+            what = "the server is too old for this driver, or the other way round";
+            undone = true;
+        } else if (e instanceof MongoClientException) {
+            what = "the driver could not ask it";
+        } else {
+            what = ADVICE.getOrDefault(e.getCode(), "it refused the command");
+            // A router may say so of what it has not heard from a shard, and others of a repetition of the driver's.
+            undone = UNDONE.contains(e.getCode());
+        }
+        return new TokenStoreException(
+                "MongoDB failed for domain '" + domain + "': " + what + code(e) + outcome(unsure || !undone),
+                harmless(e));
+    }
+
+    static TokenStoreException unreplicated(String domain, MongoException e) {
+        return new TokenStoreException(
+                "It is applied in domain '" + domain
+                        + "', but not yet replicated: no majority of the replica set has acknowledged it" + code(e)
+                        + ". A failover now may lose it. Try again, and look at rs.status()",
+                harmless(e));
+    }
+
+    /** Of what changes nothing, and is acknowledged like what does. */
+    static TokenStoreException unconfirmed(String domain, MongoException e, boolean unsure) {
+        return new TokenStoreException(
+                "MongoDB failed for domain '" + domain
+                        + "': no majority of the replica set has confirmed what is stored" + code(e)
+                        + ". Try again, and look at rs.status()" + outcome(unsure),
+                harmless(e));
+    }
+
+    /** A document that this store has not written, or not so. */
+    static TokenStoreException foreign(String collection, String expiresAt, boolean unsure) {
+        BsonDocument find = new BsonDocument("find", new BsonString(collection))
+                .append("filter", not(type(expiresAt, BsonType.DATE_TIME)).toBsonDocument());
+        return new TokenStoreException("A document of collection '" + collection + "' has an _id of Curfew's and is not"
+                + " as Curfew writes it, so that somebody else has written it. Find what is not Curfew's by "
+                + shell(find) + ", remove it, and give Curfew a collection of its own" + outcome(unsure));
+    }
+
+    /** @param command what would have made the indexes */
+    static TokenStoreException indexes(String domain, MongoException e, String command) {
+        return new TokenStoreException(
+                "The indexes of domain '" + domain + "' could not be built: "
+                        + ADVICE.getOrDefault(e.getCode(), "the server refused or failed") + code(e)
+                        + ". Mend that, or have them made by " + command + ", and open the store again",
+                harmless(e));
+    }
+
+    /** What is known of the action, as the end of a message. */
+    static String outcome(boolean unsure) {
+        return unsure ? ". Whether it applied the action is not known" : ". Nothing was changed";
+    }
+
+    /** A command as it is typed into mongosh. */
+    static String shell(BsonDocument command) {
+        return "db.runCommand(" + command.toJson() + ")";
+    }
+
+    private static String code(MongoException e) {
+        return e.getCode() > 0 ? " (code " + e.getCode() + ")" : "";
+    }
+
+    /** The exception without its message, where that might quote what must not be shown. */
+    static Throwable harmless(MongoException e) {
+        boolean mayQuote = !(e instanceof MongoSocketException);
+        var harmless =
+                new IllegalStateException(e.getClass().getName() + (mayQuote ? code(e) : ": " + e.getMessage()), null);
+        harmless.setStackTrace(e.getStackTrace());
+        return harmless;
+    }
+}

@@ -1,0 +1,713 @@
+package dev.curfew.mongo;
+
+import static com.mongodb.client.model.Filters.and;
+import static com.mongodb.client.model.Filters.eq;
+import static com.mongodb.client.model.Filters.exists;
+import static com.mongodb.client.model.Filters.gt;
+import static com.mongodb.client.model.Filters.gte;
+import static com.mongodb.client.model.Filters.in;
+import static com.mongodb.client.model.Filters.lt;
+import static com.mongodb.client.model.Filters.lte;
+import static com.mongodb.client.model.Filters.ne;
+import static com.mongodb.client.model.Filters.not;
+import static com.mongodb.client.model.Filters.or;
+import static com.mongodb.client.model.Filters.type;
+import static com.mongodb.client.model.Projections.exclude;
+import static com.mongodb.client.model.Projections.include;
+import static com.mongodb.client.model.Sorts.ascending;
+import static com.mongodb.client.model.Updates.combine;
+import static com.mongodb.client.model.Updates.max;
+import static com.mongodb.client.model.Updates.set;
+import static com.mongodb.client.model.Updates.setOnInsert;
+
+import com.mongodb.MongoClientSettings;
+import com.mongodb.MongoException;
+import com.mongodb.MongoOperationTimeoutException;
+import com.mongodb.MongoWriteConcernException;
+import com.mongodb.ReadConcern;
+import com.mongodb.ReadPreference;
+import com.mongodb.WriteConcern;
+import com.mongodb.client.FindIterable;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.FindOneAndUpdateOptions;
+import com.mongodb.client.model.ReturnDocument;
+import com.mongodb.client.model.UpdateOptions;
+import com.mongodb.connection.ClusterConnectionMode;
+import com.mongodb.connection.ClusterDescription;
+import dev.curfew.Consumption;
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
+import dev.curfew.ExtraData;
+import dev.curfew.RecordField;
+import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
+import java.util.UUID;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import org.bson.BsonDocument;
+import org.bson.BsonInt64;
+import org.bson.BsonInvalidOperationException;
+import org.bson.BsonString;
+import org.bson.BsonType;
+import org.bson.BsonValue;
+import org.bson.conversions.Bson;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Records in MongoDB, 4.4 or later: a standalone server, a replica set or a sharded cluster.
+ *
+ * <p>The layout, for the domain {@code tokens}. All times are dates; one collection has two kinds of documents:
+ *
+ * <pre>
+ * curfew_tokens
+ *   { _id: "TENANT:JTI", tenant, subject, purpose, issued_at, expires_at, extra_data (JSON text),
+ *     created_at, updated_at, revoked_at (null or absent while not revoked), attempt }
+ *   { _id: "TENANT&#64;SUBJECT", watermark, expires_at }
+ *
+ *   { expires_at: 1 }, expireAfterSeconds: two skews    what the TTL monitor and expunge go by
+ *   { tenant: 1, subject: 1, revoked_at: 1, expires_at: 1, _id: 1 }
+ *   { tenant: 1, expires_at: 1, _id: 1 }
+ * </pre>
+ *
+ * <p>Every verb that changes one record
+ *
+ * <ol>
+ *   <li>is one update whose filter holds all of its conditions, an upsert where there may be nothing yet;
+ *   <li>where that met a document which does not fit, seen by a duplicate key or by no answer, or lost its connection,
+ *       reads the document by an update that changes nothing, and which therefore a majority has to confirm like any
+ *       other;
+ *   <li>answers from that, or begins again, if the document fits now.
+ * </ol>
+ *
+ * <p>Pinned, whatever the client says: write concern majority with journal, reads from the primary with read concern
+ * local.
+ */
+public final class MongoTokenStore implements TokenStore {
+    static final String DATABASE = "curfew";
+
+    private static final Logger LOG = LoggerFactory.getLogger(MongoTokenStore.class);
+
+    // What needs no thought in a shell, and cannot be taken for a name that is made of a hash.
+    private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?");
+    // A request has 48 MB at most, a document in it 16 MB, and a jti with its tenant less than a kilobyte.
+    private static final int CHUNK = 10_000;
+
+    private final @Nullable MongoDatabase database;
+    private final @Nullable MongoCollection<BsonDocument> collection;
+    private final ReadConcern readConcern;
+    private final Documents names;
+    private final @Nullable MongoClient client;
+    private final boolean owned;
+    // The domain of a collection that was passed in: there is one.
+    private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
+    private final Map<String, MongoCollection<BsonDocument>> domains = new ConcurrentHashMap<>();
+    private volatile boolean closed;
+
+    private MongoTokenStore(Builder settings) {
+        this.database = settings.database;
+        this.collection = settings.collection;
+        this.readConcern = settings.readConcern;
+        this.names = new Documents(settings.names);
+        this.client = settings.client;
+        this.owned = settings.owned;
+    }
+
+    /** A store on the application's own client, which stays open, in the database {@code curfew}. */
+    public static MongoTokenStore create(MongoClient client) {
+        return builder(client).build();
+    }
+
+    /** A store in a database of the application's own client, with a collection for each domain. */
+    public static MongoTokenStore create(MongoDatabase database) {
+        return builder(database).build();
+    }
+
+    /** A store of one domain in a collection of the application's own client, which should hold nothing else. */
+    public static MongoTokenStore create(MongoCollection<?> collection) {
+        return builder(collection).build();
+    }
+
+    /** A store on the application's own client, in the database {@code curfew}. */
+    public static Builder builder(MongoClient client) {
+        return builder(client, DATABASE);
+    }
+
+    static Builder builder(MongoClient client, String database) {
+        Builder builder = builder(client.getDatabase(database));
+        builder.client = client;
+        return builder;
+    }
+
+    /** A store in a database of the application's own client, with a collection {@code curfew_} and its name for each domain. */
+    public static Builder builder(MongoDatabase database) {
+        return new Builder(Objects.requireNonNull(database, "database"), null);
+    }
+
+    /** A store of one domain in a collection of the application's own client. */
+    public static Builder builder(MongoCollection<?> collection) {
+        return new Builder(
+                null, Objects.requireNonNull(collection, "collection").withDocumentClass(BsonDocument.class));
+    }
+
+    /** How the store reads, and under which names it finds its fields; made by {@link MongoTokenStore#builder}. */
+    public static final class Builder {
+        private final @Nullable MongoDatabase database;
+        private final @Nullable MongoCollection<BsonDocument> collection;
+        private final Map<RecordField, String> names = new EnumMap<>(RecordField.class);
+        private ReadConcern readConcern = ReadConcern.LOCAL;
+        private @Nullable MongoClient client;
+        private boolean owned;
+
+        private Builder(@Nullable MongoDatabase database, @Nullable MongoCollection<BsonDocument> collection) {
+            this.database = database;
+            this.collection = collection;
+        }
+
+        /**
+         * The name of a field; by default {@link RecordField#defaultName}. The jti has none: it is a part of {@code _id}.
+         *
+         * @throws IllegalArgumentException if it is the jti, or a name that MongoDB or this store gives a meaning to
+         */
+        public Builder field(RecordField field, String name) {
+            names.put(field, Documents.checked(field, name));
+            return this;
+        }
+
+        /**
+         * Lets whatever is looked up by its jti wait until a majority confirms that the primary is still the primary, so
+         * that not even one that was deposed and does not know it yet can miss a revocation. It costs what a write costs,
+         * and takes a replica set.
+         */
+        public Builder linearizableReads() {
+            this.readConcern = ReadConcern.LINEARIZABLE;
+            return this;
+        }
+
+        Builder owning() {
+            this.owned = true;
+            return this;
+        }
+
+        /**
+         * The store.
+         *
+         * @throws IllegalArgumentException if two fields have the same name
+         */
+        public MongoTokenStore build() {
+            return new MongoTokenStore(this);
+        }
+    }
+
+    /** The collection of a domain where none is named: {@code curfew_} and the domain, or a hash of it. */
+    static String collection(String domain) {
+        return PLAIN.matcher(domain).matches()
+                ? "curfew_" + domain
+                : "curfew__" + UUID.nameUUIDFromBytes(domain.getBytes(StandardCharsets.UTF_8));
+    }
+
+    private MongoCollection<BsonDocument> domain(String name) {
+        MongoCollection<BsonDocument> domain = domains.get(name);
+        if (domain != null) {
+            return domain;
+        }
+        if (database == null && !claimant.compareAndSet(null, name) && !name.equals(claimant.get())) {
+            throw new TokenStoreException("The collection serves domain '" + claimant.get() + "', and not also '" + name
+                    + "': build a MongoTokenStore with another collection for that");
+        }
+        MongoCollection<BsonDocument> found =
+                database == null ? collection : database.getCollection(collection(name), BsonDocument.class);
+        return domains.computeIfAbsent(
+                name,
+                d -> Objects.requireNonNull(found)
+                        .withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
+                        .withWriteConcern(WriteConcern.MAJORITY.withJournal(true))
+                        .withReadPreference(ReadPreference.primary())
+                        .withReadConcern(ReadConcern.LOCAL));
+    }
+
+    /**
+     * Looks at the domain's collection, and creates the indexes that are missing; any number of nodes may do so at once.
+     *
+     * @throws TokenStoreException if the collection or an index is not as it must be; the message has the command that
+     *     mends it
+     */
+    @Override
+    public void prepare(StoreScope scope) {
+        new Call(scope).run(collection -> {
+            new Preparation(scope, collection, database, names).run();
+            return true;
+        });
+        if (client != null && isDirectToAMember(client.getClusterDescription())) {
+            LOG.warn(
+                    "Domain '{}' is kept with one member of a replica set, without the others: when another one becomes"
+                            + " the primary, checks would miss what is revoked there. Name the hosts, or replicaSet, and"
+                            + " leave out directConnection.",
+                    scope.domain());
+        }
+    }
+
+    private static boolean isDirectToAMember(ClusterDescription cluster) {
+        return cluster.getConnectionMode() == ClusterConnectionMode.SINGLE
+                && cluster.getServerDescriptions().stream().anyMatch(server -> server.isReplicaSetMember());
+    }
+
+    // The verbs
+
+    @Override
+    public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+        BsonString id = Documents.recordId(scope, record.jti());
+        var extraData = record.extraData();
+        Bson filter = and(
+                eq(id),
+                eq(names.revokedAt, null),
+                type(names.expiresAt, BsonType.DATE_TIME),
+                in(names.subject, Documents.text(record.subject()), Documents.text(null)));
+        Bson update = combine(
+                set(names.tenant, scope.tenant()),
+                set(names.subject, record.subject()),
+                set(names.purpose, record.purpose()),
+                set(names.issuedAt, Documents.date(record.issuedAt())),
+                set(names.expiresAt, Documents.date(record.expiresAt())),
+                set(names.extraData, Documents.text(extraData == null ? null : ExtraData.write(extraData))),
+                set(names.updatedAt, Documents.date(now)),
+                setOnInsert(names.createdAt, Documents.date(now)));
+        var call = new Call(scope);
+        while (call.attempt(collection -> collection.updateOne(filter, update, upsert())) == null) {
+            BsonDocument found = call.confirmed(id);
+            TokenRecord stored = call.record(found);
+            if (stored != null && stored.subject() != null && !stored.subject().equals(record.subject())) {
+                throw new SubjectMismatchException();
+            } else if (stored != null && stored.isRevoked()) {
+                return StoreOutcome.REVOKED;
+            }
+        }
+        return StoreOutcome.STORED;
+    }
+
+    @Override
+    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+        var call = new Call(scope);
+        BsonDocument found =
+                call.look(c -> c.find(eq(Documents.recordId(scope, jti))).first());
+        return call.record(found);
+    }
+
+    @Override
+    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
+        var call = new Call(scope);
+        BsonDocument found = call.look(c -> c.find(eq(Documents.recordId(scope, jti)))
+                .projection(include(names.revokedAt, names.expiresAt))
+                .first());
+        return found != null && call.read(() -> names.isRevoked(found));
+    }
+
+    @Override
+    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        List<BsonString> ids =
+                jtis.stream().map(jti -> Documents.recordId(scope, jti)).toList();
+        Set<String> revoked = new HashSet<>();
+        var call = new Call(scope, (ids.size() + CHUNK - 1) / CHUNK);
+        for (int from = 0; from < ids.size(); from += CHUNK) {
+            List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
+            // And what is not ours, which must not pass for unrevoked.
+            Bson filter = and(
+                    in(Documents.ID, chunk),
+                    or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
+            Function<MongoCollection<BsonDocument>, List<BsonDocument>> find =
+                    c -> all(c.find(filter).projection(include(names.revokedAt, names.expiresAt)), chunk.size() + 1);
+            for (BsonDocument found : call.next(c -> find.apply(c.withReadConcern(readConcern)))) {
+                if (call.read(() -> names.isRevoked(found))) {
+                    revoked.add(Documents.jti(found));
+                }
+            }
+        }
+        return revoked;
+    }
+
+    @Override
+    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+        BsonString id = Documents.recordId(scope, jti);
+        Bson both = in(Documents.ID, id, Documents.watermarkId(scope, subject));
+        var call = new Call(scope);
+        TokenRecord record = null;
+        Instant watermark = null;
+        for (BsonDocument found : call.look(c -> all(c.find(both).projection(exclude(names.extraData)), 3))) {
+            if (id.equals(found.get(Documents.ID))) {
+                record = call.record(found);
+            } else {
+                watermark = call.read(() -> Documents.watermark(found));
+            }
+        }
+        return new StoredState(record, watermark);
+    }
+
+    @Override
+    public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+        BsonString id = Documents.recordId(scope, revocation.jti());
+        var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
+        List<Bson> changes = new ArrayList<>(List.of(
+                revocation(now, attempt),
+                setOnInsert(names.tenant, scope.tenant()),
+                setOnInsert(names.purpose, revocation.purpose()),
+                setOnInsert(names.createdAt, Documents.date(now)),
+                // One field, one operator: what is kept for longer is kept so, whether it was there or not.
+                keepUntil.isBefore(revocation.expiresAt())
+                        ? setOnInsert(names.expiresAt, Documents.date(revocation.expiresAt()))
+                        : max(names.expiresAt, Documents.date(keepUntil))));
+        if (revocation.subject() != null) {
+            changes.add(setOnInsert(names.subject, revocation.subject()));
+        }
+        if (revocation.issuedAt() != null) {
+            changes.add(setOnInsert(names.issuedAt, Documents.date(revocation.issuedAt())));
+        }
+        Bson filter = and(eq(id), eq(names.revokedAt, null), type(names.expiresAt, BsonType.DATE_TIME));
+        var call = new Call(scope);
+        while (call.attempt(id, attempt, c -> c.updateOne(filter, combine(changes), upsert())) == null) {
+            BsonDocument found = call.confirmed(id);
+            TokenRecord stored = call.record(found);
+            if (stored != null && stored.isRevoked()) {
+                if (Documents.isBy(attempt, found)) {
+                    break;
+                } else if (keepUntil.isAfter(stored.expiresAt())) {
+                    Bson shorter =
+                            and(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
+                    Bson longer = combine(
+                            set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
+                    call.next(c -> c.updateOne(shorter, longer));
+                }
+                return RevokeOutcome.ALREADY_REVOKED;
+            }
+        }
+        return RevokeOutcome.REVOKED;
+    }
+
+    private Bson revocation(Instant now, BsonInt64 attempt) {
+        return combine(
+                set(names.revokedAt, Documents.date(now)),
+                set(names.updatedAt, Documents.date(now)),
+                set(Documents.ATTEMPT, attempt));
+    }
+
+    @Override
+    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        BsonString id = Documents.recordId(scope, jti);
+        var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
+        Bson filter = and(
+                eq(id),
+                eq(names.purpose, purpose),
+                eq(names.revokedAt, null),
+                gt(names.expiresAt, Documents.date(now)));
+        Bson mine = subject == null ? filter : and(filter, eq(names.subject, subject));
+        var options = new FindOneAndUpdateOptions().returnDocument(ReturnDocument.AFTER);
+        var call = new Call(scope);
+        while (true) {
+            BsonDocument used =
+                    call.attempt(id, attempt, c -> c.findOneAndUpdate(mine, revocation(now, attempt), options));
+            BsonDocument found = used == null ? call.confirmed(id) : used;
+            TokenRecord stored = call.record(found);
+            if (stored == null
+                    || !stored.purpose().equals(purpose)
+                    || (subject != null && !subject.equals(stored.subject()))) {
+                return Refused.UNKNOWN;
+            } else if (stored.isRevoked()) {
+                return Documents.isBy(attempt, found) ? new Consumed(stored) : Refused.ALREADY_USED;
+            } else if (!stored.isLive(now)) {
+                return Refused.EXPIRED;
+            }
+        }
+    }
+
+    @Override
+    public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+        BsonString id = Documents.watermarkId(scope, subject);
+        Bson filter = and(eq(id), type(Documents.WATERMARK, BsonType.DATE_TIME));
+        Bson update = combine(
+                max(Documents.WATERMARK, Documents.date(watermark)),
+                // So that its end is where a record's would be that expires then.
+                max(names.expiresAt, Documents.date(keepUntil.minus(scope.skew()))));
+        var call = new Call(scope);
+        while (call.attempt(c -> c.updateOne(filter, update, upsert())) == null) {
+            BsonDocument found = call.confirmed(id);
+            if (found != null) {
+                call.read(() -> Documents.watermark(found));
+            }
+        }
+    }
+
+    @Override
+    public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        Bson live = live(scope, subject, now.plusMillis(1));
+        Bson update = combine(set(names.revokedAt, Documents.date(now)), set(names.updatedAt, Documents.date(now)));
+        var call = new Call(scope, 4);
+        int revoked = 0;
+        boolean secondLook = false;
+        boolean done = false;
+        while (revoked < limit && !done) {
+            int room = limit - revoked;
+            List<BsonValue> ids =
+                    call.next(c -> ids(c.find(live).sort(ascending(names.expiresAt, Documents.ID)), room));
+            if (ids.isEmpty()) {
+                // None is left, and that is what a majority has to confirm: others may just have revoked them (R8.5).
+                call.many(c -> c.updateMany(and(live, exists(Documents.ATTEMPT)), update));
+                break;
+            }
+            revoked += (int) call.many(c -> c.updateMany(and(in(Documents.ID, ids), live), update))
+                    .getModifiedCount();
+            // What is stored again for a shorter time moves to where this look had been: so there is a second one.
+            done = ids.size() < room && secondLook;
+            secondLook = ids.size() < room;
+        }
+        return revoked;
+    }
+
+    /** The subject's unrevoked records that expire then or later. */
+    private Bson live(StoreScope scope, String subject, Instant from) {
+        return and(
+                eq(names.tenant, scope.tenant()),
+                eq(names.subject, subject),
+                eq(names.revokedAt, null),
+                gte(names.expiresAt, Documents.date(from)));
+    }
+
+    @Override
+    public List<TokenRecord> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        TokenRecord place = after != null && after.isLive(now) ? after : null;
+        Bson live = live(scope, subject, place == null ? now.plusMillis(1) : place.expiresAt());
+        return page(scope, place == null ? live : and(live, beyond(scope, place)), limit);
+    }
+
+    @Override
+    public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
+        Bson due = and(eq(names.tenant, scope.tenant()), lte(names.expiresAt, Documents.date(now.minus(scope.skew()))));
+        return page(
+                scope,
+                after == null
+                        ? due
+                        : and(due, gte(names.expiresAt, Documents.date(after.expiresAt())), beyond(scope, after)),
+                limit);
+    }
+
+    private Bson beyond(StoreScope scope, TokenRecord after) {
+        return or(
+                gt(names.expiresAt, Documents.date(after.expiresAt())),
+                gt(Documents.ID, Documents.recordId(scope, after.jti())));
+    }
+
+    private List<TokenRecord> page(StoreScope scope, Bson filter, int limit) {
+        // What is left of a page that is too large for one reply is given up by a command of its own.
+        var call = new Call(scope, 2);
+        List<BsonDocument> found = call.next(c -> all(
+                c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
+        return found.stream()
+                .map(document -> call.read(() -> names.record(document)))
+                .toList();
+    }
+
+    /** One batch: what another node has removed meanwhile is left to that, and to the server's TTL monitor. */
+    @Override
+    public int expunge(StoreScope scope, int limit, Instant now) {
+        Bson due = lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
+        var call = new Call(scope, 2);
+        List<BsonValue> ids = call.next(c -> ids(c.find(due).sort(ascending(names.expiresAt)), limit));
+        return ids.isEmpty()
+                ? 0
+                : (int) call.many(c -> c.deleteMany(and(in(Documents.ID, ids), due)))
+                        .getDeletedCount();
+    }
+
+    private static List<BsonValue> ids(FindIterable<BsonDocument> found, int limit) {
+        List<BsonDocument> documents =
+                all(found.projection(include(Documents.ID)).limit(limit), limit);
+        return documents.stream()
+                .map(document -> Objects.requireNonNull(document.get(Documents.ID)))
+                .toList();
+    }
+
+    private static List<BsonDocument> all(FindIterable<BsonDocument> found, int atOnce) {
+        return found.batchSize(atOnce).into(new ArrayList<>());
+    }
+
+    private static UpdateOptions upsert() {
+        return new UpdateOptions().upsert(true);
+    }
+
+    // Commands
+
+    /**
+     * The commands of one call. Where their number is known, each has its part of the deadline; else each has half of the
+     * time that is left. So together they keep it (R8.3), and nobody asks a clock how much is left (R1.2).
+     */
+    private final class Call {
+        private final StoreScope scope;
+        private final boolean halves;
+        private int commands;
+        private long millis;
+        // Whether something may have been done that was not acknowledged.
+        private boolean unsure;
+
+        Call(StoreScope scope) {
+            this.scope = scope;
+            this.halves = true;
+            this.millis = scope.deadline().toMillis();
+        }
+
+        Call(StoreScope scope, int commands) {
+            this.scope = scope;
+            this.halves = false;
+            this.commands = commands;
+            this.millis = Math.max(1, scope.deadline().toMillis() / Math.max(1, commands));
+        }
+
+        /** The only one, which changes nothing. */
+        <T extends @Nullable Object> T ask(Function<MongoCollection<BsonDocument>, T> command) {
+            return run(collection -> command.apply(collection.withTimeout(millis, TimeUnit.MILLISECONDS)));
+        }
+
+        /** The same, where that may be made to wait for a majority. */
+        <T extends @Nullable Object> T look(Function<MongoCollection<BsonDocument>, T> command) {
+            return ask(collection -> command.apply(collection.withReadConcern(readConcern)));
+        }
+
+        /** One of several. */
+        <T extends @Nullable Object> T next(Function<MongoCollection<BsonDocument>, T> command) {
+            millis = halves ? millis / 2 : millis;
+            if (millis == 0 || (!halves && commands-- == 0)) {
+                throw new TokenStoreException("The call deadline of domain '" + scope.domain()
+                        + "' is too short, or is over since others changed the same documents at the same time, or a"
+                        + " unique index refuses a document that is not Curfew's" + Failures.outcome(unsure));
+            }
+            return ask(command);
+        }
+
+        /** One that changes many documents, and may be cut off in the middle. */
+        <T> T many(Function<MongoCollection<BsonDocument>, T> command) {
+            unsure = true;
+            return next(command);
+        }
+
+        /** The same for a revocation, of which one look shows whether it is applied when no majority answers in time (R8.5). */
+        <T extends @Nullable Object> @Nullable T attempt(
+                BsonString id, BsonInt64 attempt, Function<MongoCollection<BsonDocument>, T> command) {
+            return attempt(collection -> {
+                try {
+                    return command.apply(collection);
+                } catch (MongoOperationTimeoutException e) {
+                    if (isApplied(id, attempt)) {
+                        throw Failures.unreplicated(scope.domain(), e);
+                    }
+                    throw e;
+                }
+            });
+        }
+
+        private boolean isApplied(BsonString id, BsonInt64 attempt) {
+            try {
+                return Documents.isBy(attempt, next(c -> c.find(eq(id)).first()));
+            } catch (TokenStoreException e) {
+                return false; // and not known
+            }
+        }
+
+        /** One that changes a document; {@code null} where it did not fit, or where that is not known. */
+        <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
+            return next(collection -> {
+                try {
+                    return command.apply(collection);
+                } catch (MongoException e) {
+                    boolean lost = Failures.isLostConnection(e) && !unsure;
+                    if (!lost && !Failures.isDuplicateKey(e)) {
+                        throw e;
+                    }
+                    unsure |= lost;
+                    return null;
+                }
+            });
+        }
+
+        /** The document as a majority has it: an update that changes nothing is acknowledged like any other. */
+        @Nullable
+        BsonDocument confirmed(BsonString id) {
+            return next(c -> {
+                try {
+                    return c.findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
+                } catch (MongoWriteConcernException e) {
+                    throw Failures.unconfirmed(scope.domain(), e, unsure);
+                }
+            });
+        }
+
+        @Nullable
+        TokenRecord record(@Nullable BsonDocument document) {
+            return document == null ? null : read(() -> names.record(document));
+        }
+
+        /** What is in a document. */
+        <T> T read(Supplier<T> reading) {
+            try {
+                return reading.get();
+            } catch (BsonInvalidOperationException | IllegalArgumentException e) {
+                throw Failures.foreign(
+                        domain(scope.domain()).getNamespace().getCollectionName(), names.expiresAt, unsure);
+            }
+        }
+
+        <T extends @Nullable Object> T run(Function<MongoCollection<BsonDocument>, T> command) {
+            if (!closed) {
+                try {
+                    return command.apply(domain(scope.domain()));
+                } catch (MongoException e) {
+                    throw Failures.of(scope.domain(), e, unsure);
+                } catch (IllegalStateException e) {
+                    if (!closed) {
+                        throw new TokenStoreException(
+                                "The application has closed the MongoClient that domain '" + scope.domain()
+                                        + "' is kept with. Close it after the TokenResource",
+                                e);
+                    }
+                }
+            }
+            if (unsure) {
+                throw new TokenStoreException("The MongoDB store was closed while it was asked for domain '"
+                        + scope.domain() + "'" + Failures.outcome(true));
+            }
+            throw new IllegalStateException("The MongoDB store is closed; open a new one");
+        }
+    }
+
+    @Override
+    public synchronized void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        if (owned && client != null) {
+            client.close();
+        }
+    }
+}

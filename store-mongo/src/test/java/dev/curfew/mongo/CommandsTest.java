@@ -1,0 +1,232 @@
+package dev.curfew.mongo;
+
+import static dev.curfew.servers.Fixture.HOUR;
+import static dev.curfew.servers.Fixture.NOW;
+import static dev.curfew.servers.Fixture.token;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.mongodb.ConnectionString;
+import com.mongodb.MongoClientSettings;
+import com.mongodb.ReadConcern;
+import com.mongodb.ReadPreference;
+import com.mongodb.WriteConcern;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoClients;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import dev.curfew.SubjectMismatchException;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStore;
+import dev.curfew.servers.Fixture;
+import dev.curfew.servers.MongoServer;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.bson.BsonDocument;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** Which commands go to the server, and with which concerns: by a command listener. */
+class CommandsTest {
+    private static final Commands COMMANDS = new Commands();
+    private static MongoClient client;
+    private static MongoDatabase database;
+
+    private final String domain = Fixture.newDomain();
+
+    @BeforeAll
+    static void connect() {
+        // Of an application that is careless: nothing of this may reach the store.
+        client = MongoClients.create(MongoClientSettings.builder()
+                .applyConnectionString(new ConnectionString(MongoServer.shared().url()))
+                .addCommandListener(COMMANDS)
+                .writeConcern(WriteConcern.W1)
+                .readConcern(ReadConcern.AVAILABLE)
+                .readPreference(ReadPreference.secondaryPreferred())
+                .build());
+        database = client.getDatabase("curfew_commands");
+        database.drop();
+    }
+
+    @AfterAll
+    static void disconnect() {
+        database.drop();
+        client.close();
+    }
+
+    @Test
+    void R3_8_everyActionThatIsDoneIsOneCommand() {
+        MongoTokenStore store = MongoTokenStore.create(database);
+        try (TokenResource tokens = Fixture.resource(store, domain)) {
+            Token longer = Token.of("unknown", "s", NOW, NOW.plus(HOUR.multipliedBy(2)));
+            Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
+            Map<String, Runnable> updates = new LinkedHashMap<>();
+            updates.put("store", () -> tokens.storeToken(token("stored", "s"), "p", Map.of("k", 1)));
+            updates.put("store again", () -> tokens.storeToken(token("stored", "s"), "p"));
+            updates.put("store another", () -> tokens.storeToken(token("used", "s"), "p"));
+            updates.put("revoke unknown", () -> tokens.revokeToken(token("unknown", "s")));
+            updates.put("revoke stored", () -> tokens.revokeJti("stored"));
+            updates.put("revoke subject", () -> tokens.revokeSubject("s2"));
+            updates.put("revoke subject again", () -> tokens.revokeSubject("s2"));
+            updates.forEach((name, action) ->
+                    assertThat(COMMANDS.namesOf(action)).as(name).containsExactly("update"));
+            assertThat(COMMANDS.namesOf(() -> tokens.consume("used", "p"))).containsExactly("findAndModify");
+            Map<String, Runnable> looks = new LinkedHashMap<>();
+            looks.put("is revoked", () -> tokens.isRevoked("stored"));
+            looks.put("is not revoked", () -> tokens.isRevoked("nothing"));
+            looks.put("check", () -> tokens.check(token("stored", "s2")));
+            looks.put("is revoked, with a watermark", () -> tokens.isRevoked(token("nothing", "s2")));
+            looks.put("which are revoked", () -> tokens.isRevoked(hundred));
+            looks.put("get", () -> tokens.getToken("stored"));
+            looks.put("inspect", () -> tokens.inspect("stored"));
+            looks.put("list", () -> tokens.listTokens("s"));
+            looks.put("read expired", () -> tokens.readExpired(10));
+            looks.forEach((name, action) ->
+                    assertThat(COMMANDS.namesOf(action)).as(name).containsExactly("find"));
+
+            // What is refused, or done already, is looked at once more, so that nobody is told of it too early.
+            Map<String, Runnable> refused = new LinkedHashMap<>();
+            refused.put("store revoked", () -> tokens.storeToken(token("unknown", "s"), "p"));
+            refused.put(
+                    "store for another subject",
+                    () -> assertThatThrownBy(() -> tokens.storeToken(token("stored", "x")))
+                            .isInstanceOf(SubjectMismatchException.class));
+            refused.put("revoke again", () -> tokens.revokeToken(token("unknown", "s")));
+            refused.forEach((name, action) ->
+                    assertThat(COMMANDS.namesOf(action)).as(name).containsExactly("update", "findAndModify"));
+            assertThat(COMMANDS.namesOf(() -> tokens.revokeToken(longer)))
+                    .containsExactly("update", "findAndModify", "update");
+            for (String jti : List.of("used", "nothing")) {
+                assertThat(COMMANDS.namesOf(() -> tokens.consume(jti, "p")))
+                        .containsExactly("findAndModify", "findAndModify");
+            }
+
+            // Two for each batch, and two to be sure that there are no more.
+            tokens.storeToken(token("a", "s3"), "p");
+            tokens.storeToken(token("b", "s3"), "p");
+            assertThat(COMMANDS.namesOf(() -> tokens.revokeAllStoredForSubject("s3")))
+                    .containsExactly("find", "update", "find", "update");
+            // Also where others have done it: a majority has to confirm that (R8.5).
+            assertThat(COMMANDS.namesOf(() -> tokens.revokeAllStoredForSubject("s3")))
+                    .containsExactly("find", "update");
+            assertThat(COMMANDS.namesOf(() -> tokens.expungeExpired())).containsExactly("find");
+            assertThat(COMMANDS.namesOf(() -> store.expunge(Fixture.scope(domain), 10, NOW.plus(HOUR.multipliedBy(9)))))
+                    .containsExactly("find", "delete");
+        }
+    }
+
+    @Test
+    void R3_9_veryManyAreAskedForInAFewCommands() {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            Set<String> many = IntStream.range(0, 10_001).mapToObj(i -> "t" + i).collect(Collectors.toSet());
+            List.of("t0", "t5000", "t10000").forEach(jti -> tokens.revokeJti(jti));
+            List<BsonDocument> sent = COMMANDS.of(
+                    () -> assertThat(tokens.isRevoked(many)).containsExactlyInAnyOrder("t0", "t5000", "t10000"));
+            assertThat(sent).hasSize(2);
+            assertThat(millis(sent)).allMatch(ms -> ms <= Fixture.DEADLINE.toMillis() / 2);
+        }
+    }
+
+    @Test
+    void everyCommandHasItsConcern() {
+        BsonDocument majority = BsonDocument.parse("{w: 'majority', j: true}");
+        BsonDocument local = BsonDocument.parse("{level: 'local'}");
+        BsonDocument linearizable = BsonDocument.parse("{level: 'linearizable'}");
+        MongoCollection<?> collection = database.getCollection("of_its_own");
+        for (boolean strict : List.of(false, true)) {
+            for (MongoTokenStore.Builder builder :
+                    List.of(MongoTokenStore.builder(database), MongoTokenStore.builder(collection))) {
+                TokenStore store = (strict ? builder.linearizableReads() : builder).build();
+                // A stand-in that knows no read concern answers all the same.
+                try (TokenResource tokens = Fixture.resource(store, domain)) {
+                    for (Runnable write : List.<Runnable>of(
+                            () -> tokens.storeToken(token("t", "s"), "p"),
+                            () -> tokens.consume("t", "p"),
+                            () -> tokens.consume("t", "p"),
+                            () -> tokens.revokeJti("t"),
+                            () -> tokens.revokeSubject("s"))) {
+                        assertThat(COMMANDS.of(write)).isNotEmpty().allSatisfy(command -> {
+                            assertThat(command.get("writeConcern")).isEqualTo(majority);
+                            assertPrimary(command);
+                        });
+                    }
+                    for (Runnable look : List.<Runnable>of(
+                            () -> tokens.isRevoked("t"),
+                            () -> tokens.isRevoked(Set.of("t", "u")),
+                            () -> tokens.check(token("t", "s")),
+                            () -> tokens.inspect("t"))) {
+                        assertThat(COMMANDS.of(look)).isNotEmpty().allSatisfy(command -> {
+                            assertThat(command.get("readConcern")).isEqualTo(strict ? linearizable : local);
+                            assertPrimary(command);
+                        });
+                    }
+                    for (Runnable look :
+                            List.<Runnable>of(() -> tokens.listTokens("s"), () -> tokens.readExpired(10))) {
+                        assertThat(COMMANDS.of(look)).isNotEmpty().allSatisfy(command -> {
+                            assertThat(command.get("readConcern")).isEqualTo(local);
+                            assertPrimary(command);
+                        });
+                    }
+                    tokens.storeToken(token("another", "s"), "p");
+                    assertThat(COMMANDS.of(() -> tokens.revokeAllStoredForSubject("s")))
+                            .filteredOn(command -> command.getFirstKey().equals("update"))
+                            .isNotEmpty()
+                            .allSatisfy(command ->
+                                    assertThat(command.get("writeConcern")).isEqualTo(majority));
+                    assertThat(COMMANDS.of(
+                                    () -> store.expunge(Fixture.scope(domain), 10, NOW.plus(HOUR.multipliedBy(9)))))
+                            .filteredOn(command -> command.getFirstKey().equals("delete"))
+                            .isNotEmpty()
+                            .allSatisfy(command ->
+                                    assertThat(command.get("writeConcern")).isEqualTo(majority));
+                }
+            }
+        }
+    }
+
+    /** Where one server alone is spoken to, whatever it is, the driver asks it as one that may be a secondary. */
+    private static void assertPrimary(BsonDocument command) {
+        BsonDocument mode = command.getDocument("$readPreference", new BsonDocument());
+        assertThat(mode)
+                .isIn(
+                        new BsonDocument(),
+                        BsonDocument.parse("{mode: 'primary'}"),
+                        BsonDocument.parse("{mode: 'primaryPreferred'}"));
+    }
+
+    @Test
+    void R8_3_everyCommandHasAShareOfTheDeadline() {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            tokens.storeToken(token("t", "s"), "p");
+            long deadline = Fixture.DEADLINE.toMillis();
+            assertThat(millis(COMMANDS.of(() -> tokens.isRevoked("t"))))
+                    .singleElement()
+                    .satisfies(ms -> assertThat(ms).isBetween(deadline / 2, deadline));
+            assertThat(millis(COMMANDS.of(() -> tokens.revokeAllStoredForSubject("s"))))
+                    .hasSize(4)
+                    .allMatch(ms -> ms <= deadline / 4);
+            assertThat(millis(COMMANDS.of(() -> tokens.listTokens("s"))))
+                    .hasSize(1)
+                    .allMatch(ms -> ms <= deadline / 2);
+            tokens.storeToken(token("u", "s"), "p");
+            tokens.consume("u", "p");
+            List<Long> shares = millis(COMMANDS.of(() -> tokens.consume("u", "p")));
+            assertThat(shares).hasSize(2);
+            assertThat(shares.get(0)).isLessThanOrEqualTo(deadline / 2).isGreaterThan(deadline / 4);
+            assertThat(shares.get(1)).isLessThanOrEqualTo(deadline / 4).isGreaterThan(deadline / 8);
+        }
+    }
+
+    /** How long the server may take, which is what the driver has left after the way there. */
+    private static List<Long> millis(List<BsonDocument> commands) {
+        return commands.stream()
+                .map(command -> command.getNumber("maxTimeMS").longValue())
+                .toList();
+    }
+}

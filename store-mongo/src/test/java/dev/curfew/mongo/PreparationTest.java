@@ -1,0 +1,281 @@
+package dev.curfew.mongo;
+
+import static dev.curfew.servers.Fixture.NOW;
+import static dev.curfew.servers.Fixture.token;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.IndexOptions;
+import com.mongodb.client.model.Indexes;
+import dev.curfew.RecordField;
+import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
+import dev.curfew.servers.Fixture;
+import dev.curfew.servers.MongoServer;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.bson.Document;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+
+/** What is made and looked at when a store is opened. */
+class PreparationTest {
+    private static final Document EXPIRY = new Document("expires_at", 1);
+    private static final Document SUBJECT = new Document("tenant", 1)
+            .append("subject", 1)
+            .append("revoked_at", 1)
+            .append("expires_at", 1)
+            .append("_id", 1);
+    private static final Document ORDER =
+            new Document("tenant", 1).append("expires_at", 1).append("_id", 1);
+
+    private static MongoClient client;
+    private static MongoDatabase database;
+
+    private final String domain = Fixture.newDomain();
+    private final MongoCollection<Document> collection = database.getCollection("curfew_" + domain);
+
+    @BeforeAll
+    static void connect() {
+        client = MongoServer.shared().connect();
+        database = client.getDatabase("curfew_preparation");
+    }
+
+    @AfterEach
+    void drop() {
+        database.drop();
+    }
+
+    @AfterAll
+    static void disconnect() {
+        client.close();
+    }
+
+    private void prepare() {
+        prepare(Fixture.SKEW);
+    }
+
+    private void prepare(Duration skew) {
+        MongoTokenStore.create(database).prepare(new StoreScope(domain, "", skew, Fixture.DEADLINE));
+    }
+
+    private List<Document> indexes() {
+        return collection.listIndexes().into(new ArrayList<>());
+    }
+
+    private void assertIndexes() {
+        assertThat(indexes())
+                .extracting(index -> index.get("key"))
+                .containsExactlyInAnyOrder(new Document("_id", 1), EXPIRY, SUBJECT, ORDER);
+    }
+
+    @Test
+    void R1_4_theServersDeadlineIsASkewPastTheRetentionEnd() {
+        for (long skew : List.of(0L, 1L, 60_000L, 60_001L)) {
+            prepare(Duration.ofMillis(skew));
+            assertThat(indexes())
+                    .filteredOn(index -> EXPIRY.equals(index.get("key")))
+                    .singleElement()
+                    .satisfies(ttl -> assertThat(((Number) ttl.get("expireAfterSeconds")).longValue())
+                            .isEqualTo((2 * skew + 999) / 1000));
+            drop();
+        }
+        // A watermark ends where a record does that expires a skew before it.
+        MongoTokenStore store = MongoTokenStore.create(database);
+        StoreScope scope = Fixture.scope(domain);
+        store.revokeSubject(scope, "s", NOW, NOW.plus(Fixture.HOUR), NOW);
+        assertThat(collection.find().first().getDate("expires_at").toInstant())
+                .isEqualTo(NOW.plus(Fixture.HOUR).minus(Fixture.SKEW));
+    }
+
+    @Test
+    void tenNodesMayMakeThemAtOnce() throws Exception {
+        ExecutorService nodes = Executors.newFixedThreadPool(10);
+        try {
+            for (int round = 0; round < 5; round++) {
+                List<Future<?>> running = new ArrayList<>();
+                for (int node = 0; node < 10; node++) {
+                    running.add(nodes.submit(() -> prepare()));
+                }
+                for (Future<?> each : running) {
+                    each.get(30, TimeUnit.SECONDS);
+                }
+                assertIndexes();
+                database.drop();
+            }
+        } finally {
+            nodes.shutdownNow();
+        }
+    }
+
+    @Test
+    void whatIsThereIsLeftAsItIs() {
+        collection.createIndex(SUBJECT, new IndexOptions().name("by_subject"));
+        collection.createIndex(EXPIRY, new IndexOptions().name("ttl").expireAfter(7L, TimeUnit.DAYS));
+        collection.createIndex(Indexes.descending("purpose"));
+        List<Document> before = indexes();
+        prepare();
+        prepare();
+        assertThat(indexes()).containsAll(before).hasSize(before.size() + 1);
+    }
+
+    @Test
+    void anIndexThatDoesNotDoIsToldWithTheCommandThatMendsIt() {
+        collection.createIndex(SUBJECT, new IndexOptions().name("odd").sparse(true));
+        assertThatThrownBy(this::prepare)
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContainingAll(
+                        domain,
+                        "index 'odd'",
+                        "'sparse'",
+                        "db.runCommand({\"dropIndexes\": \"curfew_" + domain + "\", \"index\": \"odd\"})",
+                        "curfew_preparation",
+                        "open the store again");
+        collection.dropIndex("odd");
+        // One that would refuse a second token of the same subject.
+        collection.createIndex(new Document("subject", 1), new IndexOptions().unique(true));
+        assertThatThrownBy(this::prepare).hasMessageContainingAll("index 'subject_1'", "'unique'", "dropIndexes");
+        collection.dropIndex("subject_1");
+        // One that would remove revocations.
+        collection.createIndex(new Document("created_at", 1), new IndexOptions().expireAfter(1L, TimeUnit.HOURS));
+        assertThatThrownBy(this::prepare)
+                .hasMessageContainingAll("index 'created_at_1'", "'expireAfterSeconds'", "dropIndexes");
+        collection.dropIndex("created_at_1");
+        prepare();
+        assertIndexes();
+    }
+
+    @Test
+    void R1_4_aTtlThatIsTooShortIsMendedOrRefused() {
+        collection.createIndex(EXPIRY, new IndexOptions().expireAfter(60L, TimeUnit.SECONDS));
+        String command = "db.runCommand({\"collMod\": \"curfew_" + domain
+                + "\", \"index\": {\"keyPattern\": {\"expires_at\": 1}, \"expireAfterSeconds\": 120}, \"writeConcern\": {\"w\": \"majority\"}})";
+        MongoTokenStore onCollection = MongoTokenStore.create(collection);
+        assertThatThrownBy(() -> onCollection.prepare(Fixture.scope(domain)))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContainingAll("120 seconds", command);
+        if (MongoServer.shared().isReal()) {
+            prepare();
+            assertThat(indexes())
+                    .anySatisfy(index -> assertThat(index)
+                            .containsEntry("key", EXPIRY)
+                            .satisfies(ttl -> assertThat(((Number) ttl.get("expireAfterSeconds")).longValue())
+                                    .isEqualTo(120)));
+        } else {
+            // It knows no collMod.
+            assertThatThrownBy(this::prepare).hasMessageContainingAll("120 seconds", command);
+        }
+    }
+
+    @Test
+    void aForeignDocumentUnderAnIdOfOursIsSaidAndLeftAlone() {
+        Document foreign = new Document("_id", ":t").append("secret", "secret");
+        Document foreignSubject = new Document("_id", "@secret").append("secret", 1);
+        collection.insertMany(List.of(foreign, foreignSubject));
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            for (Runnable action : List.<Runnable>of(
+                    () -> tokens.isRevoked("t"),
+                    () -> tokens.isRevoked(Set.of("t", "u")),
+                    () -> tokens.check(token("t", "s")),
+                    () -> tokens.check(token("u", "secret")),
+                    () -> tokens.inspect("t"),
+                    () -> tokens.revokeJti("t"),
+                    () -> tokens.storeToken(token("t", "s")),
+                    () -> tokens.consume("t", "p"),
+                    () -> tokens.revokeSubject("secret"))) {
+                assertThatThrownBy(action::run)
+                        .isInstanceOf(TokenStoreException.class)
+                        .hasMessageContainingAll("curfew_" + domain, "somebody else", "\"find\"", "Nothing was changed")
+                        .hasMessageNotContaining("secret")
+                        .hasNoCause();
+            }
+            assertThat(collection.find().into(new ArrayList<>())).containsExactlyInAnyOrder(foreign, foreignSubject);
+            assertThat(tokens.revokeAllStoredForSubject("s")).isZero();
+            assertThat(tokens.expungeExpired().removed()).isZero();
+        }
+    }
+
+    @Test
+    void R11_3_fieldsMayHaveOtherNames() {
+        MongoTokenStore store = MongoTokenStore.builder(database)
+                .field(RecordField.CREATED_AT, "inserted_at")
+                .field(RecordField.EXPIRES_AT, "exp")
+                .field(RecordField.SUBJECT, "sub")
+                .build();
+        try (TokenResource tokens = Fixture.resource(store, domain)) {
+            assertThat(indexes())
+                    .extracting(index -> ((Document) index.get("key")).keySet())
+                    .contains(Set.of("exp"), Set.of("tenant", "sub", "revoked_at", "exp", "_id"));
+            assertThat(tokens.storeToken(token("t", "s"), "p", Map.of("k", 1))).isEqualTo(StoreOutcome.STORED);
+            TokenRecord record = tokens.inspect("t").orElseThrow();
+            assertThat(record.subject()).isEqualTo("s");
+            assertThat(record.createdAt()).isEqualTo(NOW);
+            Document found = collection.find().first();
+            assertThat(found)
+                    .containsOnlyKeys(
+                            "_id",
+                            "tenant",
+                            "sub",
+                            "purpose",
+                            "issued_at",
+                            "exp",
+                            "extra_data",
+                            "inserted_at",
+                            "updated_at",
+                            "revoked_at");
+            assertThat(tokens.listTokens("s")).hasSize(1);
+            assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
+            tokens.revokeSubject("s");
+            assertThat(tokens.check(token("u", "s"))).isEqualTo(TokenStatus.REVOKED);
+        }
+        for (String name : List.of("a.b", "$a", "_id", "attempt", "watermark")) {
+            assertThatThrownBy(() -> MongoTokenStore.builder(database).field(RecordField.PURPOSE, name))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("PURPOSE");
+        }
+        assertThatThrownBy(() -> MongoTokenStore.builder(database).field(RecordField.JTI, "j"))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("_id");
+        assertThatThrownBy(() -> MongoTokenStore.builder(database)
+                        .field(RecordField.PURPOSE, "subject")
+                        .build())
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void R10_1_everyDomainHasItsCollection() {
+        assertThat(Stream.of("tokens", "a.b:c-d_e", "A").map(MongoTokenStore::collection))
+                .containsExactly("curfew_tokens", "curfew_a.b:c-d_e", "curfew_A");
+        // What MongoDB gives a meaning to, or a shell.
+        assertThat(Stream.of("a$b", "$", "_a", "a.", ".a", "a b", "ä", "'", "🔑", "x".repeat(64) + "$")
+                        .map(MongoTokenStore::collection))
+                .allMatch(name -> name.matches("curfew__[0-9a-f-]{36}"))
+                .doesNotHaveDuplicates();
+    }
+
+    @Test
+    void R10_1_aCollectionThatIsNamedServesOneDomain() {
+        MongoTokenStore store = MongoTokenStore.create(collection);
+        store.prepare(Fixture.scope(domain));
+        assertThatThrownBy(() -> store.prepare(Fixture.scope("another")))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContainingAll(domain, "another");
+    }
+}

@@ -1,0 +1,61 @@
+package dev.curfew.mongo;
+
+import static dev.curfew.servers.Fixture.token;
+
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.MongoDatabase;
+import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
+import dev.curfew.servers.MongoServer;
+import java.util.Map;
+import java.util.UUID;
+import org.bson.Document;
+import org.bson.RawBsonDocument;
+import org.junit.jupiter.api.Test;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Prints how many bytes of BSON a document has, for the adapter's page; started by hand, see CONTRIBUTING.md. */
+class SizeMeasurement {
+    private static final Logger LOG = LoggerFactory.getLogger(SizeMeasurement.class);
+    private static final String SUBJECT = "subject-123";
+
+    private final String jti = UUID.randomUUID().toString();
+
+    @Test
+    void bytesOfADocument() {
+        measure("revoked, never stored", tokens -> tokens.revokeToken(token(jti, SUBJECT)));
+        measure("stored", tokens -> tokens.storeToken(token(jti, SUBJECT)));
+        measure(
+                "stored with 100 bytes of extra data",
+                tokens -> tokens.storeToken(token(jti, SUBJECT), "user", Map.of("k", "x".repeat(92))));
+        measure("stored and revoked", tokens -> {
+            tokens.storeToken(token(jti, SUBJECT));
+            tokens.revokeJti(jti);
+        });
+        measure("a watermark", tokens -> tokens.revokeSubject(SUBJECT));
+    }
+
+    private interface Action {
+        void on(TokenResource tokens);
+    }
+
+    private static void measure(String what, Action action) {
+        String domain = Fixture.newDomain();
+        try (MongoClient client = MongoServer.shared().connect()) {
+            MongoDatabase database = client.getDatabase("curfew_size");
+            try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+                action.on(tokens);
+            }
+            MongoCollection<RawBsonDocument> collection =
+                    database.getCollection("curfew_" + domain, RawBsonDocument.class);
+            LOG.info(
+                    "{}: {} bytes: {}",
+                    what,
+                    collection.find().first().getByteBuffer().remaining(),
+                    collection.withDocumentClass(Document.class).find().first().toJson());
+            database.drop();
+        }
+    }
+}
