@@ -33,7 +33,7 @@ class JdbcTokenStoreTest extends ExpungingStoreContract {
     /** Not quite as large as everywhere, for the sake of those who wait; {@code -Dcurfew.test.full} makes it so. */
     @Override
     protected int races() {
-        return Boolean.getBoolean("curfew.test.full") ? super.races() : Math.min(super.races(), 25_000);
+        return Boolean.getBoolean("curfew.test.full") ? super.races() : Math.min(super.races(), 10_000);
     }
 
     @Override

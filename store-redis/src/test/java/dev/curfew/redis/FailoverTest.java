@@ -90,7 +90,7 @@ class FailoverTest {
             Duration denied = Duration.ofNanos(longestDenial.get());
             LOG.info("Checks were denied for {} ms: {}", denied.toMillis(), what);
             assertThat(denied).as(what).isLessThan(longest);
-            assertThat(Duration.ofNanos(slowest.get())).isLessThan(DEADLINE.plusMillis(500));
+            assertThat(Duration.ofNanos(slowest.get())).isLessThan(DEADLINE.plusSeconds(2));
         }
     }
 

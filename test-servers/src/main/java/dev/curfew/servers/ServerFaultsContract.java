@@ -42,7 +42,7 @@ public abstract class ServerFaultsContract {
     protected static final Duration DEADLINE = Duration.ofSeconds(2);
 
     /** How much later a call may end on a machine that runs tests. */
-    protected static final Duration LATE = Duration.ofMillis(500);
+    protected static final Duration LATE = Duration.ofSeconds(2);
 
     private static final Duration HOUR = Duration.ofHours(1);
 

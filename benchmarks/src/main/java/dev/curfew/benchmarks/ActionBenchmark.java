@@ -1,0 +1,188 @@
+package dev.curfew.benchmarks;
+
+import dev.curfew.benchmarks.Data.Kind;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.UUID;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.BenchmarkMode;
+import org.openjdk.jmh.annotations.Level;
+import org.openjdk.jmh.annotations.Mode;
+import org.openjdk.jmh.annotations.OutputTimeUnit;
+import org.openjdk.jmh.annotations.Param;
+import org.openjdk.jmh.annotations.Scope;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.State;
+import org.openjdk.jmh.annotations.TearDown;
+import org.openjdk.jmh.infra.BenchmarkParams;
+import org.openjdk.jmh.infra.IterationParams;
+
+/**
+ * The actions, on every store and by everybody who has them. What asks is timed for a while; what changes something is
+ * timed for so many tokens, each of which is new.
+ */
+@State(Scope.Benchmark)
+@OutputTimeUnit(TimeUnit.NANOSECONDS)
+public class ActionBenchmark {
+    private static final int MOST_KEYS = 1_000_000;
+
+    /** Which store: memory, redis, postgresql or mongodb. */
+    @Param("memory")
+    public String store = "memory";
+
+    /** Who: curfew, limit, or a peer. */
+    @Param("curfew")
+    public String who = "curfew";
+
+    /** How many records the store has. */
+    @Param("1000")
+    public int records;
+
+    private Target target = new Target() {
+        @Override
+        public void close() {}
+    };
+    private String[] jtis = {};
+    private String[] subjects = {};
+
+    /** Called by JMH. */
+    public ActionBenchmark() {}
+
+    /** Opens who is measured, and draws the keys. */
+    @Setup
+    public void open(BenchmarkParams benchmark) {
+        String name = benchmark.getBenchmark();
+        Kind kind = name.endsWith("Miss")
+                ? Kind.ABSENT
+                : name.endsWith("checkWithWatermark")
+                        ? Kind.WATERMARKED
+                        : name.endsWith("check") || name.endsWith("getToken") ? Kind.LIVE : Kind.REVOKED;
+        // From all over the store, however few they are; other strings than those in it.
+        int keys = Math.min(records, store.equals("memory") ? MOST_KEYS : MOST_KEYS / 5);
+        jtis = new String[keys];
+        subjects = new String[keys];
+        for (int i = 0; i < keys; i++) {
+            // Of a hundred asked at once, half are revoked.
+            long drawn = (long) ((i + ThreadLocalRandom.current().nextDouble()) * records / keys);
+            long number = name.endsWith("isRevokedOf100") && i % 2 == 0 ? Kind.LIVE.number(drawn) : kind.number(drawn);
+            jtis[i] = Data.jti(number);
+            subjects[i] = Data.subject(number);
+        }
+        target = switch (store) {
+            case "memory" -> MemoryTargets.open(who, records);
+            case "redis" -> who.equals("session") ? SpringPeers.redisSessions() : RedisTargets.open(who, records);
+            case "postgresql" -> PostgresTargets.open(who, records);
+            case "mongodb" -> MongoTargets.open(who, records);
+            default -> throw new IllegalArgumentException("There is no store " + store);
+        };
+    }
+
+    /** Closes it. */
+    @TearDown
+    public void close() {
+        target.close();
+    }
+
+    /** New tokens, as many as one iteration takes. */
+    @State(Scope.Thread)
+    public static class Fresh {
+        private String[] jtis = {};
+        private int next;
+
+        /** Called by JMH. */
+        public Fresh() {}
+
+        /** Makes them, and stores them where they are to be used. */
+        @Setup(Level.Iteration)
+        public void prepare(ActionBenchmark benchmark, BenchmarkParams params, IterationParams iteration) {
+            jtis = new String[iteration.getBatchSize()];
+            for (int i = 0; i < jtis.length; i++) {
+                jtis[i] = UUID.randomUUID().toString();
+            }
+            next = 0;
+            if (params.getBenchmark().endsWith("consume")) {
+                benchmark.target.prepareUse(jtis);
+            }
+        }
+
+        private String next() {
+            return jtis[next++];
+        }
+    }
+
+    private int random() {
+        return ThreadLocalRandom.current().nextInt(jtis.length);
+    }
+
+    /** Of a jti that is revoked. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object isRevokedHit() {
+        return target.isRevoked(jtis[random()]);
+    }
+
+    /** Of a jti that nobody has stored or revoked. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object isRevokedMiss() {
+        return target.isRevoked(jtis[random()]);
+    }
+
+    /** Of a hundred jtis at once, half of them revoked. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object isRevokedOf100() {
+        List<String> asked = new ArrayList<>(100);
+        int first = random();
+        for (int i = 0; i < 100; i++) {
+            asked.add(jtis[(int) ((first + i * 7919L) % jtis.length)]);
+        }
+        return target.revoked(asked);
+    }
+
+    /** Of a live token, whose subject has no watermark. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object check() {
+        int i = random();
+        return target.check(jtis[i], subjects[i]);
+    }
+
+    /** Of a live token, issued after its subject's watermark. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object checkWithWatermark() {
+        int i = random();
+        return target.check(jtis[i], subjects[i]);
+    }
+
+    /** All of a live token's record. */
+    @Benchmark
+    @BenchmarkMode(Mode.AverageTime)
+    public Object getToken() {
+        return target.find(jtis[random()]);
+    }
+
+    /** Of a new token. */
+    @Benchmark
+    @BenchmarkMode(Mode.SingleShotTime)
+    public Object storeToken(Fresh fresh) {
+        return target.store(fresh.next());
+    }
+
+    /** Of a token that was never stored. */
+    @Benchmark
+    @BenchmarkMode(Mode.SingleShotTime)
+    public Object revokeToken(Fresh fresh) {
+        return target.revoke(fresh.next());
+    }
+
+    /** Of a token that is stored for this. */
+    @Benchmark
+    @BenchmarkMode(Mode.SingleShotTime)
+    public Object consume(Fresh fresh) {
+        return target.consume(fresh.next());
+    }
+}

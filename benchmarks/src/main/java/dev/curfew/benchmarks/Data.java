@@ -1,0 +1,90 @@
+package dev.curfew.benchmarks;
+
+import dev.curfew.Token;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import java.util.UUID;
+
+/**
+ * The records that every store holds: of four, two are revoked, one is live, and one is live and its subject has a
+ * watermark from before. Number {@code i} has the same jti everywhere: the MD5 of {@code i} in digits, written as a UUID,
+ * which PostgreSQL can compute too.
+ */
+final class Data {
+    /** How many subjects have a watermark. */
+    static final int WATERMARKS = 1000;
+
+    /** How long a token lives. */
+    static final Duration LIFETIME = Duration.ofDays(30);
+
+    private static final long NEVER_STORED = 1_000_000_000L;
+
+    private Data() {}
+
+    /** What a benchmark asks for. */
+    enum Kind {
+        REVOKED,
+        LIVE,
+        WATERMARKED,
+        ABSENT;
+
+        /** One of the records of a store that has so many, by a number below so many. */
+        long number(long n) {
+            return switch (this) {
+                case REVOKED -> n & ~1L;
+                case LIVE -> (n & ~3L) + 1;
+                case WATERMARKED -> (n & ~3L) + 3;
+                case ABSENT -> n + NEVER_STORED;
+            };
+        }
+    }
+
+    static boolean isRevoked(long number) {
+        return number % 2 == 0;
+    }
+
+    static String jti(long number) {
+        try {
+            byte[] hash = MessageDigest.getInstance("MD5")
+                    .digest(Long.toString(number).getBytes(StandardCharsets.US_ASCII));
+            return new UUID(bits(hash, 0), bits(hash, 8)).toString();
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every JDK has it
+        }
+    }
+
+    private static long bits(byte[] hash, int from) {
+        long bits = 0;
+        for (int i = from; i < from + 8; i++) {
+            bits = (bits << 8) | (hash[i] & 0xFF);
+        }
+        return bits;
+    }
+
+    static String subject(long number) {
+        return number % 4 == 3 ? watermarked(number / 4 % WATERMARKS) : "subject-" + number / 10;
+    }
+
+    static String watermarked(long subject) {
+        return "watermark-" + subject;
+    }
+
+    /** This second. */
+    static Instant now() {
+        return InstantSource.system().instant().truncatedTo(ChronoUnit.SECONDS);
+    }
+
+    static Token token(String jti, String subject, Instant now) {
+        return Token.of(jti, subject, now, now.plus(LIFETIME));
+    }
+
+    /** Each store has a domain for each number of records. */
+    static String domain(int records) {
+        return "bench" + records;
+    }
+}

@@ -1,0 +1,150 @@
+package dev.curfew.benchmarks;
+
+import com.mongodb.WriteConcern;
+import com.mongodb.client.MongoClient;
+import com.mongodb.client.MongoClients;
+import com.mongodb.client.MongoCollection;
+import com.mongodb.client.model.Filters;
+import com.mongodb.client.model.FindOneAndUpdateOptions;
+import com.mongodb.client.model.Projections;
+import com.mongodb.client.model.ReturnDocument;
+import com.mongodb.client.model.Updates;
+import dev.curfew.mongo.MongoTokenStore;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+import org.bson.BsonDateTime;
+import org.bson.BsonDocument;
+import org.bson.BsonInt64;
+import org.bson.BsonNull;
+import org.bson.BsonString;
+import org.bson.conversions.Bson;
+
+/** On the MongoDB of {@link Servers}, or its stand-in; each with a client of its own. */
+final class MongoTargets {
+    private static final String DATABASE = "curfew";
+
+    private MongoTargets() {}
+
+    static Target open(String who, int records) {
+        MongoClient client = MongoClients.create(Servers.mongo());
+        return switch (who) {
+            case "curfew" -> {
+                MongoTokenStore store = MongoTokenStore.create(client.getDatabase(DATABASE));
+                yield new CurfewTarget(
+                        store, records, jtis -> prepareUse(collection(client, records), jtis), store, client);
+            }
+            case "limit" -> new DriverLimit(client, collection(client, records));
+            default -> throw new IllegalArgumentException("There is no " + who + " in MongoDB");
+        };
+    }
+
+    static MongoCollection<BsonDocument> collection(MongoClient client, int records) {
+        return client.getDatabase(DATABASE)
+                .getCollection("curfew_" + Data.domain(records), BsonDocument.class)
+                .withWriteConcern(WriteConcern.MAJORITY.withJournal(true));
+    }
+
+    static BsonDocument document(String jti, String subject, boolean revoked, BsonDateTime now, BsonDateTime end) {
+        return new BsonDocument("_id", new BsonString(":" + jti))
+                .append("tenant", new BsonString(""))
+                .append("subject", new BsonString(subject))
+                .append("purpose", new BsonString(revoked ? "revocation" : "user"))
+                .append("issued_at", now)
+                .append("expires_at", end)
+                .append("created_at", now)
+                .append("updated_at", now)
+                .append("revoked_at", revoked ? now : BsonNull.VALUE);
+    }
+
+    private static void prepareUse(MongoCollection<BsonDocument> records, String[] jtis) {
+        var now = new BsonDateTime(Data.now().toEpochMilli());
+        var end = new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
+        records.insertMany(Arrays.stream(jtis)
+                .map(jti -> document(jti, jti, false, now, end))
+                .toList());
+    }
+
+    /** The bare commands, on Curfew's own collection, with the same write concern. */
+    private static final class DriverLimit implements Target {
+        private final MongoClient client;
+        private final MongoCollection<BsonDocument> records;
+        private final BsonDateTime now = new BsonDateTime(Data.now().toEpochMilli());
+        private final BsonDateTime end =
+                new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
+        private final Bson isRevoked = Projections.include("revoked_at");
+
+        DriverLimit(MongoClient client, MongoCollection<BsonDocument> records) {
+            this.client = client;
+            this.records = records;
+        }
+
+        private static Bson id(String jti) {
+            return Filters.eq(new BsonString(":" + jti));
+        }
+
+        @Override
+        public Object isRevoked(String jti) {
+            BsonDocument found = records.find(id(jti)).projection(isRevoked).first();
+            return found != null && found.isDateTime("revoked_at");
+        }
+
+        @Override
+        public Object revoked(List<String> jtis) {
+            List<BsonString> ids = new ArrayList<>();
+            for (String jti : jtis) {
+                ids.add(new BsonString(":" + jti));
+            }
+            Set<String> revoked = new HashSet<>();
+            Bson filter = Filters.and(Filters.in("_id", ids), Filters.ne("revoked_at", null));
+            for (BsonDocument found : records.find(filter).projection(isRevoked).batchSize(jtis.size() + 1)) {
+                revoked.add(found.getString("_id").getValue().substring(1));
+            }
+            return revoked;
+        }
+
+        @Override
+        public Object check(String jti, String subject) {
+            Bson both = Filters.in("_id", new BsonString(":" + jti), new BsonString("@" + subject));
+            return records.find(both).into(new ArrayList<>());
+        }
+
+        @Override
+        public Object store(String jti) {
+            return records.insertOne(document(jti, jti, false, now, end));
+        }
+
+        @Override
+        public Object revoke(String jti) {
+            return records.insertOne(document(jti, jti, true, now, end).append("attempt", new BsonInt64(1)));
+        }
+
+        @Override
+        public Object consume(String jti) {
+            BsonDocument used = records.findOneAndUpdate(
+                    Filters.and(
+                            id(jti),
+                            Filters.eq("purpose", "user"),
+                            Filters.eq("revoked_at", null),
+                            Filters.gt("expires_at", now)),
+                    Updates.combine(Updates.set("revoked_at", now), Updates.set("updated_at", now)),
+                    new FindOneAndUpdateOptions().returnDocument(ReturnDocument.AFTER));
+            if (used == null) {
+                throw new IllegalStateException("A token that was just stored could not be used");
+            }
+            return used;
+        }
+
+        @Override
+        public void prepareUse(String[] jtis) {
+            MongoTargets.prepareUse(records, jtis);
+        }
+
+        @Override
+        public void close() {
+            client.close();
+        }
+    }
+}

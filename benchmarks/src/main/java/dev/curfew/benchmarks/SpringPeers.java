@@ -1,0 +1,260 @@
+package dev.curfew.benchmarks;
+
+import com.zaxxer.hikari.HikariDataSource;
+import io.lettuce.core.RedisURI;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+import org.springframework.core.io.ClassPathResource;
+import org.springframework.data.redis.connection.RedisStandaloneConfiguration;
+import org.springframework.data.redis.connection.lettuce.LettuceConnectionFactory;
+import org.springframework.data.redis.core.RedisTemplate;
+import org.springframework.data.redis.serializer.RedisSerializer;
+import org.springframework.jdbc.core.JdbcTemplate;
+import org.springframework.jdbc.support.JdbcTransactionManager;
+import org.springframework.security.authentication.ott.GenerateOneTimeTokenRequest;
+import org.springframework.security.authentication.ott.JdbcOneTimeTokenService;
+import org.springframework.security.authentication.ott.OneTimeTokenAuthenticationToken;
+import org.springframework.security.oauth2.core.AuthorizationGrantType;
+import org.springframework.security.oauth2.core.OAuth2AccessToken;
+import org.springframework.security.oauth2.server.authorization.JdbcOAuth2AuthorizationService;
+import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
+import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
+import org.springframework.security.oauth2.server.authorization.client.InMemoryRegisteredClientRepository;
+import org.springframework.security.oauth2.server.authorization.client.RegisteredClient;
+import org.springframework.session.Session;
+import org.springframework.session.SessionRepository;
+import org.springframework.session.data.redis.RedisSessionRepository;
+import org.springframework.session.jdbc.JdbcIndexedSessionRepository;
+import org.springframework.transaction.support.TransactionTemplate;
+
+/** Spring's stores of tokens and sessions, each with the schema that it ships, in a database schema of its own. */
+final class SpringPeers {
+    private SpringPeers() {}
+
+    static Target open(String who, int records) {
+        HikariDataSource pool = PostgresTargets.pool(PostgresTargets.POOL, who + records);
+        var jdbc = new JdbcTemplate(pool);
+        return switch (who) {
+            case "authorizationserver" -> new Authorizations(jdbc, pool);
+            case "session" -> new Sessions<>(jdbcSessions(jdbc, pool), pool);
+            case "onetimetoken" -> new OneTimeTokens(jdbc, pool);
+            default -> throw new IllegalArgumentException("There is no " + who + " in PostgreSQL");
+        };
+    }
+
+    private static JdbcIndexedSessionRepository jdbcSessions(JdbcTemplate jdbc, HikariDataSource pool) {
+        return new JdbcIndexedSessionRepository(jdbc, new TransactionTemplate(new JdbcTransactionManager(pool)));
+    }
+
+    static Target redisSessions() {
+        LettuceConnectionFactory connections = redis();
+        return new Sessions<>(redisSessions(connections), connections::destroy);
+    }
+
+    private static LettuceConnectionFactory redis() {
+        RedisURI uri = RedisURI.create(Servers.redis());
+        var connections = new LettuceConnectionFactory(new RedisStandaloneConfiguration(uri.getHost(), uri.getPort()));
+        connections.afterPropertiesSet();
+        connections.start();
+        return connections;
+    }
+
+    private static RedisSessionRepository redisSessions(LettuceConnectionFactory connections) {
+        // As Spring Session's own configuration makes it.
+        var template = new RedisTemplate<String, Object>();
+        template.setConnectionFactory(connections);
+        template.setKeySerializer(RedisSerializer.string());
+        template.setHashKeySerializer(RedisSerializer.string());
+        template.afterPropertiesSet();
+        return new RedisSessionRepository(template);
+    }
+
+    // How they are filled: one row by Spring itself, the others as copies of it; in Redis, each by Spring.
+
+    static void fill(String who, int records) {
+        String schema = who + records;
+        try (HikariDataSource plain = PostgresTargets.pool(1);
+                HikariDataSource pool = PostgresTargets.pool(1, schema)) {
+            PostgresTargets.run(plain, "CREATE SCHEMA " + schema);
+            PostgresTargets.run(pool, ddl(who));
+            try (Target target = open(who, records)) {
+                target.store("template");
+            }
+            PostgresTargets.run(pool, copies(who, records));
+            PostgresTargets.run(plain, "VACUUM ANALYZE");
+        }
+    }
+
+    static void fillRedis(int records) {
+        LettuceConnectionFactory connections = redis();
+        RedisSessionRepository sessions = redisSessions(connections);
+        var next = new AtomicInteger();
+        sessions.setSessionIdGenerator(() -> Data.jti(next.getAndIncrement()));
+        IntStream.range(0, records).parallel().forEach(i -> Sessions.store(sessions));
+        connections.destroy();
+    }
+
+    private static String ddl(String who) {
+        String security = "org/springframework/security/";
+        return switch (who) {
+            // As the file itself says: with PostgreSQL, text in place of blob.
+            case "authorizationserver" ->
+                resource(security + "oauth2/server/authorization/oauth2-authorization-schema.sql")
+                        .replace(" blob ", " text ");
+            case "session" -> resource("org/springframework/session/jdbc/schema-postgresql.sql");
+            // A type that PostgreSQL does not have.
+            default ->
+                resource(security + "core/ott/jdbc/one-time-tokens-schema.sql")
+                        .replace("varchar_ignorecase", "varchar");
+        };
+    }
+
+    private static String resource(String name) {
+        try {
+            return new ClassPathResource(name).getContentAsString(StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new IllegalStateException(e);
+        }
+    }
+
+    private static String copies(String who, int records) {
+        String jti = "md5(i::text)::uuid::text";
+        String numbers = " FROM generate_series(0, " + (records - 1) + ") i ";
+        return switch (who) {
+            case "authorizationserver" ->
+                "CREATE TEMPORARY TABLE one AS SELECT * FROM oauth2_authorization;"
+                        + "INSERT INTO oauth2_authorization SELECT (json_populate_record(one, json_build_object('id', "
+                        + jti
+                        + ", 'access_token_value', " + jti + "))).*" + numbers + ", one";
+            case "session" ->
+                "CREATE TEMPORARY TABLE one AS SELECT * FROM spring_session;"
+                        + "CREATE TEMPORARY TABLE its AS SELECT * FROM spring_session_attributes;"
+                        + "INSERT INTO spring_session SELECT (json_populate_record(one, json_build_object('primary_id', "
+                        + jti + ", 'session_id', " + jti + "))).*" + numbers + ", one;"
+                        + "INSERT INTO spring_session_attributes SELECT " + jti
+                        + ", attribute_name, attribute_bytes" + numbers + ", its";
+            default ->
+                "INSERT INTO one_time_tokens SELECT " + jti + ", 'subject-' || i, now() + interval '30 days'" + numbers;
+        };
+    }
+
+    private static final class Authorizations implements Target {
+        private final HikariDataSource pool;
+        private final RegisteredClient client = RegisteredClient.withId("client")
+                .clientId("client")
+                .clientSecret("{noop}secret")
+                .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
+                .build();
+        private final JdbcOAuth2AuthorizationService service;
+        private final Instant now = Data.now();
+
+        Authorizations(JdbcTemplate jdbc, HikariDataSource pool) {
+            this.pool = pool;
+            this.service = new JdbcOAuth2AuthorizationService(jdbc, new InMemoryRegisteredClientRepository(client));
+        }
+
+        @Override
+        public Object find(String jti) {
+            return found(service.findByToken(jti, OAuth2TokenType.ACCESS_TOKEN));
+        }
+
+        @Override
+        public Object store(String jti) {
+            service.save(OAuth2Authorization.withRegisteredClient(client)
+                    .id(jti)
+                    .principalName(jti)
+                    .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
+                    .token(new OAuth2AccessToken(OAuth2AccessToken.TokenType.BEARER, jti, now, now.plus(Data.LIFETIME)))
+                    .build());
+            return jti;
+        }
+
+        @Override
+        public void close() {
+            pool.close();
+        }
+    }
+
+    private static final class OneTimeTokens implements Target {
+        private final JdbcTemplate jdbc;
+        private final HikariDataSource pool;
+        private final JdbcOneTimeTokenService service;
+
+        OneTimeTokens(JdbcTemplate jdbc, HikariDataSource pool) {
+            this.jdbc = jdbc;
+            this.pool = pool;
+            this.service = new JdbcOneTimeTokenService(jdbc);
+        }
+
+        @Override
+        public Object store(String jti) {
+            return service.generate(new GenerateOneTimeTokenRequest(jti, Duration.ofDays(1)));
+        }
+
+        @Override
+        public Object consume(String jti) {
+            return found(service.consume(new OneTimeTokenAuthenticationToken(jti)));
+        }
+
+        /** It makes its tokens itself: these are inserted as it would insert them. */
+        @Override
+        public void prepareUse(String[] jtis) {
+            List<Object[]> rows =
+                    Arrays.stream(jtis).map(jti -> new Object[] {jti, jti}).toList();
+            jdbc.batchUpdate("INSERT INTO one_time_tokens VALUES (?, ?, now() + interval '1 day')", rows);
+        }
+
+        @Override
+        public void close() {
+            pool.close();
+        }
+    }
+
+    private static final class Sessions<S extends Session> implements Target {
+        private final SessionRepository<S> sessions;
+        private final AutoCloseable owned;
+
+        Sessions(SessionRepository<S> sessions, AutoCloseable owned) {
+            this.sessions = sessions;
+            this.owned = owned;
+        }
+
+        @Override
+        public Object find(String jti) {
+            return found(sessions.findById(jti));
+        }
+
+        /** It makes its names itself. */
+        @Override
+        public Object store(String jti) {
+            return store(sessions);
+        }
+
+        static <S extends Session> Object store(SessionRepository<S> sessions) {
+            S session = sessions.createSession();
+            session.setMaxInactiveInterval(Data.LIFETIME);
+            session.setAttribute("user", "subject");
+            sessions.save(session);
+            return session;
+        }
+
+        @Override
+        public void close() {
+            CurfewTarget.closeAll(owned);
+        }
+    }
+
+    private static Object found(@Nullable Object answer) {
+        if (answer == null) {
+            throw new IllegalStateException("What is stored was not found");
+        }
+        return answer;
+    }
+}
