@@ -1,24 +1,24 @@
 -- The statements of the store, each under its name. In braces are names that can be mapped, and two abbreviations:
 -- {columns}, those of a record, and {key}, by which a row t and what is given, g, are the same.
 --
--- What changes one record locks it first (stored), then inserts or updates it by what the lock showed, and answers what
--- was there. The lock gives the newest version of a row, so that this is exact under READ COMMITTED; under a higher
--- level the server refuses (40001) what it cannot prove, and the statement is repeated. A row that was inserted after the
--- statement began can be met but not seen: then nothing is done, and the statement is repeated.
+-- What stores or revokes inserts a row; if there is one already, it locks that (stored), updates it by what the lock showed,
+-- and answers what was there; what uses a record begins with the lock. The lock gives the newest version of a row, so that
+-- this is exact under READ COMMITTED; under a higher level the server refuses (40001) what it cannot prove, and the
+-- statement is repeated. A row that was inserted after the statement began can be met but not seen: then nothing is done,
+-- and the statement is repeated.
 
 -- name: store
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
-), stored AS (
-    SELECT true AS found, t.{subject} AS subject, t.{revoked_at} AS revoked_at
-    FROM {table} t JOIN given g ON {key} FOR UPDATE OF t
 ), inserted AS (
     INSERT INTO {table}
         ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
-    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now
-    FROM given g WHERE NOT EXISTS (SELECT FROM stored)
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now FROM given g
     ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
+), stored AS (
+    SELECT true AS found, t.{subject} AS subject, t.{revoked_at} AS revoked_at
+    FROM {table} t JOIN given g ON {key} WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE {table} t SET {subject} = g.subject, {purpose} = g.purpose, {issued_at} = g.issued_at,
         {expires_at} = g.expires_at, {extra_data} = g.extra_data, {updated_at} = g.now
@@ -48,15 +48,14 @@ LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
-), stored AS (
-    SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
-    FROM {table} t JOIN given g ON {key} FOR UPDATE OF t
 ), inserted AS (
     INSERT INTO {table}
         ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {created_at}, {updated_at}, {revoked_at})
-    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now
-    FROM given g WHERE NOT EXISTS (SELECT FROM stored)
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now FROM given g
     ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
+), stored AS (
+    SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
+    FROM {table} t JOIN given g ON {key} WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
         {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now

@@ -32,7 +32,7 @@ public class ActionBenchmark {
     @Param("memory")
     public String store = "memory";
 
-    /** Who: curfew, limit, or a peer. */
+    /** Who: curfew, limit, or a peer; or several of them, joined by a +, who take turns from iteration to iteration. */
     @Param("curfew")
     public String who = "curfew";
 
@@ -40,10 +40,14 @@ public class ActionBenchmark {
     @Param("1000")
     public int records;
 
+    private final Clients clients = new Clients();
+    private final List<Target> targets = new ArrayList<>();
+    private int turn;
     private Target target = new Target() {
         @Override
         public void close() {}
     };
+
     private String[] jtis = {};
     private String[] subjects = {};
 
@@ -70,19 +74,35 @@ public class ActionBenchmark {
             jtis[i] = Data.jti(number);
             subjects[i] = Data.subject(number);
         }
-        target = switch (store) {
-            case "memory" -> MemoryTargets.open(who, records);
-            case "redis" -> who.equals("session") ? SpringPeers.redisSessions() : RedisTargets.open(who, records);
-            case "postgresql" -> PostgresTargets.open(who, records);
-            case "mongodb" -> MongoTargets.open(who, records);
+        for (String each : who.split("\\+", -1)) {
+            targets.add(open(each));
+        }
+    }
+
+    private Target open(String each) {
+        return switch (store) {
+            case "memory" -> MemoryTargets.open(each, records);
+            case "redis" ->
+                each.equals("session")
+                        ? SpringPeers.redisSessions()
+                        : RedisTargets.open(each, clients.redis(), records);
+            case "postgresql" -> PostgresTargets.open(each, clients, records);
+            case "mongodb" -> MongoTargets.open(each, clients.mongo(), records);
             default -> throw new IllegalArgumentException("There is no store " + store);
         };
     }
 
-    /** Closes it. */
+    /** The next one's turn. */
+    @Setup(Level.Iteration)
+    public void next() {
+        target = targets.get(turn++ % targets.size());
+    }
+
+    /** Closes them. */
     @TearDown
     public void close() {
-        target.close();
+        targets.forEach(Target::close);
+        clients.close();
     }
 
     /** New tokens, as many as one iteration takes. */

@@ -16,7 +16,11 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
-/** Runs {@link ActionBenchmark}: in each round everybody once, each in a JVM of its own, those to be compared next to each other. */
+/**
+ * Runs {@link ActionBenchmark}. Those who ask a server and are compared share a JVM and take turns every tenth of a second
+ * or so, so that nothing which happens to the machine happens to one of them alone. In memory, where a JVM that has seen
+ * both would be another one, each has its own.
+ */
 final class Actions {
     private static final List<String> READS =
             List.of("isRevokedHit", "isRevokedMiss", "isRevokedOf100", "check", "checkWithWatermark");
@@ -28,21 +32,27 @@ final class Actions {
         this.form = form;
     }
 
+    /** A stand-in for MongoDB reads all of a collection where MongoDB takes an index: with a million, for seconds. */
+    private int records(String store) {
+        return store.equals("mongodb") && Servers.isStandIn() ? Math.min(form.records(), 10_000) : form.records();
+    }
+
     /** What a peer does, and the action of Curfew's that does it. */
     private record Job(String store, String peer, int records, List<String> reads, List<String> writes) {}
 
     /** Every action of one store, by Curfew and by the bare client. */
     List<Map<String, Object>> ofStore(String store) {
         Servers.start(store);
-        Load.once(store, form.records());
+        int records = records(store);
+        Load.once(store, records);
         List<Map<String, Object>> rows = new ArrayList<>();
         for (int round = 0; round < form.rounds(); round++) {
             for (int threads : List.of(1, 16)) {
                 boolean all = threads == 1 || form.everythingContended();
                 List<String> who = List.of("limit", "curfew");
-                rows.addAll(reads(store, who, form.records(), threads, round, all ? READS : List.of("isRevokedHit")));
+                rows.addAll(reads(store, who, records, threads, round, all ? READS : List.of("isRevokedHit")));
                 if (all) {
-                    rows.addAll(writes(store, who, form.records(), threads, round, WRITES));
+                    rows.addAll(writes(store, who, records, threads, round, WRITES));
                 }
             }
         }
@@ -94,32 +104,28 @@ final class Actions {
 
     private List<Map<String, Object>> reads(
             String store, List<String> who, int records, int threads, int round, List<String> names) {
-        ChainedOptionsBuilder options = new OptionsBuilder()
-                .warmupIterations(1)
-                .warmupTime(TimeValue.milliseconds(form.warmUpMillis()))
-                .measurementIterations(form.iterations())
+        var options = new OptionsBuilder()
+                .warmupTime(TimeValue.milliseconds(form.millis()))
                 .measurementTime(TimeValue.milliseconds(form.millis()));
-        return run(options, store, who, records, threads, round, names, 1);
+        return run(options, form.warmUps(), form.turns(), store, who, records, threads, round, names, 1);
     }
 
     private List<Map<String, Object>> writes(
             String store, List<String> who, int records, int threads, int round, List<String> names) {
         int batch = switch (store) {
                     case "memory" -> 50_000;
-                    case "redis" -> 5_000;
-                    default -> 400;
+                    case "redis" -> 1_000;
+                    default -> 200;
                 }
                 / (threads == 1 ? 1 : 4);
-        ChainedOptionsBuilder options = new OptionsBuilder()
-                .warmupIterations(form.shots() / 2)
-                .warmupBatchSize(batch)
-                .measurementIterations(form.shots())
-                .measurementBatchSize(batch);
-        return run(options, store, who, records, threads, round, names, batch);
+        var options = new OptionsBuilder().warmupBatchSize(batch).measurementBatchSize(batch);
+        return run(options, form.turns(), form.turns(), store, who, records, threads, round, names, batch);
     }
 
     private List<Map<String, Object>> run(
             ChainedOptionsBuilder options,
+            int warmUps,
+            int turns,
             String store,
             List<String> who,
             int records,
@@ -130,14 +136,18 @@ final class Actions {
         if (names.isEmpty()) {
             return List.of();
         }
-        List<String> turn = new ArrayList<>(who);
+        List<String> order = new ArrayList<>(who);
         if (round % 2 == 1) {
-            Collections.reverse(turn);
+            Collections.reverse(order);
         }
-        String heap = store.equals("memory") ? (records > 1_000_000 ? "12g" : "4g") : "1g";
+        boolean inTurn = !store.equals("memory");
+        int together = inTurn ? order.size() : 1;
+        String heap = inTurn ? "1g" : records > 1_000_000 ? "12g" : "4g";
         options.param("store", store)
-                .param("who", turn.toArray(String[]::new))
+                .param("who", inTurn ? new String[] {String.join("+", order)} : order.toArray(String[]::new))
                 .param("records", Integer.toString(records))
+                .warmupIterations(warmUps * together)
+                .measurementIterations(turns * together)
                 .threads(threads)
                 .forks(1)
                 .jvmArgs("-Xms" + heap, "-Xmx" + heap)
@@ -151,7 +161,9 @@ final class Actions {
         try {
             List<Map<String, Object>> rows = new ArrayList<>();
             for (RunResult result : new Runner(options.build()).run()) {
-                rows.add(row(result, store, records, threads, round, batch));
+                for (String each : inTurn ? order : List.of(result.getParams().getParam("who"))) {
+                    rows.add(row(result, each, inTurn ? order : List.of(each), store, records, threads, round, batch));
+                }
             }
             return rows;
         } catch (RunnerException e) {
@@ -159,20 +171,34 @@ final class Actions {
         }
     }
 
+    /** What one of those found who took turns. */
     private static Map<String, Object> row(
-            RunResult result, String store, int records, int threads, int round, int batch) {
+            RunResult result,
+            String who,
+            List<String> order,
+            String store,
+            int records,
+            int threads,
+            int round,
+            int batch) {
         String benchmark = result.getParams().getBenchmark();
         String name = benchmark.substring(benchmark.lastIndexOf('.') + 1);
-        String who = result.getParams().getParam("who");
         List<Double> nanos = new ArrayList<>();
+        List<Double> bytes = new ArrayList<>();
         for (BenchmarkResult fork : result.getBenchmarkResults()) {
+            int turn = 0;
             for (IterationResult iteration : fork.getIterationResults()) {
-                nanos.add(rounded(iteration.getPrimaryResult().getScore() / batch));
+                if (order.get(turn++ % order.size()).equals(who)) {
+                    nanos.add(rounded(iteration.getPrimaryResult().getScore() / batch));
+                    Result<?> allocated = iteration.getSecondaryResults().get("gc.alloc.rate.norm");
+                    bytes.add(allocated == null ? 0 : allocated.getScore() / batch);
+                }
             }
         }
-        Result<?> allocated = result.getSecondaryResults().get("gc.alloc.rate.norm");
-        double bytes = allocated == null ? Double.NaN : allocated.getScore();
-        Map<String, Object> row = Raw.row(
+        System.out.printf(
+                "%-10s %-20s %-20s %,12d records %2d threads  %,14.0f ns %,10.0f B%n",
+                store, name, who, records, threads, Figures.median(nanos), Figures.median(bytes));
+        return Raw.row(
                 "action",
                 name,
                 "store",
@@ -188,11 +214,7 @@ final class Actions {
                 "nanos",
                 nanos,
                 "bytes",
-                rounded(bytes));
-        System.out.printf(
-                "%-10s %-20s %-20s %,12d records %2d threads  %,14.0f ns %,10.0f B%n",
-                store, name, who, records, threads, Figures.median(nanos), bytes);
-        return row;
+                rounded(Figures.median(bytes)));
     }
 
     private static double rounded(double value) {

@@ -123,7 +123,7 @@ final class CleanUp {
         return TokenResource.builder()
                 .store(store)
                 .domain(DOMAIN)
-                .maxTokenLifetime(Data.LIFETIME)
+                .maxTokenLifetime(Data.LONGEST)
                 .build();
     }
 

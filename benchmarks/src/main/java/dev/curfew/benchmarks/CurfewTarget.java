@@ -36,7 +36,7 @@ final class CurfewTarget implements Target {
     static TokenResource.Builder builder(int records) {
         return TokenResource.builder()
                 .domain(Data.domain(records))
-                .maxTokenLifetime(Data.LIFETIME)
+                .maxTokenLifetime(Data.LONGEST)
                 .failurePolicy(FailurePolicy.THROW);
     }
 

@@ -22,6 +22,9 @@ final class Data {
     /** How long a token lives. */
     static final Duration LIFETIME = Duration.ofDays(30);
 
+    /** How long one may live. */
+    static final Duration LONGEST = LIFETIME.plusDays(1);
+
     private static final long NEVER_STORED = 1_000_000_000L;
 
     private Data() {}

@@ -7,9 +7,9 @@ import java.util.List;
  *
  * @param rounds how often everything is measured, in turn; the spread is that between rounds
  * @param records how many a store has
- * @param warmUpMillis how long a JVM warms up for what is timed for a while
- * @param millis how long one iteration takes, of which there are {@code iterations}
- * @param shots how many iterations there are of what changes something
+ * @param warmUps how many turns everybody has to warm up in a JVM
+ * @param turns how many turns everybody has that count
+ * @param millis how long a turn takes, where it is a matter of time
  * @param everythingContended whether everything is measured with 16 threads too, or only what the bars ask for
  * @param growth the numbers of records by which growth is shown, in memory and PostgreSQL; elsewhere up to a million
  * @param due how many records a clean-up removes
@@ -18,17 +18,16 @@ record Form(
         String name,
         int rounds,
         int records,
-        int warmUpMillis,
+        int warmUps,
+        int turns,
         int millis,
-        int iterations,
-        int shots,
         boolean everythingContended,
         List<Integer> growth,
         int due) {
     private static final Form QUICK =
-            new Form("quick", 1, 100_000, 1000, 500, 3, 5, false, List.of(10_000, 100_000), 50_000);
-    private static final Form FULL = new Form(
-            "full", 3, 1_000_000, 1500, 1000, 2, 8, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 300_000);
+            new Form("quick", 1, 100_000, 8, 12, 100, false, List.of(10_000, 100_000), 50_000);
+    private static final Form FULL =
+            new Form("full", 3, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 300_000);
 
     static Form named(String name) {
         return switch (name) {

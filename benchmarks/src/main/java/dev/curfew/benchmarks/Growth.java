@@ -83,7 +83,7 @@ final class Growth {
             try (TokenResource tokens = TokenResource.builder()
                     .store(store)
                     .domain(domain)
-                    .maxTokenLifetime(Data.LIFETIME)
+                    .maxTokenLifetime(Data.LONGEST)
                     .build()) {
                 for (int round = 0; round < form.rounds() + 1; round++) {
                     if (round > 0) {

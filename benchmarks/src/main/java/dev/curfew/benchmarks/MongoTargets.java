@@ -2,7 +2,6 @@ package dev.curfew.benchmarks;
 
 import com.mongodb.WriteConcern;
 import com.mongodb.client.MongoClient;
-import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.model.Filters;
 import com.mongodb.client.model.FindOneAndUpdateOptions;
@@ -22,21 +21,19 @@ import org.bson.BsonNull;
 import org.bson.BsonString;
 import org.bson.conversions.Bson;
 
-/** On the MongoDB of {@link Servers}, or its stand-in; each with a client of its own. */
+/** On the MongoDB of {@link Servers}, or its stand-in. */
 final class MongoTargets {
     private static final String DATABASE = "curfew";
 
     private MongoTargets() {}
 
-    static Target open(String who, int records) {
-        MongoClient client = MongoClients.create(Servers.mongo());
+    static Target open(String who, MongoClient client, int records) {
         return switch (who) {
             case "curfew" -> {
                 MongoTokenStore store = MongoTokenStore.create(client.getDatabase(DATABASE));
-                yield new CurfewTarget(
-                        store, records, jtis -> prepareUse(collection(client, records), jtis), store, client);
+                yield new CurfewTarget(store, records, jtis -> prepareUse(collection(client, records), jtis), store);
             }
-            case "limit" -> new DriverLimit(client, collection(client, records));
+            case "limit" -> new DriverLimit(collection(client, records));
             default -> throw new IllegalArgumentException("There is no " + who + " in MongoDB");
         };
     }
@@ -69,15 +66,13 @@ final class MongoTargets {
 
     /** The bare commands, on Curfew's own collection, with the same write concern. */
     private static final class DriverLimit implements Target {
-        private final MongoClient client;
         private final MongoCollection<BsonDocument> records;
         private final BsonDateTime now = new BsonDateTime(Data.now().toEpochMilli());
         private final BsonDateTime end =
                 new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
         private final Bson isRevoked = Projections.include("revoked_at");
 
-        DriverLimit(MongoClient client, MongoCollection<BsonDocument> records) {
-            this.client = client;
+        DriverLimit(MongoCollection<BsonDocument> records) {
             this.records = records;
         }
 
@@ -143,8 +138,6 @@ final class MongoTargets {
         }
 
         @Override
-        public void close() {
-            client.close();
-        }
+        public void close() {} // the client is everybody's
     }
 }

@@ -14,22 +14,22 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** On the PostgreSQL of {@link Servers}; each with a pool of its own, of the same size. */
+/** On the PostgreSQL of {@link Servers}, through one pool. */
 final class PostgresTargets {
     /** As many connections as there are threads at the most. */
     static final int POOL = 16;
 
     private PostgresTargets() {}
 
-    static Target open(String who, int records) {
+    static Target open(String who, Clients clients, int records) {
         String table = table(Data.domain(records));
         return switch (who) {
             case "curfew" -> {
-                HikariDataSource pool = pool(POOL);
+                HikariDataSource pool = clients.pool();
                 JdbcTokenStore store = JdbcTokenStore.create(pool);
-                yield new CurfewTarget(store, records, jtis -> prepareUse(pool, table, jtis), store, pool);
+                yield new CurfewTarget(store, records, jtis -> prepareUse(pool, table, jtis), store);
             }
-            case "limit" -> new JdbcLimit(pool(POOL), table);
+            case "limit" -> new JdbcLimit(clients.pool(), table);
             default -> SpringPeers.open(who, records);
         };
     }
@@ -211,8 +211,6 @@ final class PostgresTargets {
         }
 
         @Override
-        public void close() {
-            pool.close();
-        }
+        public void close() {} // the pool is everybody's
     }
 }

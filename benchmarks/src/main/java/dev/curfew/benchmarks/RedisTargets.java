@@ -24,12 +24,11 @@ import java.util.concurrent.ExecutionException;
 final class RedisTargets {
     private RedisTargets() {}
 
-    static Target open(String who, int records) {
-        RedisClient client = RedisClient.create(Servers.redis());
+    static Target open(String who, RedisClient client, int records) {
         return switch (who) {
             case "curfew" -> {
                 RedisTokenStore store = RedisTokenStore.create(client);
-                yield new CurfewTarget(store, records, null, store, client);
+                yield new CurfewTarget(store, records, null, store);
             }
             case "limit" -> new LettuceLimit(client, records);
             case "setex" -> new SetexDenyList(client);
@@ -53,7 +52,6 @@ final class RedisTargets {
                 end
                 return redis.call('HGETALL', KEYS[1])""";
 
-        private final RedisClient client;
         private final StatefulRedisConnection<String, String> connection;
         private final RedisCommands<String, String> redis;
         private final String prefix;
@@ -65,7 +63,6 @@ final class RedisTargets {
         private final String end = Long.toString(Data.now().plus(Data.LIFETIME).toEpochMilli());
 
         LettuceLimit(RedisClient client, int records) {
-            this.client = client;
             this.connection = client.connect();
             this.redis = connection.sync();
             this.prefix = "curfew:" + Data.domain(records) + "::token:";
@@ -158,18 +155,18 @@ final class RedisTargets {
 
         @Override
         public void close() {
-            client.shutdown();
+            connection.close();
         }
     }
 
     /** A deny-list as it is often written: SETEX to revoke, EXISTS to ask. */
     private static final class SetexDenyList implements Target {
-        private final RedisClient client;
+        private final StatefulRedisConnection<String, String> connection;
         private final RedisCommands<String, String> redis;
 
         SetexDenyList(RedisClient client) {
-            this.client = client;
-            this.redis = client.connect().sync();
+            this.connection = client.connect();
+            this.redis = connection.sync();
         }
 
         @Override
@@ -185,7 +182,7 @@ final class RedisTargets {
 
         @Override
         public void close() {
-            client.shutdown();
+            connection.close();
         }
     }
 }

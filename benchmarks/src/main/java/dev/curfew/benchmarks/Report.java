@@ -369,9 +369,7 @@ final class Report {
                         "Time of a call beside the bare client's, 1 thread",
                         "ratio",
                         false,
-                        names.stream()
-                                .map(action -> plain(name(action)))
-                                .toList(),
+                        names.stream().map(action -> plain(name(action))).toList(),
                         chart);
         line("");
         line(Charts.markdown(

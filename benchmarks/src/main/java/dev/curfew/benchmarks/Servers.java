@@ -28,6 +28,8 @@ final class Servers {
 
     private static final Map<String, String> STARTED = new LinkedHashMap<>();
 
+    private static final String STAND_IN = "mongo-java-server, a stand-in for MongoDB";
+
     private Servers() {}
 
     static String postgres() {
@@ -85,7 +87,7 @@ final class Servers {
 
     private static String version(MongoServer server) {
         if (!server.isReal()) {
-            return "mongo-java-server, a stand-in for MongoDB";
+            return STAND_IN;
         }
         try (MongoClient client = server.connect()) {
             return "MongoDB "
@@ -93,6 +95,10 @@ final class Servers {
                             .runCommand(new Document("buildInfo", 1))
                             .getString("version");
         }
+    }
+
+    static synchronized boolean isStandIn() {
+        return STARTED.containsValue(STAND_IN);
     }
 
     /** What has been started. */

@@ -57,8 +57,9 @@ import org.slf4j.LoggerFactory;
  * <p>Every verb is one statement, in a transaction of its own, in one round trip. One that changes a record
  *
  * <ol>
- *   <li>locks the row, if there is one, and waits for whoever has it;
- *   <li>inserts a row if there was none, or updates it, if its newest version allows that;
+ *   <li>inserts a row, where there may be none;
+ *   <li>locks the row if there was one, and waits for whoever has it;
+ *   <li>updates it, if its newest version allows that;
  *   <li>answers what the lock showed.
  * </ol>
  *

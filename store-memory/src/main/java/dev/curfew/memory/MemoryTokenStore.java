@@ -20,6 +20,7 @@ import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableMap;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
@@ -27,6 +28,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
@@ -48,24 +50,8 @@ import org.jspecify.annotations.Nullable;
 public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private static final long TICKS_PER_MILLI = 10_000;
 
-    private record Key(String domain, String tenant, String id) {
-        static Key of(StoreScope scope, String id) {
-            return new Key(scope.domain(), scope.tenant(), id);
-        }
-
-        @Override
-        public int hashCode() {
-            return id.hashCode() + 31 * (tenant.hashCode() + 31 * domain.hashCode());
-        }
-
-        @Override
-        public boolean equals(@Nullable Object other) {
-            return other instanceof Key key
-                    && id.equals(key.id)
-                    && tenant.equals(key.tenant)
-                    && domain.equals(key.domain);
-        }
-    }
+    /** The key of what is not in the store's first scope: there the jti or the subject is its own key. */
+    private record Key(String domain, String tenant, String id) {}
 
     private record Entry(TokenRecord record, Instant keptUntil) {}
 
@@ -86,12 +72,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final AtomicLong latest = new AtomicLong();
     private final AtomicLong size = new AtomicLong();
     private final long maxRecords;
-    private final Cache<Key, Entry> records;
-    private final Cache<Key, Watermark> watermarks;
+    private final Cache<Object, Entry> records;
+    private final Cache<Object, Watermark> watermarks;
     // The maps are read and changed inside a computation on their key only.
-    private final ConcurrentMap<Key, NavigableMap<Position, TokenRecord>> unrevoked = new ConcurrentHashMap<>();
+    private final ConcurrentMap<Object, NavigableMap<Position, TokenRecord>> unrevoked = new ConcurrentHashMap<>();
     // By domain: how many were dropped since an expunge last said so, to say so once (R7.3).
     private final ConcurrentMap<String, AtomicLong> dropped = new ConcurrentHashMap<>();
+    // Most stores serve one domain and one tenant: their keys need no more than the id, nor does a look-up make one.
+    private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
 
     private MemoryTokenStore(long maxRecords) {
@@ -122,39 +110,55 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     private interface Dropped<V> {
-        void accept(Key key, V value);
+        void accept(Object key, V value);
     }
 
-    private <V> Cache<Key, V> cache(Function<V, Instant> keptUntil, Dropped<V> listener) {
+    private <V> Cache<Object, V> cache(Function<V, Instant> keptUntil, Dropped<V> listener) {
         ToLongFunction<V> end = value -> ticks(keptUntil.apply(value).toEpochMilli());
         return Caffeine.newBuilder()
                 .ticker(() -> ticks(latest.get()))
                 // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
                 .executor(Runnable::run)
-                .expireAfter(new Expiry<Key, V>() {
+                .expireAfter(new Expiry<Object, V>() {
                     @Override
-                    public long expireAfterCreate(Key key, V value, long now) {
+                    public long expireAfterCreate(Object key, V value, long now) {
                         return end.applyAsLong(value) - now;
                     }
 
                     @Override
-                    public long expireAfterUpdate(Key key, V value, long now, long duration) {
+                    public long expireAfterUpdate(Object key, V value, long now, long duration) {
                         return end.applyAsLong(value) - now;
                     }
 
                     @Override
-                    public long expireAfterRead(Key key, V value, long now, long duration) {
+                    public long expireAfterRead(Object key, V value, long now, long duration) {
                         return duration;
                     }
                 })
                 .evictionListener((key, value, cause) -> {
                     if (key != null && value != null) {
-                        dropped.computeIfAbsent(key.domain(), d -> new AtomicLong())
+                        dropped.computeIfAbsent(domain(key), d -> new AtomicLong())
                                 .incrementAndGet();
                         listener.accept(key, value);
                     }
                 })
                 .build();
+    }
+
+    private Object key(StoreScope scope, String id) {
+        StoreScope own = first.get();
+        if (own == null) {
+            first.compareAndSet(null, scope);
+            return key(scope, id);
+        }
+        boolean same = own.tenant().equals(scope.tenant()) && own.domain().equals(scope.domain());
+        return same ? id : new Key(scope.domain(), scope.tenant(), id);
+    }
+
+    private String domain(Object key) {
+        return key instanceof Key other
+                ? other.domain()
+                : Objects.requireNonNull(first.get()).domain();
     }
 
     private static long ticks(long millis) {
@@ -178,7 +182,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         makeRoom();
         var outcome = new Answer<>(StoreOutcome.STORED);
         Instant keptUntil = keptUntil(scope, record);
-        records.asMap().compute(Key.of(scope, record.jti()), (key, entry) -> {
+        records.asMap().compute(key(scope, record.jti()), (key, entry) -> {
             if (entry == null) {
                 count();
                 index(key, null, record);
@@ -202,14 +206,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
         at(now);
-        Entry entry = records.getIfPresent(Key.of(scope, jti));
+        Entry entry = records.getIfPresent(key(scope, jti));
         return entry == null ? null : entry.record();
     }
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
         at(now);
-        Entry entry = records.getIfPresent(Key.of(scope, jti));
+        Entry entry = records.getIfPresent(key(scope, jti));
         return entry != null && entry.record().isRevoked();
     }
 
@@ -227,7 +231,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
         TokenRecord record = find(scope, jti, now);
-        Watermark watermark = watermarks.getIfPresent(Key.of(scope, subject));
+        Watermark watermark = watermarks.getIfPresent(key(scope, subject));
         return new StoredState(record, watermark == null ? null : watermark.at());
     }
 
@@ -236,7 +240,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         at(now);
         makeRoom();
         var outcome = new Answer<>(RevokeOutcome.REVOKED);
-        records.asMap().compute(Key.of(scope, revocation.jti()), (key, entry) -> {
+        records.asMap().compute(key(scope, revocation.jti()), (key, entry) -> {
             if (entry == null) {
                 count();
                 return new Entry(revocation, keptUntil(scope, revocation));
@@ -249,7 +253,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return outcome.is;
     }
 
-    private Entry revoked(StoreScope scope, Key key, Entry entry, Instant keepUntil, Instant now) {
+    private Entry revoked(StoreScope scope, Object key, Entry entry, Instant keepUntil, Instant now) {
         index(key, entry.record(), null);
         TokenRecord revoked = entry.record().revoked(now, keepUntil);
         return new Entry(revoked, later(keptUntil(scope, revoked), entry.keptUntil()));
@@ -263,7 +267,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
         var answer = new Answer<Consumption>(Refused.UNKNOWN);
-        records.asMap().computeIfPresent(Key.of(scope, jti), (key, entry) -> {
+        records.asMap().computeIfPresent(key(scope, jti), (key, entry) -> {
             TokenRecord record = entry.record();
             if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
                 return entry;
@@ -287,7 +291,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         watermarks
                 .asMap()
                 .merge(
-                        Key.of(scope, subject),
+                        key(scope, subject),
                         new Watermark(watermark, keepUntil),
                         (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
     }
@@ -304,7 +308,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             batch = list(scope, subject, null, limit - revoked, now);
             for (TokenRecord found : batch) {
                 var done = new Answer<>(false);
-                records.asMap().computeIfPresent(Key.of(scope, found.jti()), (key, entry) -> {
+                records.asMap().computeIfPresent(key(scope, found.jti()), (key, entry) -> {
                     TokenRecord record = entry.record();
                     if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
                         return entry;
@@ -326,7 +330,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         List<TokenRecord> page = new ArrayList<>();
         // The first that can be live: expiring one millisecond from now, whatever its jti.
         Position first = after != null && after.isLive(now) ? Position.of(after) : new Position(now.plusMillis(1), "");
-        unrevoked.computeIfPresent(Key.of(scope, subject), (key, positions) -> {
+        unrevoked.computeIfPresent(key(scope, subject), (key, positions) -> {
             for (TokenRecord record : positions.tailMap(first, false).values()) {
                 if (page.size() == limit) {
                     break;
@@ -358,16 +362,16 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
         at(now);
-        return removalTime(records, Key.of(scope, jti));
+        return removalTime(records, key(scope, jti));
     }
 
     @Override
     public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         at(now);
-        return removalTime(watermarks, Key.of(scope, subject));
+        return removalTime(watermarks, key(scope, subject));
     }
 
-    private @Nullable Instant removalTime(Cache<Key, ?> cache, Key key) {
+    private @Nullable Instant removalTime(Cache<Object, ?> cache, Object key) {
         OptionalLong ticks = cache.policy().expireVariably().orElseThrow().getExpiresAfter(key, TimeUnit.NANOSECONDS);
         return ticks.isEmpty() ? null : Instant.ofEpochMilli(latest.get() + ticks.getAsLong() / TICKS_PER_MILLI);
     }
@@ -396,12 +400,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     /** Inside the computation on the record's key: what was indexed of it goes, and what is unrevoked comes, at once. */
-    private void index(Key key, @Nullable TokenRecord before, @Nullable TokenRecord after) {
+    private void index(Object key, @Nullable TokenRecord before, @Nullable TokenRecord after) {
         TokenRecord either = after == null ? before : after;
         if (either == null || either.subject() == null) {
             return; // revoked by its jti alone, and never indexed
         }
-        unrevoked.compute(new Key(key.domain(), key.tenant(), either.subject()), (subject, indexed) -> {
+        Object bySubject =
+                key instanceof Key other ? new Key(other.domain(), other.tenant(), either.subject()) : either.subject();
+        unrevoked.compute(bySubject, (subject, indexed) -> {
             NavigableMap<Position, TokenRecord> positions = indexed == null ? new TreeMap<>() : indexed;
             if (before != null) {
                 positions.remove(Position.of(before));

@@ -223,14 +223,6 @@ final class Link {
         return closing;
     }
 
-    /** Something that is equal as long as the connection is the same, and was never lost meanwhile. */
-    Object connectionState() {
-        StatefulConnection<String, String> connection = connectionOf(line.current.get());
-        return connection == null
-                ? new Object()
-                : List.of(connection, health(connection).losses.get());
-    }
-
     /** Asks one thing. */
     <T extends @Nullable Object> T ask(StoreScope scope, Request<T> request) {
         return ask(scope, new Deadline(scope.deadline()), request);

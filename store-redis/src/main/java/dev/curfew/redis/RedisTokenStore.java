@@ -30,6 +30,7 @@ import io.lettuce.core.protocol.CommandType;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -41,6 +42,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -61,7 +63,8 @@ import org.slf4j.LoggerFactory;
  * </pre>
  *
  * <p>A check is one HEXISTS, or an HMGET of the record and a GET of the watermark, pipelined. What changes a record is
- * one script, on one key. Storing is
+ * one script; so is what stores one, which also writes the subject's index. Only in a cluster, where no one server need
+ * have both, storing is
  *
  * <ol>
  *   <li>the index: a script adds the jti, or raises its score, and drops a few entries that have ended;
@@ -259,10 +262,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         var deadline = new Deadline(scope.deadline());
         String subject = Objects.requireNonNull(record.subject(), "subject");
         var extraData = record.extraData();
-        Object before = index(scope, deadline, subject, record, now);
-        Request<List<String>> change = Request.of(
-                Script.STORE,
-                Keys.record(scope, record.jti()),
+        String key = Keys.record(scope, record.jti());
+        List<String> fields = List.of(
                 subject,
                 record.purpose(),
                 millis(record.issuedAt()),
@@ -270,29 +271,44 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 extraData == null ? NONE : ExtraData.write(extraData),
                 millis(now),
                 millis(grace(scope)));
-        List<String> answer;
+        String answer = inCluster
+                ? storeInCluster(scope, deadline, subject, record, now, Request.of(Script.STORE, key, array(fields)))
+                : link.ask(
+                                scope,
+                                deadline,
+                                Request.ofTwo(
+                                        Script.STORE,
+                                        key,
+                                        Keys.index(scope, subject),
+                                        array(fields, record.jti(), entryKept(scope, record, now), ended(scope, now))))
+                        .get(0);
+        if (answer.equals("MISMATCH")) {
+            throw new SubjectMismatchException();
+        }
+        return StoreOutcome.valueOf(answer);
+    }
+
+    private static String[] array(List<String> some, String... more) {
+        return Stream.concat(some.stream(), Arrays.stream(more)).toArray(String[]::new);
+    }
+
+    /** No server need have both keys: the index first, so that no failure leaves a live record that it does not name. */
+    private String storeInCluster(
+            StoreScope scope,
+            Deadline deadline,
+            String subject,
+            TokenRecord record,
+            Instant now,
+            Request<List<String>> change) {
+        Request<List<String>> entry = entry(scope, subject, record.jti(), record, now);
+        link.ask(scope, deadline, entry);
+        link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX, millis(record.expiresAt()), record.jti());
         try {
-            answer = link.ask(scope, deadline, change);
+            return link.ask(scope, deadline, change).get(0);
         } catch (TokenStoreException e) {
             mark(scope, deadline, subject, record, now);
             throw e;
         }
-        // A master that has taken over between the two may not have heard of the entry.
-        try {
-            while (!inCluster && !before.equals(link.connectionState())) {
-                before = index(scope, deadline, subject, record, now);
-            }
-        } catch (TokenStoreException e) {
-            throw new TokenStoreException(
-                    "The token is stored in domain '" + scope.domain()
-                            + "', but the connection was lost meanwhile, and with it perhaps the token's entry in the index of"
-                            + " its subject: store it again",
-                    e);
-        }
-        if (answer.get(0).equals("MISMATCH")) {
-            throw new SubjectMismatchException();
-        }
-        return StoreOutcome.valueOf(answer.get(0));
     }
 
     /** An entry may have been raised, and its record not: the order up to there is not that of the expiries. */
@@ -301,34 +317,29 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             return;
         }
         try {
-            link.ask(scope, deadline, entry(scope, subject, NONE, record.expiresAt(), now));
+            link.ask(scope, deadline, entry(scope, subject, NONE, record, now));
         } catch (TokenStoreException e) {
             // Then a list of several pages may leave it out, until it is stored again.
         }
     }
 
-    /** Writes the entry, and answers on which connection. */
-    private Object index(StoreScope scope, Deadline deadline, String subject, TokenRecord record, Instant now) {
-        Object before = link.connectionState();
-        Request<List<String>> entry = entry(scope, subject, record.jti(), record.expiresAt(), now);
-        link.ask(scope, deadline, entry);
-        if (inCluster) {
-            // Elsewhere it is on its way to the replicas before the record is.
-            link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX, millis(record.expiresAt()), record.jti());
-        }
-        return before;
-    }
-
     private static Request<List<String>> entry(
-            StoreScope scope, String subject, String jti, Instant expiresAt, Instant now) {
-        Duration kept = Duration.between(now, expiresAt.plus(grace(scope)));
+            StoreScope scope, String subject, String jti, TokenRecord record, Instant now) {
         return Request.of(
                 Script.INDEX,
                 Keys.index(scope, subject),
-                millis(expiresAt),
+                millis(record.expiresAt()),
                 jti,
-                millis(kept),
-                millis(now.minus(grace(scope))));
+                entryKept(scope, record, now),
+                ended(scope, now));
+    }
+
+    private static String entryKept(StoreScope scope, TokenRecord record, Instant now) {
+        return left(now, record.expiresAt().plus(grace(scope)));
+    }
+
+    private static String ended(StoreScope scope, Instant now) {
+        return millis(now.minus(grace(scope)));
     }
 
     @Override
@@ -371,7 +382,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        String kept = millis(Duration.between(now, keepUntil.plus(MARGIN)));
+        String kept = left(now, keepUntil.plus(MARGIN));
         String at = millis(watermark);
         changed(scope, Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, kept), "watermark", at);
     }
@@ -592,6 +603,11 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     private static String millis(Duration duration) {
         return Long.toString(duration.toMillis());
+    }
+
+    /** Milliseconds from one time to another, also over millennia, which nanoseconds cannot count. */
+    private static String left(Instant now, Instant end) {
+        return Long.toString(end.toEpochMilli() - now.toEpochMilli());
     }
 
     /** How long a key outlives its record's expiry: to the retention end, a skew more (R1.4), and the margin. */

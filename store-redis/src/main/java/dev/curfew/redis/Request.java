@@ -17,6 +17,7 @@ final class Request<T extends @Nullable Object> {
     record Elsewhere(String host, int port, boolean asking) {}
 
     final String key;
+    private final @Nullable String alsoKey;
     private final @Nullable Script script;
     private final CommandType type;
     private final Supplier<CommandOutput<String, String, T>> output;
@@ -29,11 +30,13 @@ final class Request<T extends @Nullable Object> {
 
     private Request(
             String key,
+            @Nullable String alsoKey,
             @Nullable Script script,
             CommandType type,
             Supplier<CommandOutput<String, String, T>> output,
             List<String> arguments) {
         this.key = key;
+        this.alsoKey = alsoKey;
         this.script = script;
         this.type = type;
         this.output = output;
@@ -42,12 +45,26 @@ final class Request<T extends @Nullable Object> {
 
     static <T extends @Nullable Object> Request<T> of(
             CommandType type, Supplier<CommandOutput<String, String, T>> output, String key, String... arguments) {
-        return new Request<>(key, null, type, output, List.of(arguments));
+        return new Request<>(key, null, null, type, output, List.of(arguments));
     }
 
     static Request<List<String>> of(Script script, String key, String... arguments) {
+        return of(script, key, null, arguments);
+    }
+
+    /** @param alsoKey another one that the script is for, which the same server must have */
+    static Request<List<String>> ofTwo(Script script, String key, String alsoKey, String... arguments) {
+        return of(script, key, alsoKey, arguments);
+    }
+
+    private static Request<List<String>> of(Script script, String key, @Nullable String alsoKey, String[] arguments) {
         return new Request<>(
-                key, script, CommandType.EVALSHA, () -> new ValueListOutput<>(StringCodec.UTF8), List.of(arguments));
+                key,
+                alsoKey,
+                script,
+                CommandType.EVALSHA,
+                () -> new ValueListOutput<>(StringCodec.UTF8),
+                List.of(arguments));
     }
 
     /** The same, but sent whole at once, where there is no second attempt. */
@@ -65,9 +82,12 @@ final class Request<T extends @Nullable Object> {
     AsyncCommand<String, String, T> command() {
         var args = new CommandArgs<>(StringCodec.UTF8);
         if (script != null) {
-            args.add(whole ? script.source : script.digest).add(1);
+            args.add(whole ? script.source : script.digest).add(alsoKey == null ? 1 : 2);
         }
         args.addKey(key);
+        if (alsoKey != null) {
+            args.addKey(alsoKey);
+        }
         for (String argument : arguments) {
             args.add(argument);
         }

@@ -11,18 +11,28 @@ import java.util.Locale;
 
 /** The scripts, one file each, under {@code META-INF/curfew/redis}. */
 enum Script {
-    STORE,
+    STORE("enter"),
     REVOKE,
     CONSUME,
     REVOKE_STORED,
     REVOKE_SUBJECT,
-    INDEX,
+    INDEX("enter"),
     DROP,
     TOUCH,
     PROBE;
 
-    final String source = read("keep") + read(name().toLowerCase(Locale.ROOT));
-    final String digest = digest(source);
+    final String source;
+    final String digest;
+
+    /** @param before what it needs of its own, beside what all have */
+    Script(String... before) {
+        var whole = new StringBuilder(read("keep"));
+        for (String part : before) {
+            whole.append(read(part));
+        }
+        source = whole.append(read(name().toLowerCase(Locale.ROOT))).toString();
+        digest = digest(source);
+    }
 
     private static String read(String name) {
         try (InputStream file = Script.class.getResourceAsStream("/META-INF/curfew/redis/" + name + ".lua")) {

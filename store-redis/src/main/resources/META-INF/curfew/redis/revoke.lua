@@ -2,18 +2,21 @@
 -- Answers REVOKED, also to a repetition of the attempt that revoked, or ALREADY_REVOKED.
 local subject, issued, expires, keepUntil, now, grace, attempt = unpack(ARGV)
 local e, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a'))
-local left = redis.call('PTTL', KEYS[1])
 if not e then
-  redis.call('HSET', KEYS[1], 'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now, 'a', attempt)
+  local fields = {'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now, 'a', attempt}
   if subject ~= '' then
-    redis.call('HSET', KEYS[1], 's', subject)
+    table.insert(fields, 's')
+    table.insert(fields, subject)
   end
   if issued ~= '' then
-    redis.call('HSET', KEYS[1], 'i', issued)
+    table.insert(fields, 'i')
+    table.insert(fields, issued)
   end
-  keep(KEYS[1], left, expires + grace - now)
+  redis.call('HSET', KEYS[1], unpack(fields))
+  keep(KEYS[1], -2, expires + grace - now)
   return {'REVOKED'}
 end
+local left = redis.call('PTTL', KEYS[1])
 local longer = tonumber(keepUntil) > tonumber(e)
 if longer then
   e = keepUntil

@@ -1,21 +1,32 @@
--- KEYS: the record. ARGV: subject, purpose, issued or '', expires, extra data or '', now, grace.
+-- KEYS: the record, and the subject's index, where one server is sure to have both. ARGV: subject, purpose, issued or '',
+-- expires, extra data or '', now, grace; and for the index jti, how long it is kept, up to which expiry entries have ended.
 -- Answers MISMATCH, REVOKED or STORED.
-local subject, purpose, issued, expires, data, now, grace = unpack(ARGV)
+local subject, purpose, issued, expires, data, now, grace, jti, kept, over = unpack(ARGV)
 local e, s, r = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r'))
 if e and s and s ~= subject then
   return {'MISMATCH'}
 elseif e and r then
   return {'REVOKED'}
 end
-local left = redis.call('PTTL', KEYS[1])
-redis.call('HSET', KEYS[1], 's', subject, 'p', purpose, 'e', expires, 'u', now)
-redis.call('HSETNX', KEYS[1], 'c', now)
-for field, value in pairs({i = issued, d = data}) do
+if KEYS[2] then
+  -- Before the record: what fails here has changed nothing.
+  enter(KEYS[2], expires, jti, kept, over)
+end
+local left = e and redis.call('PTTL', KEYS[1]) or -2
+local fields = {'s', subject, 'p', purpose, 'e', expires, 'u', now}
+local function put(field, value)
   if value ~= '' then
-    redis.call('HSET', KEYS[1], field, value)
+    table.insert(fields, field)
+    table.insert(fields, value)
   elseif e then
     redis.call('HDEL', KEYS[1], field)
   end
 end
+put('i', issued)
+put('d', data)
+if not e then
+  put('c', now)
+end
+redis.call('HSET', KEYS[1], unpack(fields))
 keep(KEYS[1], left, expires + grace - now)
 return {'STORED'}

@@ -27,7 +27,7 @@ final class MongoStandInProcess implements LocalProcess {
     public synchronized void start() {
         List<String> command = new ArrayList<>(List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Xmx1g",
+                "-Xmx4g",
                 "-cp",
                 System.getProperty("java.class.path"),
                 MongoStandIn.class.getName(),
