@@ -93,7 +93,7 @@ final class Load {
                     SELECT '', md5(i::text)::uuid::text,
                         CASE WHEN i %% 4 = 3 THEN 'watermark-' || i / 4 %% %d ELSE 'subject-' || i / 10 END,
                         CASE WHEN i %% 2 = 0 THEN 'revocation' ELSE 'user' END,
-                        date_trunc('second', now()), now() + interval '30 days', now(), now(),
+                        date_trunc('second', now()), now() + interval '30 days', now() + interval '1 second', now(),
                         CASE WHEN i %% 2 = 0 THEN now() END
                     FROM generate_series(0, %d) i ORDER BY 2
                     """.formatted(table, Data.WATERMARKS, records - 1));

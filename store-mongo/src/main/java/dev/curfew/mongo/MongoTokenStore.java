@@ -68,6 +68,7 @@ import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import org.bson.BsonDocument;
+import org.bson.BsonInt32;
 import org.bson.BsonInt64;
 import org.bson.BsonInvalidOperationException;
 import org.bson.BsonString;
@@ -121,18 +122,24 @@ public final class MongoTokenStore implements TokenStore {
     private final @Nullable MongoCollection<BsonDocument> collection;
     private final ReadConcern readConcern;
     private final Documents names;
+    // What tells whether a record is revoked, and whether it is one.
+    private final BsonDocument ends;
     private final @Nullable MongoClient client;
     private final boolean owned;
     // The domain of a collection that was passed in: there is one.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, MongoCollection<BsonDocument>> domains = new ConcurrentHashMap<>();
+    private final Map<String, Timed> timed = new ConcurrentHashMap<>();
     private volatile boolean closed;
+
+    private record Timed(long millis, MongoCollection<BsonDocument> collection) {}
 
     private MongoTokenStore(Builder settings) {
         this.database = settings.database;
         this.collection = settings.collection;
         this.readConcern = settings.readConcern;
         this.names = new Documents(settings.names);
+        this.ends = new BsonDocument(names.revokedAt, new BsonInt32(1)).append(names.expiresAt, new BsonInt32(1));
         this.client = settings.client;
         this.owned = settings.owned;
     }
@@ -250,6 +257,16 @@ public final class MongoTokenStore implements TokenStore {
                         .withReadConcern(ReadConcern.LOCAL));
     }
 
+    /** The collection with a timeout; that of the last one is at hand, since checks have the same again and again. */
+    private MongoCollection<BsonDocument> timed(String domain, MongoCollection<BsonDocument> collection, long millis) {
+        Timed last = timed.get(domain);
+        if (last == null || last.millis != millis) {
+            last = new Timed(millis, collection.withTimeout(millis, TimeUnit.MILLISECONDS));
+            timed.put(domain, last);
+        }
+        return last.collection;
+    }
+
     /**
      * Looks at the domain's collection, and creates the indexes that are missing; any number of nodes may do so at once.
      *
@@ -320,8 +337,8 @@ public final class MongoTokenStore implements TokenStore {
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
         var call = new Call(scope);
-        BsonDocument found = call.look(c -> c.find(eq(Documents.recordId(scope, jti)))
-                .projection(include(names.revokedAt, names.expiresAt))
+        BsonDocument found = call.look(c -> c.find(new BsonDocument(Documents.ID, Documents.recordId(scope, jti)))
+                .projection(ends)
                 .first());
         return found != null && call.read(() -> names.isRevoked(found));
     }
@@ -339,7 +356,7 @@ public final class MongoTokenStore implements TokenStore {
                     in(Documents.ID, chunk),
                     or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
             Function<MongoCollection<BsonDocument>, List<BsonDocument>> find =
-                    c -> all(c.find(filter).projection(include(names.revokedAt, names.expiresAt)), chunk.size() + 1);
+                    c -> all(c.find(filter).projection(ends), chunk.size() + 1);
             for (BsonDocument found : call.next(c -> find.apply(c.withReadConcern(readConcern)))) {
                 if (call.read(() -> names.isRevoked(found))) {
                     revoked.add(Documents.jti(found));
@@ -586,12 +603,14 @@ public final class MongoTokenStore implements TokenStore {
 
         /** The only one, which changes nothing. */
         <T extends @Nullable Object> T ask(Function<MongoCollection<BsonDocument>, T> command) {
-            return run(collection -> command.apply(collection.withTimeout(millis, TimeUnit.MILLISECONDS)));
+            return run(collection -> command.apply(timed(scope.domain(), collection, millis)));
         }
 
         /** The same, where that may be made to wait for a majority. */
         <T extends @Nullable Object> T look(Function<MongoCollection<BsonDocument>, T> command) {
-            return ask(collection -> command.apply(collection.withReadConcern(readConcern)));
+            return readConcern.equals(ReadConcern.LOCAL)
+                    ? ask(command)
+                    : ask(collection -> command.apply(collection.withReadConcern(readConcern)));
         }
 
         /** One of several. */

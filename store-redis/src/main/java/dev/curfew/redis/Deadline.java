@@ -4,38 +4,70 @@ import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /** What is left of the time of one call: it runs down while the call waits, and needs no clock for that. */
 final class Deadline {
     private static final long PAUSE_NANOS = 10_000_000;
 
-    private final ReentrantLock lock = new ReentrantLock();
-    private final Condition done = lock.newCondition();
     private final long all;
     private long left;
+    private @Nullable Bell bell;
 
     Deadline(Duration duration) {
         this.all = duration.toNanos();
         this.left = all;
     }
 
+    /** What whoever waits listens to, and what tells how long that took. */
+    private static final class Bell {
+        final ReentrantLock lock = new ReentrantLock();
+        final Condition done = lock.newCondition();
+
+        void ring() {
+            lock.lock();
+            try {
+                done.signalAll();
+            } finally {
+                lock.unlock();
+            }
+        }
+
+        /** Waits until it rings, or for so long, and answers how much of that is left. */
+        long listen(long nanos, BooleanSupplier over) throws InterruptedException {
+            lock.lockInterruptibly();
+            try {
+                long left = nanos;
+                while (left > 0 && !over.getAsBoolean()) {
+                    left = done.awaitNanos(left);
+                }
+                return left;
+            } finally {
+                lock.unlock();
+            }
+        }
+    }
+
+    private Bell bell() {
+        if (bell == null) {
+            bell = new Bell();
+        }
+        return bell;
+    }
+
     /** Waits for an answer, for as long as there is time. */
     <T> T await(CompletableFuture<T> answer) throws ExecutionException, InterruptedException, TimeoutException {
         if (!answer.isDone()) {
-            CompletableFuture<T> unused = answer.whenComplete((result, thrown) -> signal());
-            lock.lockInterruptibly();
-            try {
-                while (!answer.isDone()) {
-                    if (left <= 0) {
-                        throw new TimeoutException();
-                    }
-                    left = done.awaitNanos(left);
-                }
-            } finally {
-                lock.unlock();
+            Bell rung = bell();
+            CompletableFuture<T> unused = answer.whenComplete((result, thrown) -> rung.ring());
+            left = rung.listen(left, answer::isDone);
+            if (!answer.isDone()) {
+                throw new TimeoutException();
             }
         }
         try {
@@ -46,20 +78,27 @@ final class Deadline {
         }
     }
 
+    /**
+     * Waits until there is an answer, or a failure, after which this call waits for nothing more: how long that took need not
+     * be known, which costs less.
+     */
+    void awaitLast(CompletableFuture<?> answer) throws InterruptedException, TimeoutException {
+        try {
+            Object unused = answer.get(Math.max(0, left), TimeUnit.NANOSECONDS);
+        } catch (TimeoutException e) {
+            left = 0;
+            throw e;
+        } catch (ExecutionException | CancellationException e) {
+            // Which the answer itself tells, too.
+        }
+    }
+
     /** Waits a moment for something that nobody tells of, unless more than half of the time is gone. */
     boolean pause() throws InterruptedException {
         if (left < all / 2) {
             return false;
         }
-        lock.lockInterruptibly();
-        try {
-            long until = left - PAUSE_NANOS;
-            while (left > until) {
-                left = until + done.awaitNanos(left - until);
-            }
-        } finally {
-            lock.unlock();
-        }
+        left -= PAUSE_NANOS - bell().listen(PAUSE_NANOS, () -> false);
         return true;
     }
 
@@ -76,14 +115,5 @@ final class Deadline {
     /** Whether most of the time has gone by since so much was left: long enough to call a server silent. */
     boolean isMostlyGoneSince(long leftBefore) {
         return leftBefore - left >= all / 2;
-    }
-
-    private void signal() {
-        lock.lock();
-        try {
-            done.signalAll();
-        } finally {
-            lock.unlock();
-        }
     }
 }

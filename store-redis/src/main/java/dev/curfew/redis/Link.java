@@ -90,11 +90,14 @@ final class Link {
     }
 
     private Health health(StatefulConnection<String, String> server) {
-        return health.computeIfAbsent(server, each -> {
-            var made = new Health();
-            each.addListener(made);
-            return made;
-        });
+        Health known = health.get(server);
+        return known != null
+                ? known
+                : health.computeIfAbsent(server, each -> {
+                    var made = new Health();
+                    each.addListener(made);
+                    return made;
+                });
     }
 
     /** One connection, in the place of which another one is made when it is no good any more. */
@@ -228,9 +231,57 @@ final class Link {
         return ask(scope, new Deadline(scope.deadline()), request);
     }
 
-    /** Asks one thing. */
+    /** Asks one thing: what {@link #ask(StoreScope, Deadline, List)} does, without what several take. */
     <T extends @Nullable Object> T ask(StoreScope scope, Deadline deadline, Request<T> request) {
-        return ask(scope, deadline, List.of(request)).get(0);
+        ensureOpen();
+        StatefulConnection<String, String> connection = null;
+        Sent<T> sent = null;
+        try {
+            connection = line.connection(deadline);
+            for (int attempt = 1; true; attempt++) {
+                StatefulConnection<String, String> server = server(connection, deadline, request);
+                sent = sent(request, server, deadline);
+                dispatch(server, request, sent.command);
+                if (isLast(request)) {
+                    deadline.awaitLast(sent.command);
+                }
+                try {
+                    T answer = deadline.await(sent.command);
+                    sent.health.answers.increment();
+                    return answer;
+                } catch (ExecutionException e) {
+                    if (!mayTryAgain(request, Failures.cause(e)) || attempt == ATTEMPTS) {
+                        throw e;
+                    }
+                }
+            }
+        } catch (ExecutionException | TimeoutException | InterruptedException e) {
+            throw failed(scope, deadline, connection, sent, e, false);
+        } finally {
+            if (sent != null && !sent.command.isDone()) {
+                sent.command.cancel(true);
+            }
+        }
+    }
+
+    private static <T extends @Nullable Object> void dispatch(
+            StatefulConnection<String, String> server, Request<T> request, AsyncCommand<String, String, T> command)
+            throws ExecutionException {
+        try {
+            Optional<RedisCommand<String, String, ?>> before = ask(request);
+            if (before.isPresent()) {
+                server.dispatch(List.of(before.get(), command));
+            } else {
+                server.dispatch(command);
+            }
+        } catch (RuntimeException e) {
+            throw new ExecutionException(e);
+        }
+    }
+
+    /** Whether nothing can come after the answer: a script may be unknown or have to wait for replicas, a key be elsewhere. */
+    private boolean isLast(Request<?> request) {
+        return cluster == null && !request.isScript();
     }
 
     /** Asks several things at once: one round trip to each server that has some of the keys. */
@@ -251,6 +302,11 @@ final class Link {
             }
             for (int attempt = 1; !open.isEmpty(); attempt++) {
                 List<Sent<? extends T>> sent = send(connection, deadline, requests, open, all);
+                if (isLast(requests.get(0))) {
+                    // One server answers in the order in which it is asked.
+                    awaited = sent.get(sent.size() - 1);
+                    deadline.awaitLast(awaited.command);
+                }
                 List<Integer> again = new ArrayList<>();
                 for (int n = 0; n < open.size(); n++) {
                     int i = open.get(n);
@@ -269,16 +325,8 @@ final class Link {
                 open = again;
             }
             return answers;
-        } catch (ExecutionException e) {
-            Throwable cause = Failures.cause(e);
-            recover(deadline, connection, awaited, cause);
-            throw failure(scope, e, several);
-        } catch (TimeoutException e) {
-            recover(deadline, connection, awaited, e);
-            throw failure(scope, e, several);
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw Failures.interrupted(scope.domain());
+        } catch (ExecutionException | TimeoutException | InterruptedException e) {
+            throw failed(scope, deadline, connection, awaited, e, several);
         } finally {
             // What nobody waits for is not sent again after a reconnect.
             for (AsyncCommand<String, String, ?> command : all) {
@@ -289,8 +337,19 @@ final class Link {
         }
     }
 
-    private RuntimeException failure(StoreScope scope, Throwable thrown, boolean several) {
-        return closed ? closed() : Failures.of(scope.domain(), thrown, several);
+    private RuntimeException failed(
+            StoreScope scope,
+            Deadline deadline,
+            @Nullable StatefulConnection<String, String> connection,
+            @Nullable Sent<?> awaited,
+            Exception e,
+            boolean several) {
+        if (e instanceof InterruptedException) {
+            Thread.currentThread().interrupt();
+            return Failures.interrupted(scope.domain());
+        }
+        recover(deadline, connection, awaited, e instanceof ExecutionException failure ? Failures.cause(failure) : e);
+        return closed ? closed() : Failures.of(scope.domain(), e, several);
     }
 
     private boolean mayTryAgain(Request<?> request, Throwable refusal) {
