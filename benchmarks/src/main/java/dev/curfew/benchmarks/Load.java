@@ -5,6 +5,7 @@ import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStore;
 import dev.curfew.jdbc.JdbcTokenStore;
 import dev.curfew.mongo.MongoTokenStore;
 import dev.curfew.redis.RedisTokenStore;
@@ -62,9 +63,14 @@ final class Load {
         }
     }
 
-    static void watermarks(TokenResource tokens) {
-        for (int i = 0; i < Data.WATERMARKS; i++) {
-            tokens.revokeSubject(Data.watermarked(i));
+    /** A minute ago, so that everything else is later. */
+    static void watermarks(TokenStore store, int records) {
+        Instant then = Data.now().minusSeconds(60);
+        try (TokenResource tokens =
+                CurfewTarget.builder(records).store(store).clock(() -> then).build()) {
+            for (int i = 0; i < Data.WATERMARKS; i++) {
+                tokens.revokeSubject(Data.watermarked(i));
+            }
         }
     }
 
@@ -84,16 +90,14 @@ final class Load {
         try (HikariDataSource pool = PostgresTargets.pool(1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(Data.domain(records));
-            try (TokenResource tokens = CurfewTarget.resource(store, records)) {
-                watermarks(tokens);
-            }
+            watermarks(store, records);
             String table = PostgresTargets.table(Data.domain(records));
             PostgresTargets.run(pool, """
                     INSERT INTO %s (tenant, jti, subject, purpose, issued_at, expires_at, created_at, updated_at, revoked_at)
                     SELECT '', md5(i::text)::uuid::text,
                         CASE WHEN i %% 4 = 3 THEN 'watermark-' || i / 4 %% %d ELSE 'subject-' || i / 10 END,
                         CASE WHEN i %% 2 = 0 THEN 'revocation' ELSE 'user' END,
-                        date_trunc('second', now()), now() + interval '30 days', now() + interval '1 second', now(),
+                        date_trunc('second', now()), now() + interval '30 days', now(), now(),
                         CASE WHEN i %% 2 = 0 THEN now() END
                     FROM generate_series(0, %d) i ORDER BY 2
                     """.formatted(table, Data.WATERMARKS, records - 1));
@@ -107,8 +111,8 @@ final class Load {
         long before = usedMemory(client);
         try (RedisTokenStore store = RedisTokenStore.create(client);
                 TokenResource tokens = CurfewTarget.resource(store, records)) {
-            watermarks(tokens);
-            Instant now = Data.now().plusSeconds(1);
+            watermarks(store, records);
+            Instant now = Data.now();
             IntStream.range(0, THREADS).parallel().forEach(part -> {
                 int from = (int) ((long) records * part / THREADS);
                 int to = (int) ((long) records * (part + 1) / THREADS);
@@ -159,12 +163,11 @@ final class Load {
 
     private static void mongo(int records) {
         try (MongoClient client = MongoClients.create(Servers.mongo())) {
-            try (MongoTokenStore store = MongoTokenStore.create(client.getDatabase("curfew"));
-                    TokenResource tokens = CurfewTarget.resource(store, records)) {
-                watermarks(tokens);
+            try (MongoTokenStore store = MongoTokenStore.create(client.getDatabase("curfew"))) {
+                watermarks(store, records);
             }
             MongoCollection<BsonDocument> collection = MongoTargets.collection(client, records);
-            var now = new BsonDateTime(Data.now().plusSeconds(1).toEpochMilli());
+            var now = new BsonDateTime(Data.now().toEpochMilli());
             var end = new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
             for (int from = 0; from < records; from += BATCH) {
                 collection.insertMany(IntStream.range(from, Math.min(records, from + BATCH))

@@ -35,8 +35,8 @@ final class MemoryTargets {
     }
 
     static void fill(MemoryTokenStore store, int records) {
+        Load.watermarks(store, records);
         try (TokenResource tokens = CurfewTarget.resource(store, records)) {
-            Load.watermarks(tokens);
             Load.through(tokens, 0, records, Data.now());
         }
     }

@@ -76,6 +76,14 @@ final class MongoTargets {
             this.records = records;
         }
 
+        private static Bson all(Bson... conditions) {
+            var all = new BsonDocument();
+            for (Bson condition : conditions) {
+                all.putAll(condition.toBsonDocument());
+            }
+            return all;
+        }
+
         private static Bson id(String jti) {
             return Filters.eq(new BsonString(":" + jti));
         }
@@ -93,7 +101,7 @@ final class MongoTargets {
                 ids.add(new BsonString(":" + jti));
             }
             Set<String> revoked = new HashSet<>();
-            Bson filter = Filters.and(Filters.in("_id", ids), Filters.ne("revoked_at", null));
+            Bson filter = all(Filters.in("_id", ids), Filters.ne("revoked_at", null));
             for (BsonDocument found : records.find(filter).projection(isRevoked).batchSize(jtis.size() + 1)) {
                 revoked.add(found.getString("_id").getValue().substring(1));
             }
@@ -119,7 +127,7 @@ final class MongoTargets {
         @Override
         public Object consume(String jti) {
             BsonDocument used = records.findOneAndUpdate(
-                    Filters.and(
+                    all(
                             id(jti),
                             Filters.eq("purpose", "user"),
                             Filters.eq("revoked_at", null),

@@ -223,11 +223,16 @@ final class Report {
         line(
                 "`quick` takes less than ten minutes, `full` about an hour. A ratio is one of medians over all rounds; in brackets");
         line(
-                "are the least and the greatest ratio of a round. In each round everybody is measured in a JVM of its own, those");
-        line("who are compared next to each other. The servers run on the machine that asks, set up to keep what they");
+                "are the least and the greatest ratio of a round, each of which has JVMs of its own. Those who ask a server share a");
         line(
-                "acknowledge (PostgreSQL with `fsync`, Redis with an append-only file that is synced every second), and share its");
-        line("processors: with 16 threads, everything is a matter of who gets them.");
+                "JVM and its client (the pool, the threads), and take turns every tenth of a second, so that whatever happens to the");
+        line(
+                "machine happens to all of them; in memory each has a JVM of its own. Keys are drawn at random from all over the");
+        line(
+                "store. The servers run on the machine that asks, and share its processors: with 16 threads, everything is a matter");
+        line(
+                "of who gets them. PostgreSQL has `fsync` on. Redis has an append-only file that is synced every second: were it");
+        line("synced for every command, as Curfew asks for, the disk would hide what Curfew adds.");
         table("", "");
         row("Form", String.join(", ", environment("form")));
         row("Measured", range(environment("date")));

@@ -299,7 +299,7 @@ public final class MongoTokenStore implements TokenStore {
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         BsonString id = Documents.recordId(scope, record.jti());
         var extraData = record.extraData();
-        Bson filter = and(
+        Bson filter = all(
                 eq(id),
                 eq(names.revokedAt, null),
                 type(names.expiresAt, BsonType.DATE_TIME),
@@ -352,7 +352,7 @@ public final class MongoTokenStore implements TokenStore {
         for (int from = 0; from < ids.size(); from += CHUNK) {
             List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
             // And what is not ours, which must not pass for unrevoked.
-            Bson filter = and(
+            Bson filter = all(
                     in(Documents.ID, chunk),
                     or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
             Function<MongoCollection<BsonDocument>, List<BsonDocument>> find =
@@ -402,7 +402,7 @@ public final class MongoTokenStore implements TokenStore {
         if (revocation.issuedAt() != null) {
             changes.add(setOnInsert(names.issuedAt, Documents.date(revocation.issuedAt())));
         }
-        Bson filter = and(eq(id), eq(names.revokedAt, null), type(names.expiresAt, BsonType.DATE_TIME));
+        Bson filter = all(eq(id), eq(names.revokedAt, null), type(names.expiresAt, BsonType.DATE_TIME));
         var call = new Call(scope);
         while (call.attempt(id, attempt, c -> c.updateOne(filter, combine(changes), upsert())) == null) {
             BsonDocument found = call.confirmed(id);
@@ -412,7 +412,7 @@ public final class MongoTokenStore implements TokenStore {
                     break;
                 } else if (keepUntil.isAfter(stored.expiresAt())) {
                     Bson shorter =
-                            and(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
+                            all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
                     Bson longer = combine(
                             set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
                     call.next(c -> c.updateOne(shorter, longer));
@@ -434,12 +434,12 @@ public final class MongoTokenStore implements TokenStore {
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         BsonString id = Documents.recordId(scope, jti);
         var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
-        Bson filter = and(
+        Bson filter = all(
                 eq(id),
                 eq(names.purpose, purpose),
                 eq(names.revokedAt, null),
                 gt(names.expiresAt, Documents.date(now)));
-        Bson mine = subject == null ? filter : and(filter, eq(names.subject, subject));
+        Bson mine = subject == null ? filter : all(filter, eq(names.subject, subject));
         var options = new FindOneAndUpdateOptions().returnDocument(ReturnDocument.AFTER);
         var call = new Call(scope);
         while (true) {
@@ -504,7 +504,7 @@ public final class MongoTokenStore implements TokenStore {
 
     /** The subject's unrevoked records that expire then or later. */
     private Bson live(StoreScope scope, String subject, Instant from) {
-        return and(
+        return all(
                 eq(names.tenant, scope.tenant()),
                 eq(names.subject, subject),
                 eq(names.revokedAt, null),
@@ -568,6 +568,15 @@ public final class MongoTokenStore implements TokenStore {
 
     private static List<BsonDocument> all(FindIterable<BsonDocument> found, int atOnce) {
         return found.batchSize(atOnce).into(new ArrayList<>());
+    }
+
+    /** One document of conditions, each on a field of its own: what a server finds its way by without taking it apart. */
+    private static BsonDocument all(Bson... conditions) {
+        var all = new BsonDocument();
+        for (Bson condition : conditions) {
+            all.putAll(condition.toBsonDocument());
+        }
+        return all;
     }
 
     private static UpdateOptions upsert() {

@@ -12,6 +12,7 @@ import java.util.Locale;
 /** The scripts, one file each, under {@code META-INF/curfew/redis}. */
 enum Script {
     STORE("enter"),
+    REVOKED,
     REVOKE,
     CONSUME,
     REVOKE_STORED,
@@ -32,6 +33,11 @@ enum Script {
         }
         source = whole.append(read(name().toLowerCase(Locale.ROOT))).toString();
         digest = digest(source);
+    }
+
+    /** Whether it may change something. */
+    boolean changes() {
+        return this != REVOKED;
     }
 
     private static String read(String name) {
