@@ -1,32 +1,28 @@
 -- The statements of the store, each under its name. In braces are names that can be mapped, and two abbreviations:
 -- {columns}, those of a record, and {key}, by which a row t and what is given, g, are the same.
 --
--- What stores or revokes inserts a row; if there is one already, it locks that (stored), updates it by what the lock showed,
--- and answers what was there; what uses a record begins with the lock. The lock gives the newest version of a row, so that
--- this is exact under READ COMMITTED; under a higher level the server refuses (40001) what it cannot prove, and the
--- statement is repeated. A row that was inserted after the statement began can be met but not seen: then nothing is done,
--- and the statement is repeated.
+-- What stores or revokes inserts a row; if there is one already, it locks that, and updates it by what its newest version
+-- says. What revokes or uses has to answer what was there, which the lock shows (stored); what stores looks at a row only
+-- where that was not to be updated. The lock gives the newest version of a row, so that this is exact under READ COMMITTED;
+-- under a higher level the server refuses (40001) what it cannot prove, and the statement is repeated. A row that changed
+-- or came after the statement began can be met but not seen: then nothing is done, and the statement is repeated.
 
 -- name: store
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
-), inserted AS (
-    INSERT INTO {table}
+), kept AS (
+    INSERT INTO {table} AS t
         ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now FROM given g
-    ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
-), stored AS (
-    SELECT true AS found, t.{subject} AS subject, t.{revoked_at} AS revoked_at
-    FROM {table} t JOIN given g ON {key} WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
-), updated AS (
-    UPDATE {table} t SET {subject} = g.subject, {purpose} = g.purpose, {issued_at} = g.issued_at,
-        {expires_at} = g.expires_at, {extra_data} = g.extra_data, {updated_at} = g.now
-    FROM given g, stored s WHERE {key} AND s.revoked_at IS NULL AND (s.subject IS NULL OR s.subject = g.subject)
+    ON CONFLICT ({tenant}, {jti}) DO UPDATE SET {subject} = EXCLUDED.{subject}, {purpose} = EXCLUDED.{purpose},
+        {issued_at} = EXCLUDED.{issued_at}, {expires_at} = EXCLUDED.{expires_at},
+        {extra_data} = EXCLUDED.{extra_data}, {updated_at} = EXCLUDED.{updated_at}
+    WHERE t.{revoked_at} IS NULL AND (t.{subject} IS NULL OR t.{subject} = EXCLUDED.{subject}) RETURNING 1
 )
-SELECT CASE WHEN EXISTS (SELECT FROM inserted) THEN 'STORED' WHEN s.found IS NULL THEN NULL
-    WHEN s.subject <> g.subject THEN 'MISMATCH' WHEN s.revoked_at IS NOT NULL THEN 'REVOKED' ELSE 'STORED' END
-FROM given g LEFT JOIN stored s ON true
+SELECT CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
+    SELECT CASE WHEN t.{subject} <> g.subject THEN 'MISMATCH' WHEN t.{revoked_at} IS NOT NULL THEN 'REVOKED' END
+    FROM {table} t JOIN given g ON {key}) END
 
 -- name: find
 SELECT {columns} FROM {table} WHERE {tenant} = ? AND {jti} = ?

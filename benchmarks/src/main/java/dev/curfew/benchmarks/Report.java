@@ -221,7 +221,7 @@ final class Report {
         line("```");
         line("");
         line(
-                "`quick` takes less than ten minutes, `full` about an hour. A ratio is one of medians over all rounds; in brackets");
+                "`quick` takes less than ten minutes, `full` about three quarters of an hour. A ratio is one of medians over all rounds; in brackets");
         line(
                 "are the least and the greatest ratio of a round, each of which has JVMs of its own. Those who ask a server share a");
         line(

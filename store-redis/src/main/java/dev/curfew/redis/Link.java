@@ -289,7 +289,7 @@ final class Link {
             StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests) {
         ensureOpen();
         // Others of the same call may be done when one fails.
-        boolean several = requests.size() > 1 && requests.get(0).changesSomething();
+        boolean several = requests.size() > 1 && requests.get(0).isScript();
         List<T> answers = new ArrayList<>(Collections.nCopies(requests.size(), null));
         List<AsyncCommand<String, String, ?>> all = new ArrayList<>(requests.size());
         StatefulConnection<String, String> connection = null;

@@ -89,8 +89,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private static final Set<String> NOTHING_TO_KEEP = Set.of("UNKNOWN", "EXPIRED");
 
     private static final int PAGE = 200;
-    // As much as a script may look at without keeping others from the server for long.
-    private static final int CHUNK = 500;
     private static final Comparator<TokenRecord> BY_EXPIRY =
             Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
 
@@ -215,13 +213,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
         List<String> asked = List.copyOf(jtis);
-        var deadline = new Deadline(scope.deadline());
-        List<Boolean> answers = inCluster
-                ? link.ask(
-                        scope,
-                        deadline,
-                        asked.stream().map(jti -> isRevoked(scope, jti)).toList())
-                : areRevoked(scope, deadline, asked);
+        List<Boolean> answers = link.ask(
+                scope,
+                new Deadline(scope.deadline()),
+                asked.stream().map(jti -> isRevoked(scope, jti)).toList());
         Set<String> revoked = new HashSet<>();
         for (int i = 0; i < answers.size(); i++) {
             if (answers.get(i)) {
@@ -229,21 +224,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             }
         }
         return revoked;
-    }
-
-    /** One server has all keys: one command for many takes it a fraction of the time of many. */
-    private List<Boolean> areRevoked(StoreScope scope, Deadline deadline, List<String> jtis) {
-        List<Request<List<String>>> requests = new ArrayList<>();
-        for (int from = 0; from < jtis.size(); from += CHUNK) {
-            requests.add(Request.ofKeys(
-                    Script.REVOKED,
-                    jtis.subList(from, Math.min(jtis.size(), from + CHUNK)).stream()
-                            .map(jti -> Keys.record(scope, jti))
-                            .toList()));
-        }
-        return link.ask(scope, deadline, requests).stream()
-                .flatMap(answer -> answer.get(0).chars().mapToObj(digit -> digit == '1'))
-                .toList();
     }
 
     @Override
@@ -296,9 +276,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 : link.ask(
                                 scope,
                                 deadline,
-                                Request.ofKeys(
+                                Request.ofTwo(
                                         Script.STORE,
-                                        List.of(key, Keys.index(scope, subject)),
+                                        key,
+                                        Keys.index(scope, subject),
                                         array(fields, record.jti(), entryKept(scope, record, now), ended(scope, now))))
                         .get(0);
         if (answer.equals("MISMATCH")) {

@@ -17,7 +17,7 @@ final class Request<T extends @Nullable Object> {
     record Elsewhere(String host, int port, boolean asking) {}
 
     final String key;
-    private final List<String> alsoKeys;
+    private final @Nullable String alsoKey;
     private final @Nullable Script script;
     private final CommandType type;
     private final Supplier<CommandOutput<String, String, T>> output;
@@ -30,13 +30,13 @@ final class Request<T extends @Nullable Object> {
 
     private Request(
             String key,
-            List<String> alsoKeys,
+            @Nullable String alsoKey,
             @Nullable Script script,
             CommandType type,
             Supplier<CommandOutput<String, String, T>> output,
             List<String> arguments) {
         this.key = key;
-        this.alsoKeys = alsoKeys;
+        this.alsoKey = alsoKey;
         this.script = script;
         this.type = type;
         this.output = output;
@@ -45,22 +45,22 @@ final class Request<T extends @Nullable Object> {
 
     static <T extends @Nullable Object> Request<T> of(
             CommandType type, Supplier<CommandOutput<String, String, T>> output, String key, String... arguments) {
-        return new Request<>(key, List.of(), null, type, output, List.of(arguments));
+        return new Request<>(key, null, null, type, output, List.of(arguments));
     }
 
     static Request<List<String>> of(Script script, String key, String... arguments) {
-        return of(script, key, List.of(), arguments);
+        return of(script, key, null, arguments);
     }
 
-    /** A script for several keys, which one server must have. */
-    static Request<List<String>> ofKeys(Script script, List<String> keys, String... arguments) {
-        return of(script, keys.get(0), keys.subList(1, keys.size()), arguments);
+    /** @param alsoKey another one that the script is for, which the same server must have */
+    static Request<List<String>> ofTwo(Script script, String key, String alsoKey, String... arguments) {
+        return of(script, key, alsoKey, arguments);
     }
 
-    private static Request<List<String>> of(Script script, String key, List<String> alsoKeys, String[] arguments) {
+    private static Request<List<String>> of(Script script, String key, @Nullable String alsoKey, String[] arguments) {
         return new Request<>(
                 key,
-                alsoKeys,
+                alsoKey,
                 script,
                 CommandType.EVALSHA,
                 () -> new ValueListOutput<>(StringCodec.UTF8),
@@ -78,18 +78,16 @@ final class Request<T extends @Nullable Object> {
         return script != null;
     }
 
-    boolean changesSomething() {
-        return script != null && script.changes();
-    }
-
     /** The command, to be sent once. */
     AsyncCommand<String, String, T> command() {
         var args = new CommandArgs<>(StringCodec.UTF8);
         if (script != null) {
-            args.add(whole ? script.source : script.digest).add(1 + alsoKeys.size());
+            args.add(whole ? script.source : script.digest).add(alsoKey == null ? 1 : 2);
         }
         args.addKey(key);
-        args.addKeys(alsoKeys);
+        if (alsoKey != null) {
+            args.addKey(alsoKey);
+        }
         for (String argument : arguments) {
             args.add(argument);
         }

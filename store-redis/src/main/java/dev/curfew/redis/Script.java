@@ -12,7 +12,6 @@ import java.util.Locale;
 /** The scripts, one file each, under {@code META-INF/curfew/redis}. */
 enum Script {
     STORE("enter"),
-    REVOKED,
     REVOKE,
     CONSUME,
     REVOKE_STORED,
@@ -33,11 +32,6 @@ enum Script {
         }
         source = whole.append(read(name().toLowerCase(Locale.ROOT))).toString();
         digest = digest(source);
-    }
-
-    /** Whether it may change something. */
-    boolean changes() {
-        return this != REVOKED;
     }
 
     private static String read(String name) {
