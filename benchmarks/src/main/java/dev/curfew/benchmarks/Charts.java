@@ -8,6 +8,7 @@ import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
@@ -18,12 +19,14 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
+import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 
-/** Draws, as SVG, each chart twice: for a light page and for a dark one. */
+/** Draws each chart twice: for a light page and for a dark one. */
 final class Charts {
-    private static final int WIDTH = 900;
-    private static final int HEIGHT = 420;
+    private static final int WIDTH = 1200;
+    private static final int HEIGHT = 560;
+    private static final double HIGHEST_RATIO = 3;
 
     private final Path folder;
 
@@ -53,23 +56,23 @@ final class Charts {
         }
 
         void applyTo(AxesChartStyler style) {
-            var font = new Font(Font.SANS_SERIF, Font.PLAIN, 13);
+            var font = new Font(Font.SANS_SERIF, Font.PLAIN, 17);
             style.setChartBackgroundColor(background);
             style.setPlotBackgroundColor(background);
             style.setPlotBorderVisible(false);
             style.setChartFontColor(text);
-            style.setChartTitleFont(font.deriveFont(Font.BOLD, 15f));
+            style.setChartTitleFont(font.deriveFont(Font.BOLD, 20f));
             style.setChartTitleFontColor(text);
             style.setChartTitleBoxVisible(false);
             style.setLegendBackgroundColor(background);
             style.setLegendBorderColor(background);
             style.setLegendFont(font);
             style.setLegendPosition(LegendPosition.OutsideS);
-            style.setLegendLayout(org.knowm.xchart.style.Styler.LegendLayout.Horizontal);
+            style.setLegendLayout(LegendLayout.Horizontal);
             style.setSeriesColors(SERIES);
             style.setAxisTickLabelsColor(text);
             style.setAxisTickMarksColor(grid);
-            style.setAxisTickLabelsFont(font.deriveFont(12f));
+            style.setAxisTickLabelsFont(font.deriveFont(16f));
             style.setAxisTitleFont(font);
             style.setXAxisTitleColor(text);
             style.setYAxisTitleColor(text);
@@ -100,14 +103,26 @@ final class Charts {
                     .build();
             theme.applyTo(chart.getStyler());
             chart.getStyler().setYAxisLogarithmic(logarithmic);
+            chart.getStyler().setYAxisMin(logarithmic ? decadeBelow(series.values()) : 0);
             if (!logarithmic) {
-                chart.getStyler().setYAxisMin(0.0);
+                chart.getStyler().setYAxisMax(HIGHEST_RATIO);
             }
             chart.getStyler().setAvailableSpaceFill(0.8);
-            chart.getStyler().setXAxisLabelRotation(categories.size() > 6 ? 20 : 0);
+            chart.getStyler()
+                    .setXAxisLabelRotation(
+                            categories.size() > 6 && categories.get(0).length() > 2 ? 20 : 0);
             series.forEach((label, values) -> chart.addSeries(label, categories, values));
             return chart;
         });
+    }
+
+    private static double decadeBelow(Collection<List<Number>> series) {
+        double least = series.stream()
+                .flatMap(List::stream)
+                .mapToDouble(Number::doubleValue)
+                .min()
+                .orElse(1);
+        return Math.pow(10, Math.floor(Math.log10(least)));
     }
 
     /** Lines over the numbers of records. */
@@ -133,9 +148,9 @@ final class Charts {
         try {
             Files.createDirectories(folder);
             for (Theme theme : Theme.values()) {
-                Path file = folder.resolve(name + "-" + theme.suffix + ".svg");
-                try (OutputStream svg = Files.newOutputStream(file)) {
-                    ChartEncoder.saveChart(chart.apply(theme), svg, "svg");
+                Path file = folder.resolve(name + "-" + theme.suffix + ".png");
+                try (OutputStream png = Files.newOutputStream(file)) {
+                    ChartEncoder.saveChart(chart.apply(theme), png, "png");
                 }
             }
         } catch (IOException e) {
@@ -147,8 +162,8 @@ final class Charts {
     static String markdown(String name, String description) {
         return """
                 <picture>
-                  <source media="(prefers-color-scheme: dark)" srcset="benchmarks/%1$s-dark.svg">
-                  <img alt="%2$s" src="benchmarks/%1$s-light.svg">
+                  <source media="(prefers-color-scheme: dark)" srcset="benchmarks/%1$s-dark.png">
+                  <img alt="%2$s" src="benchmarks/%1$s-light.png">
                 </picture>
                 """.formatted(name, description);
     }

@@ -21,6 +21,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.locks.LockSupport;
 import org.HdrHistogram.ConcurrentHistogram;
 import org.HdrHistogram.Histogram;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A clean-up of PostgreSQL while others ask: a thousand times a second, by plan, so that what is late counts from when it
@@ -170,8 +171,7 @@ final class CleanUp {
     }
 
     /** Asks for so long, or for as long as something else takes. */
-    private Histogram ask(
-            TokenResource tokens, long nanos, Callable<@org.jspecify.annotations.Nullable Void> meanwhile) {
+    private Histogram ask(TokenResource tokens, long nanos, Callable<@Nullable Void> meanwhile) {
         var micros = new ConcurrentHistogram(TimeUnit.MINUTES.toMicros(5), 3);
         var over = new AtomicBoolean();
         List<Future<?>> asking = new ArrayList<>();

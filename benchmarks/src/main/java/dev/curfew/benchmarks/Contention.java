@@ -27,7 +27,8 @@ import java.util.function.Predicate;
 /** Sixty-four threads at once on one token, and then on the next: one of them wins each. */
 final class Contention {
     private static final int THREADS = 64;
-    private static final int RECORDS = 10_000;
+    // Names the domain, which nobody else has filled.
+    private static final int RECORDS = THREADS;
 
     private final Form form;
 

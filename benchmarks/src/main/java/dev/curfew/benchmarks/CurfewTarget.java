@@ -6,6 +6,7 @@ import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +38,8 @@ final class CurfewTarget implements Target {
         return TokenResource.builder()
                 .domain(Data.domain(records))
                 .maxTokenLifetime(Data.LONGEST)
+                // How long something takes is what we want to know.
+                .callDeadline(Duration.ofMinutes(1))
                 .failurePolicy(FailurePolicy.THROW);
     }
 

@@ -46,7 +46,7 @@ final class Environment {
             memory = system.getTotalMemorySize() >> 30;
         }
         return Runtime.getRuntime().availableProcessors() + " × " + processor + ", " + memory + " GiB, "
-                + System.getProperty("os.name") + " " + System.getProperty("os.version");
+                + System.getProperty("os.name");
     }
 
     private static String commit() {

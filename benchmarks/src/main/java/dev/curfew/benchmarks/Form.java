@@ -27,7 +27,7 @@ record Form(
     private static final Form QUICK =
             new Form("quick", 1, 100_000, 8, 12, 100, false, List.of(10_000, 100_000), 50_000);
     private static final Form FULL =
-            new Form("full", 2, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 300_000);
+            new Form("full", 2, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 500_000);
 
     static Form named(String name) {
         return switch (name) {

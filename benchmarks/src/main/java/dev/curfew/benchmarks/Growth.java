@@ -2,6 +2,7 @@ package dev.curfew.benchmarks;
 
 import com.fasterxml.jackson.jr.ob.JSON;
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.jdbc.JdbcTokenStore;
 import dev.curfew.memory.MemoryTokenStore;
@@ -147,7 +148,7 @@ final class Growth {
                 Instant end = clock.get().plus(Duration.ofHours(1));
                 for (int i = 0; i < DUE; i++) {
                     int number = next++;
-                    tokens.storeToken(dev.curfew.Token.of(Data.jti(number), Data.subject(number), clock.get(), end));
+                    tokens.storeToken(Token.of(Data.jti(number), Data.subject(number), clock.get(), end));
                 }
                 clock.set(end.plus(Duration.ofMinutes(10)));
                 long start = System.nanoTime();

@@ -14,6 +14,7 @@ import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -25,15 +26,10 @@ final class Report {
     private static final String NONE = "null";
     private static final String NOTES = "## What was made faster";
 
-    private static final Map<String, String> STORES = new LinkedHashMap<>();
     private static final Map<String, String> ACTIONS = new LinkedHashMap<>();
     private static final Map<String, String> PEERS = new LinkedHashMap<>();
 
     static {
-        STORES.put("memory", "Memory");
-        STORES.put("redis", "Redis");
-        STORES.put("postgresql", "PostgreSQL");
-        STORES.put("mongodb", "MongoDB");
         ACTIONS.put("isRevokedHit", "`isRevoked`, revoked");
         ACTIONS.put("isRevokedMiss", "`isRevoked`, unknown");
         ACTIONS.put("isRevokedOf100", "`isRevoked` of 100");
@@ -50,6 +46,7 @@ final class Report {
         PEERS.put("authorizationserver", "Spring Authorization Server `JdbcOAuth2AuthorizationService`");
     }
 
+    private final Map<String, String> stores = new LinkedHashMap<>();
     private final Path docs;
     private final List<Map<String, Object>> environments = new ArrayList<>();
     private final List<Row> rows = new ArrayList<>();
@@ -63,6 +60,10 @@ final class Report {
                 rows.add(new Row(map(row)));
             }
         }
+        stores.put("memory", "Memory");
+        stores.put("redis", "Redis");
+        stores.put("postgresql", "PostgreSQL");
+        stores.put("mongodb", isStandIn() ? "MongoDB (stand-in)" : "MongoDB");
     }
 
     private static String name(String action) {
@@ -91,7 +92,7 @@ final class Report {
 
     @SuppressWarnings("unchecked")
     private static Map<String, Object> map(@Nullable Object value) {
-        return (Map<String, Object>) java.util.Objects.requireNonNull(value);
+        return (Map<String, Object>) Objects.requireNonNull(value);
     }
 
     /** A ratio: of the medians, and the least and the greatest of the rounds. */
@@ -241,7 +242,7 @@ final class Report {
         row("JDK", String.join("; ", environment("jdk")));
         row("Servers", String.join("; ", environment("servers")));
         row("Libraries", String.join("; ", environment("libraries")));
-        if (environment("servers").stream().anyMatch(server -> server.contains("stand-in"))) {
+        if (isStandIn()) {
             line("");
             line(
                     "No MongoDB was at hand: what is said of it here was measured on a stand-in, a re-implementation of its");
@@ -249,6 +250,10 @@ final class Report {
                     "protocol in Java. It tells what Curfew adds to the driver, and nothing of MongoDB. To measure one, name it by");
             line("`CURFEW_TEST_MONGO_URI`.");
         }
+    }
+
+    private boolean isStandIn() {
+        return environment("servers").stream().anyMatch(server -> server.contains("stand-in"));
     }
 
     private static String range(Set<String> dates) {
@@ -288,9 +293,9 @@ final class Report {
                 }
             }
         }
-        STORES.keySet()
+        stores.keySet()
                 .forEach(store -> atMost(
-                        STORES.get(store) + ": " + name("isRevokedOf100") + ", beside one",
+                        stores.get(store) + ": " + name("isRevokedOf100") + ", beside one",
                         5,
                         ratio(
                                 action(store, "isRevokedOf100", 1, "curfew"),
@@ -314,7 +319,7 @@ final class Report {
                             percentile(cleanUp("Curfew", nodes), "idleMicros", 1),
                             "micros"));
         }
-        STORES.forEach((store, name) -> growthOf(store).forEach((action, points) -> {
+        stores.forEach((store, name) -> growthOf(store).forEach((action, points) -> {
             if (points.size() > 1) {
                 List<Map.Entry<Integer, Double>> all = List.copyOf(points.entrySet());
                 double ratio = all.get(all.size() - 1).getValue() / all.get(0).getValue();
@@ -337,8 +342,8 @@ final class Report {
         });
     }
 
-    private static String label(String store, String action, int threads) {
-        return STORES.get(store) + ": " + name(action) + (threads == 1 ? "" : ", " + threads + " threads");
+    private String label(String store, String action, int threads) {
+        return stores.get(store) + ": " + name(action) + (threads == 1 ? "" : ", " + threads + " threads");
     }
 
     private void atMost(String what, double bar, @Nullable Ratio ratio) {
@@ -360,7 +365,7 @@ final class Report {
                 .filter(action -> !action.equals("getToken"))
                 .toList();
         Map<String, List<Number>> chart = new LinkedHashMap<>();
-        STORES.forEach((store, name) -> {
+        stores.forEach((store, name) -> {
             List<Number> ratios = new ArrayList<>();
             for (String action : names) {
                 Ratio ratio = toTheLimit(store, action, 1);
@@ -371,7 +376,7 @@ final class Report {
         new Charts(docs.resolve("benchmarks"))
                 .bars(
                         "actions",
-                        "Time of a call beside the bare client's, 1 thread",
+                        "Time of a call beside the bare client's, 1 thread (what is above 3 is cut off)",
                         "ratio",
                         false,
                         names.stream().map(action -> plain(name(action))).toList(),
@@ -379,8 +384,10 @@ final class Report {
         line("");
         line(Charts.markdown(
                 "actions", "How long a call takes beside the bare client's; the figures are in the tables below"));
-        line("Times are for one call, as its thread sees it; bytes are what it allocates in this JVM.");
-        STORES.forEach((store, name) -> {
+        line(
+                "Times are for one call, as its thread sees it; bytes are what it allocates in this JVM. `isRevoked` is asked of records that "
+                        + "are revoked, and of jtis that nobody knows; `check` of live tokens.");
+        stores.forEach((store, name) -> {
             line("");
             line("### " + name);
             line("");
@@ -416,7 +423,7 @@ final class Report {
 
     private List<PeerJob> peerJobs() {
         List<PeerJob> jobs = new ArrayList<>();
-        PEERS.forEach((peer, name) -> STORES.forEach((store, storeName) -> ACTIONS.forEach((action, actionName) -> {
+        PEERS.forEach((peer, name) -> stores.forEach((store, storeName) -> ACTIONS.forEach((action, actionName) -> {
             Set<String> sizes = new LinkedHashSet<>();
             rows("peer", peer, "store", store, "action", action).forEach(row -> sizes.add(row.text("records")));
             for (String records : sizes) {
@@ -430,6 +437,9 @@ final class Report {
     }
 
     private void peers() {
+        if (peerJobs().isEmpty()) {
+            return;
+        }
         line("");
         line("## Beside what people use today");
         line("");
@@ -454,14 +464,14 @@ final class Report {
             if (faster == null) {
                 continue;
             }
+            names.add(Integer.toString(names.size() + 1));
             row(
-                    job.name,
+                    names.size() + ". " + job.name,
                     time(all(job.peer, "nanos")),
                     time(all(job.curfew, "nanos")),
                     faster,
                     format("%,.0f", all(job.peer, "bytes")),
                     format("%,.0f", all(job.curfew, "bytes")));
-            names.add(Integer.toString(names.size() + 1));
             theirs.add(all(job.peer, "nanos") / 1000);
             ours.add(all(job.curfew, "nanos") / 1000);
         }
@@ -494,11 +504,14 @@ final class Report {
     }
 
     private void growth() {
+        if (rows("part", "growth").isEmpty()) {
+            return;
+        }
         line("");
         line("## By how many records there are");
         Map<String, Map<Integer, Double>> lines = new LinkedHashMap<>();
         table("", "records", "`isRevoked`, revoked", "`isRevoked`, unknown", "removal of one", "bytes of one");
-        STORES.forEach((store, name) -> {
+        stores.forEach((store, name) -> {
             Map<String, Map<Integer, Double>> growth = growthOf(store);
             Map<Integer, Double> hits = growth.getOrDefault("isRevokedHit", Map.of());
             Map<Integer, Double> micros = new TreeMap<>();
@@ -612,7 +625,7 @@ final class Report {
         line("");
         line("All at once on one token, and then on the next. Of each, one has won, or the run would have failed.");
         table("", "", "tokens", "winners", "calls/s");
-        STORES.forEach((store, name) -> {
+        stores.forEach((store, name) -> {
             for (String action : List.of("consume", "revokeToken")) {
                 List<Row> races = rows("action", "contention", "store", store, "of", action);
                 if (!races.isEmpty()) {

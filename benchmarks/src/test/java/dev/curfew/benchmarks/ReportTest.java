@@ -68,7 +68,7 @@ class ReportTest {
                 .doesNotContain("old\n")
                 .endsWith("## What was made faster\n\nEverything.\n");
         for (String theme : List.of("light", "dark")) {
-            assertThat(docs.resolve("benchmarks").resolve("actions-" + theme + ".svg"))
+            assertThat(docs.resolve("benchmarks").resolve("actions-" + theme + ".png"))
                     .isNotEmptyFile();
         }
     }
