@@ -5,7 +5,7 @@ import java.util.List;
 /**
  * How much is measured.
  *
- * @param rounds how often everything is measured, in turn; the spread is that between rounds
+ * @param rounds how often everything is measured, each time in JVMs of its own
  * @param records how many a store has
  * @param warmUps how many turns everybody has to warm up in a JVM
  * @param turns how many turns everybody has that count
@@ -27,7 +27,7 @@ record Form(
     private static final Form QUICK =
             new Form("quick", 1, 100_000, 8, 12, 100, false, List.of(10_000, 100_000), 50_000);
     private static final Form FULL =
-            new Form("full", 2, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 500_000);
+            new Form("full", 1, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 500_000);
 
     static Form named(String name) {
         return switch (name) {

@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -18,7 +20,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
-import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** Writes what was measured as a page with tables and charts; what people have written below it stays. */
@@ -95,11 +96,13 @@ final class Report {
         return (Map<String, Object>) Objects.requireNonNull(value);
     }
 
-    /** A ratio: of the medians, and the least and the greatest of the rounds. */
-    private record Ratio(double median, double least, double most) {
+    /** A ratio: of the medians, and the quartiles of those of single turns. */
+    private record Ratio(double median, double lower, double upper) {
         @Override
         public String toString() {
-            return least == most ? format("%.2f", median) : format("%.2f (%.2f–%.2f)", median, least, most);
+            return lower == upper
+                    ? format("%.2f", median)
+                    : format("%.2f (%.2f–%.2f)", median, lower, upper);
         }
     }
 
@@ -107,29 +110,36 @@ final class Report {
         if (of.isEmpty() || to.isEmpty()) {
             return null;
         }
-        Set<Double> rounds = new TreeSet<>();
-        of.forEach(row -> rounds.add(row.number("round")));
-        double least = Double.POSITIVE_INFINITY;
-        double most = 0;
-        for (Double round : rounds) {
-            Predicate<Row> inRound = row -> row.number("round") == round;
-            double ratio = all(of.stream().filter(inRound).toList(), values)
-                    / all(to.stream().filter(inRound).toList(), values);
-            least = Math.min(least, ratio);
-            most = Math.max(most, ratio);
+        List<Double> ours = values(of, values);
+        List<Double> theirs = values(to, values);
+        // Turn by turn: what was measured one after the other.
+        List<Double> turns = new ArrayList<>();
+        for (int i = 0; i < Math.min(ours.size(), theirs.size()); i++) {
+            turns.add(ours.get(i) / theirs.get(i));
         }
-        return new Ratio(all(of, values) / all(to, values), least, most);
+        Collections.sort(turns);
+        return new Ratio(
+                median(ours) / median(theirs),
+                turns.get(turns.size() / 4),
+                turns.get(Math.min(turns.size() - 1, turns.size() * 3 / 4)));
     }
 
-    private static double all(List<Row> rows, String values) {
+    /** In the order of rounds and turns. */
+    private static List<Double> values(List<Row> rows, String values) {
         List<Double> all = new ArrayList<>();
-        rows.forEach(row -> {
+        rows.stream().sorted(Comparator.comparing(row -> row.number("round"))).forEach(row -> {
             if (row.values.get(values) instanceof List<?>) {
                 all.addAll(row.numbers(values));
             } else {
                 all.add(row.number(values));
             }
         });
+        return all;
+    }
+
+    private static double all(List<Row> rows, String values) {
+        List<Double> all = new ArrayList<>();
+        rows.forEach(row -> all.addAll(values(List.of(row), values)));
         return median(all);
     }
 
@@ -221,19 +231,13 @@ final class Report {
         line("./mvnw -q -pl benchmarks -am package -DskipTests && java -jar benchmarks/target/benchmarks.jar quick");
         line("```");
         line("");
-        line(
-                "`quick` takes less than ten minutes, `full` about three quarters of an hour. A ratio is one of medians over all rounds; in brackets");
-        line(
-                "are the least and the greatest ratio of a round, each of which has JVMs of its own. Those who ask a server share a");
-        line(
-                "JVM and its client (the pool, the threads), and take turns every tenth of a second, so that whatever happens to the");
-        line(
-                "machine happens to all of them; in memory each has a JVM of its own. Keys are drawn at random from all over the");
-        line(
-                "store. The servers run on the machine that asks, and share its processors: with 16 threads, everything is a matter");
-        line(
-                "of who gets them. PostgreSQL has `fsync` on. Redis has an append-only file that is synced every second: were it");
-        line("synced for every command, as Curfew asks for, the disk would hide what Curfew adds.");
+        line("`quick` takes less than ten minutes, `full` about three quarters of an hour. A ratio is one of medians; in brackets");
+        line("are the quartiles of the ratios of single turns. Those who ask a server share a JVM and its client (the pool, the");
+        line("threads), and take turns every tenth of a second, so that whatever happens to the machine happens to all of them; in");
+        line("memory each has a JVM of its own. Keys are drawn at random from all over the store. The servers run on the machine");
+        line("that asks, and share its processors: with 16 threads, everything is a matter of who gets them. PostgreSQL has");
+        line("`fsync` on. Redis has an append-only file that is synced every second: were it synced for every command, as Curfew");
+        line("asks for, the disk would hide what Curfew adds.");
         table("", "");
         row("Form", String.join(", ", environment("form")));
         row("Measured", range(environment("date")));

@@ -574,7 +574,11 @@ public final class MongoTokenStore implements TokenStore {
     private static BsonDocument all(Bson... conditions) {
         var all = new BsonDocument();
         for (Bson condition : conditions) {
-            all.putAll(condition.toBsonDocument());
+            condition.toBsonDocument().forEach((field, value) -> {
+                if (all.put(field, value) != null) {
+                    throw new IllegalStateException("Two conditions on " + field);
+                }
+            });
         }
         return all;
     }

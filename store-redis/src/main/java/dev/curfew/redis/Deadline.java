@@ -1,5 +1,6 @@
 package dev.curfew.redis;
 
+import io.lettuce.core.RedisCommandTimeoutException;
 import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -16,12 +17,27 @@ final class Deadline {
     private static final long PAUSE_NANOS = 10_000_000;
 
     private final long all;
+    private final boolean forOne;
     private long left;
     private @Nullable Bell bell;
 
     Deadline(Duration duration) {
+        this(duration, false);
+    }
+
+    private Deadline(Duration duration, boolean forOne) {
         this.all = duration.toNanos();
         this.left = all;
+        this.forOne = forOne;
+    }
+
+    /** That of a call which asks one server once, and waits for nothing after that. */
+    static Deadline forOne(Duration duration) {
+        return new Deadline(duration, true);
+    }
+
+    boolean isForOne() {
+        return forOne;
     }
 
     /** What whoever waits listens to, and what tells how long that took. */
@@ -79,8 +95,8 @@ final class Deadline {
     }
 
     /**
-     * Waits until there is an answer, or a failure, after which this call waits for nothing more: how long that took need not
-     * be known, which costs less.
+     * Waits until there is an answer, or a failure. Only for a deadline {@link #forOne}: how long it took is not known after
+     * that, which costs less.
      */
     void awaitLast(CompletableFuture<?> answer) throws InterruptedException, TimeoutException {
         try {
@@ -88,8 +104,11 @@ final class Deadline {
         } catch (TimeoutException e) {
             left = 0;
             throw e;
-        } catch (ExecutionException | CancellationException e) {
-            // Which the answer itself tells, too.
+        } catch (ExecutionException e) {
+            // Which the answer itself tells, too. The client's own timeout is silence, like ours.
+            left = e.getCause() instanceof RedisCommandTimeoutException ? 0 : left;
+        } catch (CancellationException e) {
+            // The same.
         }
     }
 

@@ -226,9 +226,9 @@ final class Link {
         return closing;
     }
 
-    /** Asks one thing. */
+    /** Asks one thing, and nothing after it. */
     <T extends @Nullable Object> T ask(StoreScope scope, Request<T> request) {
-        return ask(scope, new Deadline(scope.deadline()), request);
+        return ask(scope, Deadline.forOne(scope.deadline()), request);
     }
 
     /** Asks one thing: what {@link #ask(StoreScope, Deadline, List)} does, without what several take. */
@@ -242,7 +242,7 @@ final class Link {
                 StatefulConnection<String, String> server = server(connection, deadline, request);
                 sent = sent(request, server, deadline);
                 dispatch(server, request, sent.command);
-                if (isLast(request)) {
+                if (isLast(deadline, request)) {
                     deadline.awaitLast(sent.command);
                 }
                 try {
@@ -280,8 +280,8 @@ final class Link {
     }
 
     /** Whether nothing can come after the answer: a script may be unknown or have to wait for replicas, a key be elsewhere. */
-    private boolean isLast(Request<?> request) {
-        return cluster == null && !request.isScript();
+    private boolean isLast(Deadline deadline, Request<?> request) {
+        return deadline.isForOne() && cluster == null && !request.isScript();
     }
 
     /** Asks several things at once: one round trip to each server that has some of the keys. */
@@ -302,10 +302,10 @@ final class Link {
             }
             for (int attempt = 1; !open.isEmpty(); attempt++) {
                 List<Sent<? extends T>> sent = send(connection, deadline, requests, open, all);
-                if (isLast(requests.get(0))) {
+                if (isLast(deadline, requests.get(0))) {
                     // One server answers in the order in which it is asked.
                     awaited = sent.get(sent.size() - 1);
-                    deadline.awaitLast(awaited.command);
+                    awaitLast(deadline, awaited, sent.get(0));
                 }
                 List<Integer> again = new ArrayList<>();
                 for (int n = 0; n < open.size(); n++) {
@@ -334,6 +334,18 @@ final class Link {
                     command.cancel(true);
                 }
             }
+        }
+    }
+
+    private static void awaitLast(Deadline deadline, Sent<?> last, Sent<?> first)
+            throws InterruptedException, TimeoutException {
+        try {
+            deadline.awaitLast(last.command);
+        } catch (TimeoutException e) {
+            if (first.command.isDone()) {
+                first.health.answers.increment(); // it was slow, not silent
+            }
+            throw e;
         }
     }
 

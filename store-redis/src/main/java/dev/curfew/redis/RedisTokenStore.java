@@ -215,7 +215,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         List<String> asked = List.copyOf(jtis);
         List<Boolean> answers = link.ask(
                 scope,
-                new Deadline(scope.deadline()),
+                Deadline.forOne(scope.deadline()),
                 asked.stream().map(jti -> isRevoked(scope, jti)).toList());
         Set<String> revoked = new HashSet<>();
         for (int i = 0; i < answers.size(); i++) {
@@ -230,7 +230,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
         List<Object> answers = link.ask(
                 scope,
-                new Deadline(scope.deadline()),
+                Deadline.forOne(scope.deadline()),
                 List.of(
                         Request.of(
                                 CommandType.HMGET, () -> new ValueListOutput<>(UTF8), Keys.record(scope, jti), FIELDS),

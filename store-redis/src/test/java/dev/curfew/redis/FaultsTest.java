@@ -9,10 +9,14 @@ import dev.curfew.TokenStoreException;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.ServerFaultsContract;
+import dev.curfew.servers.TcpProxy;
 import dev.curfew.servers.TestServer;
 import io.lettuce.core.RedisClient;
+import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -55,6 +59,25 @@ class FaultsTest extends ServerFaultsContract {
     @Override
     protected String domain() {
         return domain;
+    }
+
+    /** Every request and every reply late, and no reply so late that it would be missed by itself. */
+    @Test
+    void R8_3_allThatACallAsksSharesItsDeadline() throws Exception {
+        try (TcpProxy slow = TcpProxy.to("localhost", server.port());
+                TokenResource tokens = open(slow.port(), FailurePolicy.THROW)) {
+            tokens.storeToken(token("t", "s"));
+            assertThat(tokens.listTokens("s")).hasSize(1);
+            slow.delay(DEADLINE.multipliedBy(9).dividedBy(20));
+            for (Runnable call : List.<Runnable>of(
+                    () -> tokens.listTokens("s"), () -> tokens.revokeAllStoredForSubject("s"))) {
+                Future<?> failing = threads.submit(
+                        () -> assertThatThrownBy(call::run).isInstanceOf(TokenStoreException.class));
+                failing.get(DEADLINE.plus(LATE).toMillis(), TimeUnit.MILLISECONDS);
+            }
+            slow.delay(Duration.ZERO);
+            awaitSuccess(tokens);
+        }
     }
 
     @Test
