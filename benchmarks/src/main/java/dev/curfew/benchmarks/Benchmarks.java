@@ -50,7 +50,9 @@ public final class Benchmarks {
         parts.put("peers", () -> new Actions(form).peers());
         parts.put("clean-up", () -> new CleanUp(form).underFire());
         parts.put("contention", () -> ofAllStores(store -> new Contention(form).of(store)));
-        parts.put("growth", () -> ofAllStores(store -> new Growth(form).of(store)));
+        for (String store : STORES) {
+            parts.put("growth-" + store, () -> new Growth(form).of(store));
+        }
         return parts;
     }
 

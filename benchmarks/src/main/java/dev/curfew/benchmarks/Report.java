@@ -100,9 +100,7 @@ final class Report {
     private record Ratio(double median, double lower, double upper) {
         @Override
         public String toString() {
-            return lower == upper
-                    ? format("%.2f", median)
-                    : format("%.2f (%.2f–%.2f)", median, lower, upper);
+            return lower == upper ? format("%.2f", median) : format("%.2f (%.2f–%.2f)", median, lower, upper);
         }
     }
 
@@ -231,12 +229,18 @@ final class Report {
         line("./mvnw -q -pl benchmarks -am package -DskipTests && java -jar benchmarks/target/benchmarks.jar quick");
         line("```");
         line("");
-        line("`quick` takes less than ten minutes, `full` about three quarters of an hour. A ratio is one of medians; in brackets");
-        line("are the quartiles of the ratios of single turns. Those who ask a server share a JVM and its client (the pool, the");
-        line("threads), and take turns every tenth of a second, so that whatever happens to the machine happens to all of them; in");
-        line("memory each has a JVM of its own. Keys are drawn at random from all over the store. The servers run on the machine");
-        line("that asks, and share its processors: with 16 threads, everything is a matter of who gets them. PostgreSQL has");
-        line("`fsync` on. Redis has an append-only file that is synced every second: were it synced for every command, as Curfew");
+        line(
+                "`quick` takes less than ten minutes, `full` about three quarters of an hour. A ratio is one of medians; in brackets");
+        line(
+                "are the quartiles of the ratios of single turns. Those who ask a server share a JVM and its client (the pool, the");
+        line(
+                "threads), and take turns every tenth of a second, so that whatever happens to the machine happens to all of them; in");
+        line(
+                "memory each has a JVM of its own. Keys are drawn at random from all over the store. The servers run on the machine");
+        line(
+                "that asks, and share its processors: with 16 threads, everything is a matter of who gets them. PostgreSQL has");
+        line(
+                "`fsync` on. Redis has an append-only file that is synced every second: were it synced for every command, as Curfew");
         line("asks for, the disk would hide what Curfew adds.");
         table("", "");
         row("Form", String.join(", ", environment("form")));

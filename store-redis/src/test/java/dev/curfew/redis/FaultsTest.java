@@ -69,10 +69,10 @@ class FaultsTest extends ServerFaultsContract {
             tokens.storeToken(token("t", "s"));
             assertThat(tokens.listTokens("s")).hasSize(1);
             slow.delay(DEADLINE.multipliedBy(9).dividedBy(20));
-            for (Runnable call : List.<Runnable>of(
-                    () -> tokens.listTokens("s"), () -> tokens.revokeAllStoredForSubject("s"))) {
-                Future<?> failing = threads.submit(
-                        () -> assertThatThrownBy(call::run).isInstanceOf(TokenStoreException.class));
+            for (Runnable call :
+                    List.<Runnable>of(() -> tokens.listTokens("s"), () -> tokens.revokeAllStoredForSubject("s"))) {
+                Future<?> failing =
+                        threads.submit(() -> assertThatThrownBy(call::run).isInstanceOf(TokenStoreException.class));
                 failing.get(DEADLINE.plus(LATE).toMillis(), TimeUnit.MILLISECONDS);
             }
             slow.delay(Duration.ZERO);
