@@ -281,7 +281,7 @@ final class Actions {
         // What the token says of itself needs no store.
         TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
         reportLongLived(token, now);
-        return checked(TokenAction.CHECK, TokenStatus.REVOKED, allowed, () -> {
+        return checked(TokenAction.CHECK, TokenStatus.UNAVAILABLE, allowed, () -> {
             StoredState state = state(scope, token, now);
             if (isRevoked(token, state)) {
                 return TokenStatus.REVOKED;

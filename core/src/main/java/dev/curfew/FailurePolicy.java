@@ -2,7 +2,10 @@ package dev.curfew;
 
 /** What {@link TokenResource#isRevoked} and {@link TokenResource#check} answer while the store fails (R8.1). */
 public enum FailurePolicy {
-    /** "Revoked": nobody gets in on a token that could not be checked. The default. */
+    /**
+     * {@link TokenStatus#UNAVAILABLE}, and "revoked" where the answer is a boolean: nobody gets in on a token that could not
+     * be checked. The default.
+     */
     DENY,
     /** Throw the {@link TokenStoreException}, for a caller that decides by itself. */
     THROW,

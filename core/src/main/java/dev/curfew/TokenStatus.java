@@ -9,5 +9,10 @@ public enum TokenStatus {
     /** It is past its expiry. */
     EXPIRED,
     /** Presence is required, and no live record of this jti, subject and purpose exists. */
-    UNKNOWN
+    UNKNOWN,
+    /**
+     * The store could not be asked, and {@link FailurePolicy#DENY} is set (R8.1): answer "try again later" (HTTP 503), not
+     * "log in again".
+     */
+    UNAVAILABLE
 }

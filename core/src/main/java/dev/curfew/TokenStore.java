@@ -27,6 +27,17 @@ public interface TokenStore extends AutoCloseable {
     default void prepare(StoreScope scope) {}
 
     /**
+     * The time by the clock of the store's server, read no earlier than this call; {@code null}, the default, where there is
+     * no server, or where no clock but the server's own removes a record. The core asks for it before a clean-up by the
+     * system's clock: a node that is ahead of the server by more than the skew removes nothing (R7.8).
+     *
+     * @throws TokenStoreException if the server cannot be asked
+     */
+    default @Nullable Instant serverTime(StoreScope scope) {
+        return null;
+    }
+
+    /**
      * Inserts a record, or replaces all of an unrevoked one but its {@code createdAt} (R2.1).
      *
      * @param record {@code createdAt} and {@code updatedAt} are {@code now}, {@code revokedAt} is null

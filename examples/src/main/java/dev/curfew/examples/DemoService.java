@@ -41,6 +41,7 @@ final class DemoService implements AutoCloseable {
     private static final Pattern USER = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern EMAIL = Pattern.compile("[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}");
     private static final String BEARER = "Bearer ";
+    private static final String STORE_DOWN = "The token store does not work at the moment.";
 
     private final Map<String, Route> routes = Map.of(
             "/sign-in", new Route("POST", this::signIn),
@@ -205,6 +206,9 @@ final class DemoService implements AutoCloseable {
             throw new Refusal(401, "Not signed in: " + e.reason() + ".");
         }
         TokenStatus status = tokens.check(token);
+        if (status == TokenStatus.UNAVAILABLE) {
+            throw new Refusal(503, STORE_DOWN);
+        }
         if (status != TokenStatus.ACTIVE) {
             throw new Refusal(401, "Not signed in: the token is " + status + ".");
         }
@@ -247,7 +251,7 @@ final class DemoService implements AutoCloseable {
                 text = String.valueOf(e.getMessage());
             } catch (TokenStoreException e) {
                 status = 503;
-                text = "The token store does not work at the moment.";
+                text = STORE_DOWN;
             } catch (RuntimeException e) {
                 status = 500;
                 text = "That should not have happened.";

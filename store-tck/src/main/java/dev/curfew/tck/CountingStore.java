@@ -38,6 +38,11 @@ final class CountingStore implements TokenStore {
     }
 
     @Override
+    public @Nullable Instant serverTime(StoreScope scope) {
+        return store.serverTime(scope);
+    }
+
+    @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         return store.store(scope, record, now);
     }

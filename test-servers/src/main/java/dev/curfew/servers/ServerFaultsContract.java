@@ -191,7 +191,7 @@ public abstract class ServerFaultsContract {
                     assertThat(revoked.get(end - System.nanoTime(), TimeUnit.NANOSECONDS))
                             .isTrue();
                     assertThat(checked.get(end - System.nanoTime(), TimeUnit.NANOSECONDS))
-                            .isEqualTo(TokenStatus.REVOKED);
+                            .isEqualTo(TokenStatus.UNAVAILABLE);
                     for (Future<?> call : running.values()) {
                         call.get(end - System.nanoTime(), TimeUnit.NANOSECONDS);
                     }
