@@ -1,5 +1,6 @@
 package dev.curfew;
 
+import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -13,14 +14,28 @@ import org.jspecify.annotations.Nullable;
  */
 public record ActionCall(TokenAction action, String name, StoreScope scope, List<Object> arguments) {
 
-    /** Copies the arguments. */
+    /**
+     * Copies the arguments.
+     *
+     * @throws IllegalArgumentException if one of them is null; the message names it
+     */
     public ActionCall {
+        Limits.present("arguments", arguments);
+        for (int i = 0; i < arguments.size(); i++) {
+            if (arguments.get(i) == null) {
+                throw new IllegalArgumentException(action.argument(i) + " must not be null, in " + name);
+            }
+        }
         arguments = List.copyOf(arguments);
     }
 
-    /** This call with other arguments, to proceed with. */
+    /**
+     * This call with other arguments, to proceed with.
+     *
+     * @throws IllegalArgumentException if one of them is null; the message names it
+     */
     public ActionCall withArguments(Object... others) {
-        return new ActionCall(action, name, scope, List.of(others));
+        return new ActionCall(action, name, scope, Arrays.asList(others));
     }
 
     boolean has(int index) {
@@ -36,7 +51,7 @@ public record ActionCall(TokenAction action, String name, StoreScope scope, List
     <T> T argument(int index, Class<T> type) {
         if (!has(index) || !type.isInstance(arguments.get(index))) {
             throw new IllegalArgumentException(name + " takes a " + type.getSimpleName() + " as argument " + (index + 1)
-                    + "; see TokenAction." + action);
+                    + ", " + action.argument(index) + "; see TokenAction." + action);
         }
         return type.cast(arguments.get(index));
     }

@@ -3,13 +3,13 @@ package dev.curfew;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -34,6 +34,8 @@ final class Actions {
 
     private final TokenStore store;
     private final InstantSource clock;
+    private final boolean onSystemClock;
+    private final Duration issuerSkew;
     private final String domain;
     private final @Nullable Duration maxTokenLifetime;
     private final boolean requirePresence;
@@ -54,6 +56,8 @@ final class Actions {
     Actions(TokenResource.Builder settings, TokenStore store) {
         this.store = store;
         this.clock = settings.clock;
+        this.onSystemClock = settings.onSystemClock;
+        this.issuerSkew = settings.issuerSkew;
         this.domain = settings.domain;
         this.maxTokenLifetime = settings.maxTokenLifetime;
         this.requirePresence = settings.requirePresence;
@@ -87,7 +91,8 @@ final class Actions {
 
     Object perform(StoreScope scope, TokenAction action, Object... arguments) {
         ensureOpen();
-        return proceed(0, new ActionCall(action, name(action), scope, List.of(arguments)));
+        return proceed(
+                0, new ActionCall(action, name(action), scope, Arrays.asList(Limits.present("arguments", arguments))));
     }
 
     private Object proceed(int index, ActionCall call) {
@@ -233,7 +238,9 @@ final class Actions {
 
     private Instant revokeSubject(ActionCall call, String subject) {
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
-        Instant keepUntil = longest(watermark).plus(call.scope().skew());
+        // A token may have been issued before it by a clock that was ahead, and lives so much longer.
+        Instant keepUntil =
+                longest(watermark.plus(issuerSkew)).plus(call.scope().skew());
         stored(call, () -> {
             store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
             return true;
@@ -270,8 +277,9 @@ final class Actions {
 
     boolean isRevoked(StoreScope scope, Token token) {
         ensureOpen();
-        Objects.requireNonNull(token, "token");
-        return checked(TokenAction.IS_REVOKED, true, false, () -> isRevoked(token, state(scope, token, now())));
+        Instant now = now();
+        return checked(
+                TokenAction.IS_REVOKED, true, false, () -> isRevoked(scope, token, state(scope, token, now), now));
     }
 
     TokenStatus check(StoreScope scope, Token token, String purpose) {
@@ -283,7 +291,7 @@ final class Actions {
         reportLongLived(token, now);
         return checked(TokenAction.CHECK, TokenStatus.UNAVAILABLE, allowed, () -> {
             StoredState state = state(scope, token, now);
-            if (isRevoked(token, state)) {
+            if (isRevoked(scope, token, state, now)) {
                 return TokenStatus.REVOKED;
             }
             return allowed == TokenStatus.ACTIVE && requirePresence && !isPresent(token, purpose, state.record(), now)
@@ -303,7 +311,7 @@ final class Actions {
                 && token.subject().equals(record.subject());
     }
 
-    private static boolean isRevoked(Token token, StoredState state) {
+    private boolean isRevoked(StoreScope scope, Token token, StoredState state, Instant now) {
         TokenRecord record = state.record();
         if (record != null && record.isRevoked()) {
             return true;
@@ -311,27 +319,39 @@ final class Actions {
         Instant watermark = state.watermark();
         // Somebody else's record says nothing of this token.
         TokenRecord own = record != null && token.subject().equals(record.subject()) ? record : null;
-        return watermark != null && isCovered(token, own, watermark);
+        return watermark != null && isCovered(scope, token, own, watermark, now);
     }
 
     /**
-     * Whether a watermark revokes a token (R4.2 to R4.4). A time of issue is good to the second only, so within the
-     * watermark's own second it is the record's time of creation that decides, to the millisecond; but only if that
-     * lies in the same second, else storing an old token late would bring it back to life (R3.2).
+     * Whether a watermark revokes a token (R4.2 to R4.4). A time of issue is good to the second only, and to the issuer's
+     * clock. Where it may lie on either side of the watermark, the record's time of creation decides, to the millisecond; but
+     * only if that lies in the watermark's own second, else storing an old token late would bring it back to life (R3.2).
      */
-    private static boolean isCovered(Token token, @Nullable TokenRecord record, Instant watermark) {
+    private boolean isCovered(
+            StoreScope scope, Token token, @Nullable TokenRecord record, Instant watermark, Instant now) {
         Instant issuedAt = token.issuedAt();
-        if (issuedAt == null || (record != null && !record.createdAt().isAfter(watermark))) {
+        if (issuedAt == null
+                || isInTheFuture(scope, issuedAt, now)
+                || (record != null && !record.createdAt().isAfter(watermark))) {
             return true;
         }
         if (issuedAt.getNano() != 0 && !issuedAt.isAfter(watermark)) {
             return true; // finer than a second, and not after it: there is no doubt
         }
         long second = watermark.getEpochSecond();
-        if (issuedAt.getEpochSecond() != second) {
-            return issuedAt.getEpochSecond() < second;
+        if (issuedAt.getEpochSecond() < second) {
+            return true;
+        }
+        if (issuedAt.getEpochSecond() > watermark.plus(issuerSkew).getEpochSecond()) {
+            return false;
         }
         return record == null || record.createdAt().getEpochSecond() != second;
+    }
+
+    /** Such a time of issue says nothing (R4.3): any watermark could be put behind it. */
+    private boolean isInTheFuture(StoreScope scope, Instant issuedAt, Instant now) {
+        Duration skew = issuerSkew.compareTo(scope.skew()) > 0 ? issuerSkew : scope.skew();
+        return issuedAt.isAfter(now.plus(skew));
     }
 
     private Consumption consume(ActionCall call, @Nullable Token token) {
@@ -356,6 +376,9 @@ final class Actions {
         long removed = 0;
         long batches = 0;
         int batch;
+        if (isAheadOfTheServer(call, startedAt)) {
+            return new ExpungeReport(domain, 0, 0, startedAt, Duration.ZERO);
+        }
         do {
             Instant began = now();
             batch = stored(call, () -> store.expunge(call.scope(), batchSize, startedAt));
@@ -368,6 +391,24 @@ final class Actions {
         var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
         lastExpunge = report;
         return report;
+    }
+
+    /**
+     * Whether this node would remove what others must still honour (R7.8). A clock that the application passed in is its own
+     * affair, such as one that a test moves by hand.
+     */
+    private boolean isAheadOfTheServer(ActionCall call, Instant now) {
+        Instant server = onSystemClock ? stored(call, () -> store.serverTime(call.scope())) : null;
+        if (server == null || !now.isAfter(server.plus(call.scope().skew()))) {
+            return false;
+        }
+        LOG.warn(
+                "Domain '{}' was not cleaned up: the clock of this node is {} ahead of the clock of the store's server, and"
+                        + " clockSkew is {}. Set the clocks right, for example by NTP.",
+                domain,
+                Duration.between(server, now).plusMillis(500).truncatedTo(ChronoUnit.SECONDS),
+                call.scope().skew());
+        return true;
     }
 
     /** Twice as long as the batch took, so that most of the time the store has nothing to do but to answer (R7.2). */
@@ -447,8 +488,17 @@ final class Actions {
         } catch (SubjectMismatchException e) {
             throw e;
         } catch (RuntimeException e) {
+            ensureNotClosed(e);
             failures.increment();
             throw wrapped(call.action(), e);
+        }
+    }
+
+    /** A resource or a store that is closed is a mistake of the application's, and no outage (R8.6). */
+    private void ensureNotClosed(RuntimeException e) {
+        ensureOpen();
+        if (e instanceof IllegalStateException) {
+            throw e;
         }
     }
 
@@ -464,6 +514,7 @@ final class Actions {
     }
 
     private <T> T failed(TokenAction action, RuntimeException e, T denied, T allowed) {
+        ensureNotClosed(e);
         failures.increment();
         failuresOfThisOutage.incrementAndGet();
         lastFailure = clock.millis();

@@ -1,12 +1,16 @@
 package dev.curfew;
 
+import dev.curfew.TokenStoreException.Outcome;
 import java.net.URI;
 import java.net.URISyntaxException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Collections;
 import java.util.IdentityHashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -39,10 +43,19 @@ final class Discovery {
     private static final Pattern SECRETS = Pattern.compile(
             "//([^:@/]*):?([^@]*)@|[?&;][^=&;]*(?i:user|pass|pwd|secret|key|token|auth)[^=&;]*=([^&;]*)");
 
+    private static final int MOST_BROKEN = 100;
+
     private final List<TokenStoreProvider> providers;
+    // Why others could not be loaded; only of interest where the one that is asked for is not among the providers.
+    private final List<ServiceConfigurationError> broken;
 
     Discovery(List<TokenStoreProvider> providers) {
+        this(providers, List.of());
+    }
+
+    Discovery(Collection<TokenStoreProvider> providers, List<ServiceConfigurationError> broken) {
         this.providers = List.copyOf(providers);
+        this.broken = List.copyOf(broken);
     }
 
     /** Opens a store, and makes it ready for the scope's domain. */
@@ -60,27 +73,56 @@ final class Discovery {
         return url == null || url.isBlank() ? null : url;
     }
 
+    /**
+     * Looks by the thread's context class loader, which is the application's in a servlet container, and by the one that
+     * loaded this library: a thread of a common pool may have no context class loader, or one that knows of no store.
+     */
     private static Discovery installed() {
-        List<TokenStoreProvider> found = new ArrayList<>();
-        try {
-            ServiceLoader.load(TokenStoreProvider.class).forEach(found::add);
-        } catch (ServiceConfigurationError e) {
-            throw new TokenStoreException(
-                    "A token store provider on the class path cannot be loaded: take its jar, and curfew-core's, of the"
-                            + " same version",
-                    e);
+        Map<String, TokenStoreProvider> found = new LinkedHashMap<>();
+        List<ServiceConfigurationError> broken = new ArrayList<>();
+        ClassLoader context = Thread.currentThread().getContextClassLoader();
+        ClassLoader own = TokenStoreProvider.class.getClassLoader();
+        if (context != null) {
+            collect(context, found, broken);
         }
-        return new Discovery(found);
+        if (own != context) {
+            collect(own, found, broken);
+        }
+        return new Discovery(found.values(), broken);
+    }
+
+    /** A provider that cannot be loaded, or belongs to another application's copy of this library, hides no other. */
+    private static void collect(
+            @Nullable ClassLoader loader,
+            Map<String, TokenStoreProvider> found,
+            List<ServiceConfigurationError> broken) {
+        Iterator<TokenStoreProvider> providers =
+                ServiceLoader.load(TokenStoreProvider.class, loader).iterator();
+        boolean more = true;
+        while (more) {
+            try {
+                more = providers.hasNext();
+                if (more) {
+                    TokenStoreProvider provider = providers.next();
+                    found.putIfAbsent(provider.getClass().getName(), provider);
+                }
+            } catch (ServiceConfigurationError e) {
+                broken.add(e);
+                more = broken.size() < MOST_BROKEN;
+            }
+        }
     }
 
     TokenStore openEmbedded(StoreScope scope) {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
         if (embedded.size() != 1) {
-            throw new TokenStoreException("No store is named, and "
-                    + (embedded.isEmpty() ? "none" : "more than one")
-                    + " on the class path works without a server. Name one: TokenResource.open(url), the system property "
-                    + PROPERTY + ", or the environment variable " + VARIABLE + ". " + listed());
+            throw new TokenStoreException(
+                    "No store is named, and "
+                            + (embedded.isEmpty() ? "none" : "more than one")
+                            + " on the class path works without a server. Name one: TokenResource.open(url), the system property "
+                            + PROPERTY + ", or the environment variable " + VARIABLE + ". " + listed(),
+                    cause());
         }
         return openNamed(embedded.get(0).embeddedUrl().orElseThrow(), scope);
     }
@@ -89,9 +131,11 @@ final class Discovery {
         List<TokenStoreProvider> claiming =
                 providers.stream().filter(p -> claims(p, url)).toList();
         if (claiming.size() != 1) {
-            throw new TokenStoreException((claiming.isEmpty() ? "No store" : "More than one store")
-                    + " on the class path claims the URL " + redacted(url) + ". " + listed()
-                    + (claiming.isEmpty() ? advice(url) : " Leave one of them out."));
+            throw new TokenStoreException(
+                    (claiming.isEmpty() ? "No store" : "More than one store")
+                            + " on the class path claims the URL " + redacted(url) + ". " + listed()
+                            + (claiming.isEmpty() ? advice(url) : " Leave one of them out."),
+                    cause());
         }
         TokenStoreProvider provider = claiming.get(0);
         TokenStore store = null;
@@ -103,13 +147,33 @@ final class Discovery {
             if (store != null) {
                 store.close();
             }
-            List<Throwable> telling = telling(e, url);
+            throw failed(provider, url, e);
+        } catch (LinkageError e) {
             throw new TokenStoreException(
-                    "The " + provider.name() + " store at " + redacted(url) + " could not be opened: "
-                            + Actions.described(e, telling.stream().noneMatch(CurfewException.class::isInstance))
-                            + ". Check that the server runs there and that the URL's credentials are right.",
-                    telling.isEmpty() ? e : null);
+                    Outcome.UNCHANGED,
+                    "The " + provider.name() + " store could not be opened: the class " + e.getMessage()
+                            + " is missing, or of another version than it needs. Put its driver on the class path, in the"
+                            + " version that the bom of Curfew's version was made with",
+                    e);
         }
+    }
+
+    /** What a store says is passed on as it is; what a driver says gets advice that fits most servers. */
+    private static TokenStoreException failed(TokenStoreProvider provider, String url, RuntimeException e) {
+        List<Throwable> telling = telling(e, url);
+        boolean ownWords = e instanceof CurfewException && !telling.contains(e);
+        String what = ownWords
+                ? String.valueOf(e.getMessage())
+                : Actions.described(e, telling.stream().noneMatch(CurfewException.class::isInstance))
+                        + ". Check that the server runs there and that the URL's credentials are right.";
+        return new TokenStoreException(
+                e instanceof TokenStoreException thrown ? thrown.outcome() : Outcome.UNKNOWN,
+                "The " + provider.name() + " store at " + redacted(url) + " could not be opened: " + what,
+                telling.isEmpty() ? e : null);
+    }
+
+    private @Nullable Throwable cause() {
+        return broken.isEmpty() ? null : broken.get(0);
     }
 
     private static boolean claims(TokenStoreProvider provider, String url) {
@@ -118,6 +182,14 @@ final class Discovery {
     }
 
     private String listed() {
+        String unusable = broken.isEmpty()
+                ? ""
+                : " Another provider could not be loaded: " + broken.get(0).getMessage()
+                        + ". Take its jar and curfew-core's of the same version, and put both where one class loader has them.";
+        return loaded() + unusable;
+    }
+
+    private String loaded() {
         return providers.isEmpty()
                 ? "There is no store on the class path."
                 : "On the class path: "

@@ -30,6 +30,7 @@ public final class ExtraData {
      * database that normalises numbers, as PostgreSQL's {@code jsonb}, does not make whole numbers of them.
      */
     public static String write(Map<String, @Nullable Object> extraData) {
+        Limits.present("extraData", extraData);
         var text = new StringWriter();
         try (JsonGenerator json = WRITER.createGenerator(text)) {
             write(json, extraData);
@@ -45,6 +46,7 @@ public final class ExtraData {
      * @throws IllegalArgumentException if it is not a JSON object that {@link #write} could have written
      */
     public static Map<String, @Nullable Object> read(String json) {
+        Limits.present("json", json);
         try {
             if (JSON.std.anyFrom(json) instanceof Map<?, ?> map) {
                 return freeze(map);

@@ -3,6 +3,7 @@ package dev.curfew;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import com.fasterxml.jackson.core.StreamReadFeature;
 import java.io.IOException;
 import java.math.BigDecimal;
@@ -24,6 +25,10 @@ final class JwtPayload {
     private static final JsonFactory JSON = JsonFactory.builder()
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
+            // So that a number that is too long is found by the claim that it stands for, and not by the parser.
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNumberLength(MOST_CHARACTERS)
+                    .build())
             .build();
 
     private static final BigDecimal FIRST_SECOND = BigDecimal.valueOf(-62_167_219_200L);
@@ -62,19 +67,28 @@ final class JwtPayload {
         if (first < 1 || second < 0 || compact.indexOf('.', second + 1) >= 0) {
             throw new InvalidTokenException(WHOLE, "it does not have the three parts of a JWS in compact form");
         }
-        String part = compact.substring(first + 1, second);
+        // The header and the signature are read for their form alone: a token with "Bearer " before it is none.
+        decoded("header", compact.substring(0, first));
+        decoded("signature", compact.substring(second + 1));
         try {
-            if (part.indexOf('=') >= 0) {
-                throw new IllegalArgumentException("padded");
-            }
-            byte[] bytes = Base64.getUrlDecoder().decode(part);
             return StandardCharsets.UTF_8
                     .newDecoder()
-                    .decode(ByteBuffer.wrap(bytes))
+                    .decode(ByteBuffer.wrap(decoded("payload", compact.substring(first + 1, second))))
                     .toString();
-        } catch (IllegalArgumentException | CharacterCodingException e) {
-            throw new InvalidTokenException(WHOLE, "its payload is not UTF-8 in base64url without padding");
+        } catch (CharacterCodingException e) {
+            throw new InvalidTokenException(WHOLE, "its payload is not UTF-8");
         }
+    }
+
+    private static byte[] decoded(String name, String part) {
+        try {
+            if (part.indexOf('=') < 0) {
+                return Base64.getUrlDecoder().decode(part);
+            }
+        } catch (IllegalArgumentException e) {
+            // Without the decoder's message, which quotes a character of the token.
+        }
+        throw new InvalidTokenException(WHOLE, "its " + name + " is not base64url without padding");
     }
 
     private void read(JsonParser parser) throws IOException {
@@ -104,14 +118,15 @@ final class JwtPayload {
         return parser.getText();
     }
 
-    private static BigDecimal number(JsonParser parser, String claim) throws IOException {
+    private static BigDecimal number(JsonParser parser, String claim) {
         JsonToken token = parser.currentToken();
         if (token != JsonToken.VALUE_NUMBER_INT && token != JsonToken.VALUE_NUMBER_FLOAT) {
             throw new InvalidTokenException(claim, "it is not a number of seconds");
         }
         try {
             return parser.getDecimalValue();
-        } catch (NumberFormatException e) { // an exponent beyond an int; its message would quote the payload
+        } catch (IOException | NumberFormatException e) {
+            // An exponent beyond an int, or too many digits. The message would quote the payload.
             throw new InvalidTokenException(claim, "it is not a number of seconds");
         }
     }

@@ -2,6 +2,8 @@ package dev.curfew;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import org.jspecify.annotations.Nullable;
+
 /** What may reach a store (R9.1): lengths in UTF-8 bytes, no NUL, no unpaired surrogate. */
 final class Limits {
     static final int EXTRA_DATA_BYTES = 64 * 1024;
@@ -29,11 +31,17 @@ final class Limits {
         return text("domain", domain, 1, 64);
     }
 
+    /** Answers the argument itself, or throws where it is null; the message names it. */
+    static <T> T present(String name, @Nullable T argument) {
+        if (argument == null) {
+            throw new IllegalArgumentException(name + " must not be null");
+        }
+        return argument;
+    }
+
     /** Answers the text itself, or throws; the message names the field and the limit, never the text. */
     static String text(String field, String text, int least, int most) {
-        if (text == null) {
-            throw new IllegalArgumentException(field + " must not be null");
-        }
+        present(field, text);
         int length = text.length();
         int bytes = length;
         for (int i = 0; i < length; i++) {

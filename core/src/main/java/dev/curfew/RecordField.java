@@ -48,6 +48,7 @@ public enum RecordField {
      * @throws IllegalArgumentException if a name is empty, has a NUL, or is given to two fields
      */
     public static Map<RecordField, String> names(Map<RecordField, String> mapped) {
+        Limits.present("mapped", mapped);
         Map<RecordField, String> names = new EnumMap<>(RecordField.class);
         var taken = new HashSet<String>();
         for (RecordField field : values()) {

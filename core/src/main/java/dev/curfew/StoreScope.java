@@ -24,23 +24,24 @@ public record StoreScope(String domain, String tenant, Duration skew, Duration d
     public StoreScope {
         Limits.domain(domain);
         Limits.tenant(tenant);
-        if (skew.isNegative() || skew.compareTo(LONGEST) > 0) {
+        if (Limits.present("skew", skew).isNegative() || skew.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("clockSkew must not be negative, nor longer than a day");
         }
         skew = Duration.ofMillis(skew.plusNanos(999_999).toMillis());
-        if (deadline.compareTo(Duration.ofMillis(1)) < 0 || deadline.compareTo(LONGEST) > 0) {
+        if (Limits.present("deadline", deadline).compareTo(Duration.ofMillis(1)) < 0
+                || deadline.compareTo(LONGEST) > 0) {
             throw new IllegalArgumentException("callDeadline must be at least a millisecond, and at most a day");
         }
     }
 
     /** From when on a record may be removed: {@code expiresAt + skew} (R1.4). */
     public Instant retentionEnd(Instant expiresAt) {
-        return expiresAt.plus(skew);
+        return Limits.present("expiresAt", expiresAt).plus(skew);
     }
 
     /** Whether what expires then may be removed: {@code now} is at its retention end or past it. */
     public boolean isPastRetention(Instant expiresAt, Instant now) {
-        return !Times.isLive(retentionEnd(expiresAt), now);
+        return !Times.isLive(retentionEnd(expiresAt), Limits.present("now", now));
     }
 
     StoreScope forTenant(String other) {

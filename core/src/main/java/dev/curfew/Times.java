@@ -40,9 +40,7 @@ final class Times {
     }
 
     static Instant inRange(String field, Instant instant) {
-        if (instant == null) {
-            throw new IllegalArgumentException(field + " must not be null");
-        }
+        Limits.present(field, instant);
         if (instant.isBefore(FIRST) || instant.isAfter(LAST)) {
             throw new IllegalArgumentException(field + " must lie in the years 0 to 9999");
         }

@@ -1,5 +1,6 @@
 package dev.curfew;
 
+import java.io.Serializable;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
@@ -16,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  *     {@link TokenResource#revokeSubject}, also by an earlier one
  * @param expiresAt from when on it is no longer accepted
  */
-public record Token(String jti, String subject, @Nullable Instant issuedAt, Instant expiresAt) {
+public record Token(String jti, String subject, @Nullable Instant issuedAt, Instant expiresAt) implements Serializable {
 
     /** The purpose of a token that was stored without one. */
     public static final String DEFAULT_PURPOSE = "user";
@@ -48,7 +49,7 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws IllegalArgumentException if a field is outside its limits
      */
     public static Token of(String jti, String subject, Instant issuedAt, Instant expiresAt) {
-        return new Token(jti, subject, issuedAt, expiresAt);
+        return new Token(jti, subject, Limits.present("issuedAt", issuedAt), expiresAt);
     }
 
     /**

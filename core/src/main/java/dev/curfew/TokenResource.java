@@ -1,5 +1,7 @@
 package dev.curfew;
 
+import static dev.curfew.Limits.present;
+
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -9,7 +11,6 @@ import java.util.EnumMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
@@ -192,14 +193,14 @@ public final class TokenResource implements AutoCloseable {
      */
     public boolean isRevoked(String jti) {
         return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope, jti)
+                ? actions.isRevoked(scope, present("jti", jti))
                 : perform(Boolean.class, TokenAction.IS_REVOKED, jti);
     }
 
     /** Whether a token is revoked or used, by itself or by a watermark of its subject, be it expired or not. */
     public boolean isRevoked(Token token) {
         return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope, token)
+                ? actions.isRevoked(scope, present("token", token))
                 : perform(Boolean.class, TokenAction.IS_REVOKED, token);
     }
 
@@ -221,7 +222,7 @@ public final class TokenResource implements AutoCloseable {
      */
     public TokenStatus check(Token token, String purpose) {
         return actions.isPlain(TokenAction.CHECK)
-                ? actions.check(scope, token, purpose)
+                ? actions.check(scope, present("token", token), present("purpose", purpose))
                 : perform(TokenStatus.class, TokenAction.CHECK, token, purpose);
     }
 
@@ -290,12 +291,12 @@ public final class TokenResource implements AutoCloseable {
      *
      * @throws IllegalArgumentException if the interval is shorter than a millisecond
      */
-    public void setExpungeInterval(Duration interval) {
+    public void setExpungeInterval(Duration expungeInterval) {
         if (closing == null) {
             throw new IllegalStateException(
                     "The expunger serves all tenants: change its interval on the resource itself");
         }
-        closing.expunger().reschedule(actions, positive("expungeInterval", interval));
+        closing.expunger().reschedule(actions, positive("expungeInterval", expungeInterval));
     }
 
     /** How many calls of the store failed since the resource was built, of whatever action. */
@@ -305,7 +306,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The action of this name, as configured, to be called by name. */
     public BoundAction action(String name) {
-        TokenAction action = actions.named(name);
+        TokenAction action = actions.named(present("name", name));
         return new BoundAction() {
             @Override
             public TokenAction action() {
@@ -377,7 +378,7 @@ public final class TokenResource implements AutoCloseable {
     }
 
     private static Duration positive(String what, Duration duration) {
-        if (duration.compareTo(Duration.ofMillis(1)) < 0) {
+        if (present(what, duration).compareTo(Duration.ofMillis(1)) < 0) {
             throw new IllegalArgumentException(what + " must be at least a millisecond, not " + duration);
         }
         return duration;
@@ -393,6 +394,8 @@ public final class TokenResource implements AutoCloseable {
         private @Nullable Expunger expunger;
         String domain = "tokens";
         InstantSource clock = InstantSource.system();
+        boolean onSystemClock = true;
+        Duration issuerSkew = Duration.ZERO;
 
         @Nullable
         Duration maxTokenLifetime;
@@ -408,31 +411,45 @@ public final class TokenResource implements AutoCloseable {
 
         /** A store that the application made, from its own pool or client; closing the resource leaves it open. */
         public Builder store(TokenStore store) {
-            this.store = Objects.requireNonNull(store, "store");
+            this.store = present("store", store);
             return this;
         }
 
         /** The URL of a store, which the resource then opens and closes. */
         public Builder url(String url) {
-            this.url = Objects.requireNonNull(url, "url: leave it out to take the configured store");
+            this.url = present("url", url);
             return this;
         }
 
         /** The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes, "tokens" by default. */
         public Builder domain(String domain) {
-            this.domain = domain;
+            this.domain = Limits.domain(domain);
             return this;
         }
 
         /** Where time comes from, the system by default. Nothing else in Curfew asks a clock. */
         public Builder clock(InstantSource clock) {
-            this.clock = clock;
+            this.clock = present("clock", clock);
+            this.onSystemClock = false;
             return this;
         }
 
         /** The greatest leeway that any verifier of these tokens grants, 60 s by default: records are kept so much longer. */
         public Builder clockSkew(Duration clockSkew) {
-            this.clockSkew = clockSkew;
+            this.clockSkew = present("clockSkew", clockSkew);
+            return this;
+        }
+
+        /**
+         * How far the clock of whoever issues the tokens may be ahead of the clock here, none by default: a token whose
+         * time of issue lies up to so much after the watermark of {@link #revokeSubject} may have been issued before it, and is
+         * revoked with the others (R4.4). After a "log out everywhere" a log-in may so be refused for as long.
+         */
+        public Builder issuerSkew(Duration issuerSkew) {
+            if (present("issuerSkew", issuerSkew).isNegative() || issuerSkew.compareTo(Duration.ofDays(1)) > 0) {
+                throw new IllegalArgumentException("issuerSkew must not be negative, nor longer than a day");
+            }
+            this.issuerSkew = issuerSkew;
             return this;
         }
 
@@ -453,19 +470,19 @@ public final class TokenResource implements AutoCloseable {
 
         /** What checks answer while the store fails: {@link FailurePolicy#DENY} by default. */
         public Builder failurePolicy(FailurePolicy failurePolicy) {
-            this.failurePolicy = failurePolicy;
+            this.failurePolicy = present("failurePolicy", failurePolicy);
             return this;
         }
 
         /** How long a call of the store may take, 2 s by default; the store keeps it by its driver's own means. */
         public Builder callDeadline(Duration callDeadline) {
-            this.callDeadline = callDeadline;
+            this.callDeadline = present("callDeadline", callDeadline);
             return this;
         }
 
         /** How often what has expired is cleared out, every 12 hours by default, the first time within a tenth of it. */
-        public Builder expungeInterval(Duration interval) {
-            this.expungeInterval = positive("expungeInterval", interval);
+        public Builder expungeInterval(Duration expungeInterval) {
+            this.expungeInterval = positive("expungeInterval", expungeInterval);
             return this;
         }
 
@@ -480,25 +497,27 @@ public final class TokenResource implements AutoCloseable {
 
         /** An expunger that serves several resources, each at its own interval; the application closes it. */
         public Builder expunger(Expunger expunger) {
-            this.expunger = expunger;
+            this.expunger = present("expunger", expunger);
             return this;
         }
 
         /** Another name for an action, for logs, metrics and {@link TokenResource#action}. */
         public Builder actionName(TokenAction action, String name) {
-            names.put(action, Limits.text("the name of " + action, name, 1, 128));
+            names.put(present("action", action), Limits.text("the name of " + action, name, 1, 128));
             return this;
         }
 
         /** Wraps or replaces an action. Several of one action are called in the order given, the first one outermost. */
         public Builder intercept(TokenAction action, ActionInterceptor interceptor) {
-            interceptors.computeIfAbsent(action, a -> new ArrayList<>()).add(interceptor);
+            interceptors
+                    .computeIfAbsent(present("action", action), a -> new ArrayList<>())
+                    .add(present("interceptor", interceptor));
             return this;
         }
 
         /** Hears of every revocation that this node performed, after it is acknowledged, before its call returns. */
         public Builder onRevocation(Consumer<RevocationEvent> listener) {
-            listeners.add(listener);
+            listeners.add(present("listener", listener));
             return this;
         }
 
@@ -541,7 +560,7 @@ public final class TokenResource implements AutoCloseable {
             if (own != null) {
                 return own;
             }
-            TokenStore given = Objects.requireNonNull(store, "store");
+            TokenStore given = present("store", store);
             given.prepare(scope);
             return given;
         }

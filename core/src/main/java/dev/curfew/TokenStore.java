@@ -11,7 +11,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Every verb is atomic: one statement, one script, one map operation. None asks a clock: {@code now} is an argument,
  * in whole milliseconds. Every verb ends within {@link StoreScope#deadline}, by the driver's own means. What fails
- * throws {@link TokenStoreException} and has done nothing or all of it; it tells no jti, subject or extra data.
+ * throws {@link TokenStoreException} and has done nothing or all of it; it tells no jti, subject or extra data. An
+ * {@link IllegalStateException} says that the store is closed, and nothing else.
  * Arguments have been checked (R9.1). A record past its retention end is garbage: a verb treats it as it finds it,
  * there or gone. A store is safe for use by many threads, and serves any number of domains and tenants, which never see
  * each other's records.

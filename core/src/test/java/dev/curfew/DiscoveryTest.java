@@ -174,6 +174,22 @@ class DiscoveryTest {
                 .hasNoCause();
     }
 
+    /** A store knows better than the core what is to be done: its own words stand alone. */
+    @Test
+    void aStoresOwnMessageIsPassedOnWithoutFurtherAdvice() {
+        redis.failure = new TokenStoreException(
+                TokenStoreException.Outcome.UNCHANGED, "The file /srv/tokens.db is a folder. Name a file.", null);
+        assertThatThrownBy(() -> discovery.openNamed("redis:file", SCOPE))
+                .isInstanceOfSatisfying(
+                        TokenStoreException.class,
+                        e -> assertThat(e.outcome()).isEqualTo(TokenStoreException.Outcome.UNCHANGED))
+                .hasMessageEndingWith("could not be opened: The file /srv/tokens.db is a folder. Name a file.")
+                .hasMessageNotContaining("Check that the server runs");
+        redis.failure = new IllegalStateException("?");
+        assertThatThrownBy(() -> discovery.openNamed("redis:file", SCOPE))
+                .hasMessageContaining("Check that the server runs");
+    }
+
     /** What a store says when it is made ready for its domain passes the same filter, and the store is closed. */
     @Test
     void R9_2_aStoreThatCannotServeTheDomainIsClosedAndTellsNoCredentials() {

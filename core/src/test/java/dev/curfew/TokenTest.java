@@ -77,6 +77,70 @@ class TokenTest {
                         InvalidTokenException.class, e -> assertThat(e.claim()).isIn("exp", "token"));
     }
 
+    /** Whatever its size: it is the claim that is at fault, and not the token. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "1e400", "-1e400", "1e-999999999", "1e999999999", "1e99999999999", "1E2147483648", "0E-2147483648",
+                "253402300800", "-1e300", "true", "[1]", "{}", "null", "'1'"
+            })
+    void R9_4_anExpiryThatIsNoTimeIsBlamedByName(String expiry) {
+        assertBlamed("exp", jwt("{'jti':'a','sub':'s','exp':" + expiry + "}"));
+
+        assertBlamed("exp", jwt("{'jti':'a','sub':'s','exp':" + "9".repeat(5000) + "}"));
+        assertBlamed("iat", jwt("{'jti':'a','sub':'s','exp':1,'iat':" + expiry + "}"));
+        // A number of no interest may be of any size.
+        assertThat(Token.peek(jwt("{'jti':'a','sub':'s','n':" + expiry + ",'exp':1}"))
+                        .expiresAt())
+                .isEqualTo(Instant.ofEpochSecond(1));
+    }
+
+    private static void assertBlamed(String claim, String compact) {
+        assertThatThrownBy(() -> Token.peek(compact))
+                .isInstanceOfSatisfying(
+                        InvalidTokenException.class, e -> assertThat(e.claim()).isEqualTo(claim))
+                .hasNoCause();
+    }
+
+    /** All three parts are base64url without padding (RFC 7515 section 7.1), and nothing stands around them. */
+    @Test
+    void R9_4_aTokenWithAnythingAroundOrInItIsMalformed() {
+        String good = jwt("{'jti':'a','sub':'s','exp':1}");
+        String[] parts = good.split("\\.");
+        assertThat(Token.peek(good).jti()).isEqualTo("a");
+        for (String bad : List.of(
+                "Bearer " + good,
+                "bearer " + good,
+                " " + good,
+                good + " ",
+                good + "\n",
+                "\"" + good + "\"",
+                "a b." + parts[1] + "." + parts[2],
+                "a+b/." + parts[1] + "." + parts[2],
+                "abcde." + parts[1] + "." + parts[2],
+                parts[0] + "=." + parts[1] + "." + parts[2],
+                parts[0] + "." + parts[1] + ".c2ln=",
+                parts[0] + "." + parts[1] + ".c2+n",
+                parts[0] + "." + parts[1] + ".c2l\u00e9",
+                parts[0] + "." + parts[1] + ".c2ln.",
+                parts[0] + "." + parts[1])) {
+            assertBlamed("token", bad);
+        }
+    }
+
+    /** So that it can be kept in a session that a container writes to disk. */
+    @Test
+    void aTokenCanBeSerialized() throws Exception {
+        Token token = Token.of("t", "s", EXPIRY.minusSeconds(9), EXPIRY);
+        var bytes = new java.io.ByteArrayOutputStream();
+        try (var out = new java.io.ObjectOutputStream(bytes)) {
+            out.writeObject(token);
+        }
+        try (var in = new java.io.ObjectInputStream(new java.io.ByteArrayInputStream(bytes.toByteArray()))) {
+            assertThat(in.readObject()).isEqualTo(token);
+        }
+    }
+
     @Test
     void R9_4_aTimeOfIssueThatIsThereMustBeOne() {
         assertThatThrownBy(() -> Token.peek(jwt("{'jti':'a','sub':'s','exp':1924992000,'iat':'now'}")))

@@ -112,7 +112,7 @@ class ExpungerTest {
         try (var logs = new Logs();
                 Expunger expunger = Expunger.manual();
                 TokenResource tokens = builder(expunger).build()) {
-            faulty.failure = new IllegalStateException("Key (jti)=(secret) is locked");
+            faulty.failure = new RuntimeException("Key (jti)=(secret) is locked");
             clock.advance(INTERVAL);
             assertThat(expunger.runDue()).isEmpty();
             long wait = 30_000;

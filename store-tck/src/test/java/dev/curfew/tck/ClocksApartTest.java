@@ -1,0 +1,205 @@
+package dev.curfew.tck;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.curfew.Expunger;
+import dev.curfew.StoreScope;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.temporal.ChronoUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** What the core makes of clocks that do not agree: of the issuer, of this node, of the store's server. */
+class ClocksApartTest {
+    private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
+    private static final Duration SKEW = Duration.ofSeconds(60);
+
+    private final ManualClock clock = new ManualClock(NOW);
+    private final Logs logs = new Logs();
+
+    @AfterEach
+    void closeLogs() {
+        logs.close();
+    }
+
+    private TokenResource resource(Duration issuerSkew) {
+        return TokenResource.builder()
+                .store(new ModelTokenStore())
+                .clock(clock)
+                .clockSkew(SKEW)
+                .issuerSkew(issuerSkew)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .build();
+    }
+
+    private static Token issued(Instant at) {
+        return Token.of("t" + at, "s", at, NOW.plus(Duration.ofHours(1)));
+    }
+
+    /** The issuer is 20 s ahead: what it issues just before a "log out everywhere" says that it was issued after it. */
+    @ParameterizedTest
+    @CsvSource({
+        "0, -1, true", "0, 0, true", "0, 1, false", "0, 20, false",
+        "20, 0, true", "20, 19, true", "20, 20, true", "20, 21, false"
+    })
+    void R4_4_aTokenOfAnIssuerThatIsAheadIsInDoubt(int issuerSkew, int seconds, boolean revoked) {
+        try (TokenResource tokens = resource(Duration.ofSeconds(issuerSkew))) {
+            tokens.revokeSubject("s");
+            clock.advance(Duration.ofSeconds(30));
+            Token token = issued(NOW.plusSeconds(seconds));
+            assertThat(tokens.check(token)).isEqualTo(revoked ? TokenStatus.REVOKED : TokenStatus.ACTIVE);
+            assertThat(tokens.isRevoked(token)).isEqualTo(revoked);
+            // Storing it now brings nothing back.
+            tokens.storeToken(token);
+            assertThat(tokens.check(token)).isEqualTo(revoked ? TokenStatus.REVOKED : TokenStatus.ACTIVE);
+        }
+    }
+
+    @Test
+    void R4_4_inDoubtTheTimeOfCreationDecidesInTheWatermarksOwnSecond() {
+        try (TokenResource tokens = resource(Duration.ofSeconds(20))) {
+            Token before = issued(NOW.plusSeconds(20));
+            tokens.storeToken(before);
+            clock.set(NOW.plusMillis(500));
+            tokens.revokeSubject("s");
+            clock.set(NOW.plusMillis(501));
+            Token after = Token.of("after", "s", NOW.plusSeconds(20), NOW.plusSeconds(3600));
+            tokens.storeToken(after);
+            assertThat(tokens.check(before)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.check(after)).isEqualTo(TokenStatus.ACTIVE);
+        }
+    }
+
+    /** What was issued before the watermark by a clock that is ahead also lives longer: the watermark is there as long. */
+    @Test
+    void R4_2_theWatermarkOutlivesWhatAnIssuerThatIsAheadIssuedBeforeIt() {
+        try (TokenResource tokens = resource(Duration.ofSeconds(20))) {
+            tokens.revokeSubject("s");
+            Instant issuedAt = NOW.plusSeconds(20);
+            Token token = Token.of("t", "s", issuedAt, issuedAt.plus(Duration.ofDays(1)));
+            clock.set(token.expiresAt().plus(SKEW).minusMillis(1));
+            tokens.expungeExpired();
+            assertThat(tokens.check(token)).isEqualTo(TokenStatus.REVOKED);
+        }
+    }
+
+    @Test
+    void R4_3_aTimeOfIssueInTheFutureIsAsGoodAsNone() {
+        try (TokenResource tokens = resource(Duration.ZERO);
+                TokenResource patient = resource(SKEW.plusSeconds(60))) {
+            for (TokenResource each : new TokenResource[] {tokens, patient}) {
+                clock.set(NOW);
+                each.revokeSubject("s");
+                clock.advance(Duration.ofMinutes(30));
+                Duration most = each == tokens ? SKEW : SKEW.plusSeconds(60);
+                assertThat(each.check(issued(clock.instant().plus(most)))).isEqualTo(TokenStatus.ACTIVE);
+                Token future = issued(clock.instant().plus(most).plusMillis(1));
+                assertThat(each.check(future)).isEqualTo(TokenStatus.REVOKED);
+                // Of a subject without a watermark nothing is in doubt.
+                assertThat(each.check(Token.of("t", "other", future.issuedAt(), future.expiresAt())))
+                        .isEqualTo(TokenStatus.ACTIVE);
+                clock.advance(Duration.ofMillis(1));
+                assertThat(each.check(future)).isEqualTo(TokenStatus.ACTIVE);
+            }
+        }
+    }
+
+    @Test
+    void R9_1_anIssuerSkewOutsideItsLimitsIsRefused() {
+        for (Duration skew :
+                new Duration[] {Duration.ofMillis(-1), Duration.ofDays(1).plusMillis(1)}) {
+            assertThatThrownBy(() -> TokenResource.builder().issuerSkew(skew))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("issuerSkew");
+        }
+    }
+
+    /** On the system's own clock, and a server that is behind it: the node may as well be ahead. */
+    private static final class BehindStore extends ModelTokenStore {
+        private final Duration behind;
+        private int asked;
+
+        BehindStore(Duration behind) {
+            this.behind = behind;
+        }
+
+        @Override
+        public Instant serverTime(StoreScope scope) {
+            asked++;
+            if (behind.isNegative()) {
+                throw new TokenStoreException("The server is down");
+            }
+            return Instant.now().minus(behind);
+        }
+    }
+
+    private static TokenResource.Builder onSystemClock(BehindStore store) {
+        // Two hours past its retention, by the system's clock.
+        Instant expiry = Instant.now().truncatedTo(ChronoUnit.MILLIS).minus(Duration.ofHours(2));
+        var scope = new StoreScope("accounts", "", SKEW, Duration.ofSeconds(10));
+        store.revoke(
+                scope,
+                new TokenRecord("secret-jti", "secret-subject", "p", null, expiry, null, expiry, expiry, expiry),
+                expiry,
+                expiry);
+        return TokenResource.builder()
+                .store(store)
+                .domain("accounts")
+                .clockSkew(SKEW)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expunger(Expunger.manual());
+    }
+
+    @Test
+    void R7_8_aNodeThatIsAheadOfTheServersClockRemovesNothingAndSaysSo() {
+        var store = new BehindStore(Duration.ofHours(3));
+        try (TokenResource tokens = onSystemClock(store).build()) {
+            assertThat(tokens.expungeExpired().removed()).isZero();
+            assertThat(tokens.inspect("secret-jti")).isPresent();
+            assertThat(logs.warnings())
+                    .hasSize(1)
+                    .first()
+                    .asString()
+                    .contains("'accounts'", "not cleaned up", "PT3H", "clockSkew is PT1M", "Set the clocks right")
+                    .doesNotContain("secret");
+        }
+    }
+
+    @Test
+    void R7_8_aNodeThatIsAheadByTheSkewOrLessCleansUp() {
+        var store = new BehindStore(SKEW.minusSeconds(20));
+        try (TokenResource tokens = onSystemClock(store).build()) {
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(1);
+            assertThat(logs.warnings()).isEmpty();
+        }
+    }
+
+    @Test
+    void R7_8_aServerThatCannotBeAskedIsNotCleanedUp() {
+        var store = new BehindStore(Duration.ofMillis(-1));
+        try (TokenResource tokens = onSystemClock(store).build()) {
+            assertThatThrownBy(tokens::expungeExpired).hasMessageContaining("The server is down");
+            assertThat(tokens.inspect("secret-jti")).isPresent();
+        }
+    }
+
+    @Test
+    void R7_8_aClockOfTheApplicationsIsItsOwnAffair() {
+        var store = new BehindStore(Duration.ofHours(3));
+        try (TokenResource tokens =
+                onSystemClock(store).clock(InstantSource.system()).build()) {
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(1);
+            assertThat(store.asked).isZero();
+        }
+    }
+}
