@@ -3,6 +3,7 @@ package dev.curfew.memory;
 import com.github.benmanes.caffeine.cache.Cache;
 import com.github.benmanes.caffeine.cache.Caffeine;
 import com.github.benmanes.caffeine.cache.Expiry;
+import com.github.benmanes.caffeine.cache.Ticker;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
@@ -14,6 +15,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStoreException;
+import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -21,16 +23,12 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableMap;
 import java.util.Objects;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
-import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Function;
-import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,23 +37,34 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it, one skew past
  * its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}: (domain, tenant,
- * subject) to the watermark and its end. {@code unrevoked}: (domain, tenant, subject) to the subject's unrevoked records
- * by (expiry, jti). Every verb that writes is one {@code compute} on the record's key; the index is changed inside it, in
- * one {@code compute} on the subject's, and by Caffeine's eviction inside the same lock, so that it always holds what the
- * cache holds. Nothing is ever evicted by size: to evict a revocation would make a revoked token valid.
+ * subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the subject's
+ * unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a revoked token
+ * valid.
  *
- * <p>There is no clock here. Caffeine's ticker is the latest {@code now} that was passed in, in units of 100 ns: fine
- * enough to drop an entry within two minutes of its end, and coarse enough for the year 9999 to fit.
+ * <p>Every verb that writes is one {@code compute} on the record's key. The index always holds every unrevoked record that
+ * can be read: a store enters its record inside that {@code compute}, and a revocation takes it out after it. So
+ * {@code revokeStored}, which meets the entry of a revocation that is under way, waits for it at the record. Caffeine's
+ * eviction takes an entry out inside the lock of its record.
+ *
+ * <p>There is no clock here: see {@link RetentionTicker}.
  */
 public final class MemoryTokenStore implements SelfExpiringTokenStore {
-    private static final long TICKS_PER_MILLI = 10_000;
+    // How much longer than it need be an entry is kept: a call may have been under way for so long.
+    private static final Duration MARGIN = Duration.ofSeconds(10);
+    // Longer than any process runs, and short enough for its nanoseconds to be added to any other time.
+    private static final Duration LONGEST = Duration.ofDays(36_500);
 
     /** The key of what is not in the store's first scope: there the jti or the subject is its own key. */
     private record Key(String domain, String tenant, String id) {}
 
-    private record Entry(TokenRecord record, Instant keptUntil) {}
+    /** A value, and when it is dropped, by the ticker. */
+    private interface Kept {
+        long dropAt();
+    }
 
-    private record Watermark(Instant at, Instant keptUntil) {}
+    private record Entry(TokenRecord record, long dropAt) implements Kept {}
+
+    private record Watermark(Instant at, long dropAt) implements Kept {}
 
     private record Position(Instant expiresAt, String jti) implements Comparable<Position> {
         @Override
@@ -69,7 +78,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         }
     }
 
-    private final AtomicLong latest = new AtomicLong();
+    private final RetentionTicker ticker;
     private final AtomicLong size = new AtomicLong();
     private final long maxRecords;
     private final Cache<Object, Entry> records;
@@ -82,18 +91,19 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
 
-    private MemoryTokenStore(long maxRecords) {
+    MemoryTokenStore(long maxRecords, Ticker nanoseconds) {
         this.maxRecords = maxRecords;
-        this.records = cache(Entry::keptUntil, (key, entry) -> {
+        this.ticker = new RetentionTicker(nanoseconds);
+        this.records = cache((key, entry) -> {
             size.decrementAndGet();
             index(key, entry.record(), null);
         });
-        this.watermarks = cache(Watermark::keptUntil, (key, watermark) -> {});
+        this.watermarks = cache((key, watermark) -> {});
     }
 
     /** A store that holds as many records as there is memory for. */
     public static MemoryTokenStore create() {
-        return new MemoryTokenStore(Long.MAX_VALUE);
+        return new MemoryTokenStore(Long.MAX_VALUE, Ticker.systemTicker());
     }
 
     /**
@@ -106,28 +116,27 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         if (maxRecords < 1) {
             throw new IllegalArgumentException("maxRecords must be positive, not " + maxRecords);
         }
-        return new MemoryTokenStore(maxRecords);
+        return new MemoryTokenStore(maxRecords, Ticker.systemTicker());
     }
 
     private interface Dropped<V> {
         void accept(Object key, V value);
     }
 
-    private <V> Cache<Object, V> cache(Function<V, Instant> keptUntil, Dropped<V> listener) {
-        ToLongFunction<V> end = value -> ticks(keptUntil.apply(value).toEpochMilli());
+    private <V extends Kept> Cache<Object, V> cache(Dropped<V> listener) {
         return Caffeine.newBuilder()
-                .ticker(() -> ticks(latest.get()))
+                .ticker(ticker)
                 // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
                 .executor(Runnable::run)
                 .expireAfter(new Expiry<Object, V>() {
                     @Override
                     public long expireAfterCreate(Object key, V value, long now) {
-                        return end.applyAsLong(value) - now;
+                        return value.dropAt() - now;
                     }
 
                     @Override
                     public long expireAfterUpdate(Object key, V value, long now, long duration) {
-                        return end.applyAsLong(value) - now;
+                        return value.dropAt() - now;
                     }
 
                     @Override
@@ -161,19 +170,24 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 : Objects.requireNonNull(first.get()).domain();
     }
 
-    private static long ticks(long millis) {
-        return millis * TICKS_PER_MILLI;
-    }
-
-    /** Before every verb: time goes on to {@code now}, and never back. */
+    /** Before every verb. */
     private void at(Instant now) {
         if (closed) {
             throw new IllegalStateException("The memory store is closed; open a new one");
         }
-        long millis = now.toEpochMilli();
-        if (millis > latest.get()) {
-            latest.accumulateAndGet(millis, Math::max);
-        }
+        ticker.observe(now);
+    }
+
+    /** When an entry is dropped that must be kept until then, as seen from {@code now}. */
+    private long dropAt(Instant keptUntil, Instant now) {
+        Duration left =
+                Duration.ofMillis(keptUntil.toEpochMilli() - now.toEpochMilli()).plus(MARGIN);
+        return ticker.read() + (left.compareTo(LONGEST) < 0 ? left : LONGEST).toNanos();
+    }
+
+    /** The same of a record: a skew past its retention end (R1.4). */
+    private long dropAt(StoreScope scope, TokenRecord record, Instant now) {
+        return dropAt(scope.retentionEnd(record.expiresAt()).plus(scope.skew()), now);
     }
 
     @Override
@@ -181,12 +195,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         at(now);
         makeRoom();
         var outcome = new Answer<>(StoreOutcome.STORED);
-        Instant keptUntil = keptUntil(scope, record);
         records.asMap().compute(key(scope, record.jti()), (key, entry) -> {
             if (entry == null) {
                 count();
                 index(key, null, record);
-                return new Entry(record, keptUntil);
+                return new Entry(record, dropAt(scope, record, now));
             }
             TokenRecord stored = entry.record();
             if (stored.subject() != null && !stored.subject().equals(record.subject())) {
@@ -198,7 +211,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             }
             TokenRecord update = record.withCreatedAt(stored.createdAt());
             index(key, stored, update);
-            return new Entry(update, keptUntil);
+            return new Entry(update, dropAt(scope, update, now));
         });
         return outcome.is;
     }
@@ -240,34 +253,36 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         at(now);
         makeRoom();
         var outcome = new Answer<>(RevokeOutcome.REVOKED);
-        records.asMap().compute(key(scope, revocation.jti()), (key, entry) -> {
+        var before = new Answer<@Nullable TokenRecord>(null);
+        Object key = key(scope, revocation.jti());
+        records.asMap().compute(key, (same, entry) -> {
             if (entry == null) {
                 count();
-                return new Entry(revocation, keptUntil(scope, revocation));
+                return new Entry(revocation, dropAt(scope, revocation, now));
             }
             if (entry.record().isRevoked()) {
                 outcome.is = RevokeOutcome.ALREADY_REVOKED;
+            } else {
+                before.is = entry.record();
             }
-            return revoked(scope, key, entry, keepUntil, now);
+            return revoked(scope, entry, keepUntil, now);
         });
+        takeOut(key, before.is);
         return outcome.is;
     }
 
-    private Entry revoked(StoreScope scope, Object key, Entry entry, Instant keepUntil, Instant now) {
-        index(key, entry.record(), null);
+    private Entry revoked(StoreScope scope, Entry entry, Instant keepUntil, Instant now) {
         TokenRecord revoked = entry.record().revoked(now, keepUntil);
-        return new Entry(revoked, later(keptUntil(scope, revoked), entry.keptUntil()));
-    }
-
-    private static Instant keptUntil(StoreScope scope, TokenRecord record) {
-        return scope.retentionEnd(record.expiresAt()).plus(scope.skew());
+        return new Entry(revoked, Math.max(dropAt(scope, revoked, now), entry.dropAt()));
     }
 
     @Override
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
         var answer = new Answer<Consumption>(Refused.UNKNOWN);
-        records.asMap().computeIfPresent(key(scope, jti), (key, entry) -> {
+        var before = new Answer<@Nullable TokenRecord>(null);
+        Object key = key(scope, jti);
+        records.asMap().computeIfPresent(key, (same, entry) -> {
             TokenRecord record = entry.record();
             if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
                 return entry;
@@ -278,10 +293,12 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 answer.is = Refused.EXPIRED;
                 return entry;
             }
-            Entry used = revoked(scope, key, entry, record.expiresAt(), now);
+            before.is = record;
+            Entry used = revoked(scope, entry, record.expiresAt(), now);
             answer.is = new Consumed(used.record());
             return used;
         });
+        takeOut(key, before.is);
         return answer.is;
     }
 
@@ -292,8 +309,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 .asMap()
                 .merge(
                         key(scope, subject),
-                        new Watermark(watermark, keepUntil),
-                        (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
+                        new Watermark(watermark, dropAt(keepUntil, now)),
+                        (a, b) -> new Watermark(later(a.at(), b.at()), Math.max(a.dropAt(), b.dropAt())));
     }
 
     private static Instant later(Instant a, Instant b) {
@@ -302,31 +319,67 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+        at(now);
         int revoked = 0;
-        List<TokenRecord> batch;
-        do {
-            batch = list(scope, subject, null, limit - revoked, now);
-            for (TokenRecord found : batch) {
-                var done = new Answer<>(false);
-                records.asMap().computeIfPresent(key(scope, found.jti()), (key, entry) -> {
-                    TokenRecord record = entry.record();
-                    if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
-                        return entry;
+        // A token that is stored again for a shorter time moves to where a look has been already: so the last look must
+        // find
+        // nothing, twice.
+        for (int idle = 0; idle < 2 && revoked < limit; idle++) {
+            TokenRecord after = null;
+            List<TokenRecord> batch = indexed(scope, subject, after, limit - revoked, now);
+            while (!batch.isEmpty()) {
+                for (TokenRecord found : batch) {
+                    if (revokeFound(scope, subject, found, now)) {
+                        revoked++;
+                        idle = -1;
                     }
-                    done.is = true;
-                    return revoked(scope, key, entry, record.expiresAt(), now);
-                });
-                revoked += done.is ? 1 : 0;
+                    after = found;
+                }
+                batch = revoked < limit ? indexed(scope, subject, after, limit - revoked, now) : List.of();
             }
-            // Others may have been faster with some of them: fewer than asked for must mean that there are no more.
-        } while (revoked < limit && !batch.isEmpty());
+        }
         return revoked;
+    }
+
+    private boolean revokeFound(StoreScope scope, String subject, TokenRecord found, Instant now) {
+        var before = new Answer<@Nullable TokenRecord>(null);
+        Object key = key(scope, found.jti());
+        records.asMap().computeIfPresent(key, (same, entry) -> {
+            TokenRecord record = entry.record();
+            if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
+                return entry;
+            }
+            before.is = record;
+            return revoked(scope, entry, record.expiresAt(), now);
+        });
+        takeOut(key, before.is);
+        return before.is != null;
     }
 
     @Override
     public List<TokenRecord> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
+        List<TokenRecord> page = new ArrayList<>();
+        TokenRecord last = after;
+        List<TokenRecord> indexed;
+        do {
+            indexed = indexed(scope, subject, last, limit - page.size(), now);
+            for (TokenRecord record : indexed) {
+                // The index may still have what was revoked just now, and have already what is just being stored.
+                Entry entry = records.getIfPresent(key(scope, record.jti()));
+                if (entry != null && !entry.record().isRevoked()) {
+                    page.add(record);
+                }
+                last = record;
+            }
+        } while (page.size() < limit && !indexed.isEmpty());
+        return page;
+    }
+
+    /** A page of the subject's index. */
+    private List<TokenRecord> indexed(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         List<TokenRecord> page = new ArrayList<>();
         // The first that can be live: expiring one millisecond from now, whatever its jti.
         Position first = after != null && after.isLive(now) ? Position.of(after) : new Position(now.plusMillis(1), "");
@@ -362,18 +415,17 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
         at(now);
-        return removalTime(records, key(scope, jti));
+        return removalTime(records.getIfPresent(key(scope, jti)), now);
     }
 
     @Override
     public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         at(now);
-        return removalTime(watermarks, key(scope, subject));
+        return removalTime(watermarks.getIfPresent(key(scope, subject)), now);
     }
 
-    private @Nullable Instant removalTime(Cache<Object, ?> cache, Object key) {
-        OptionalLong ticks = cache.policy().expireVariably().orElseThrow().getExpiresAfter(key, TimeUnit.NANOSECONDS);
-        return ticks.isEmpty() ? null : Instant.ofEpochMilli(latest.get() + ticks.getAsLong() / TICKS_PER_MILLI);
+    private @Nullable Instant removalTime(@Nullable Kept kept, Instant now) {
+        return kept == null ? null : now.plusNanos(kept.dropAt() - ticker.read());
     }
 
     @Override
@@ -405,9 +457,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         if (either == null || either.subject() == null) {
             return; // revoked by its jti alone, and never indexed
         }
-        Object bySubject =
-                key instanceof Key other ? new Key(other.domain(), other.tenant(), either.subject()) : either.subject();
-        unrevoked.compute(bySubject, (subject, indexed) -> {
+        unrevoked.compute(bySubject(key, either.subject()), (subject, indexed) -> {
             NavigableMap<Position, TokenRecord> positions = indexed == null ? new TreeMap<>() : indexed;
             if (before != null) {
                 positions.remove(Position.of(before));
@@ -419,8 +469,23 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         });
     }
 
+    /** After the computation that revoked a record: takes that out of the index, and nothing that was stored since. */
+    private void takeOut(Object key, @Nullable TokenRecord revoked) {
+        if (revoked == null || revoked.subject() == null) {
+            return;
+        }
+        unrevoked.computeIfPresent(bySubject(key, revoked.subject()), (subject, positions) -> {
+            positions.remove(Position.of(revoked), revoked);
+            return positions.isEmpty() ? null : positions;
+        });
+    }
+
+    private static Object bySubject(Object key, String subject) {
+        return key instanceof Key other ? new Key(other.domain(), other.tenant(), subject) : subject;
+    }
+
     /** Where a computation leaves its answer. */
-    private static final class Answer<T> {
+    private static final class Answer<T extends @Nullable Object> {
         T is;
 
         Answer(T is) {

@@ -15,12 +15,12 @@ import org.junit.jupiter.api.Test;
 /** Explores interleavings of the atomic verbs, and looks for one that no sequence of them could have produced. */
 @Param(name = "jti", gen = IntGen.class, conf = "1:2")
 public class LincheckTest {
-    // So near to zero that Caffeine's timer wheel stands still: its sweep would look like a loop without end.
     private static final Instant NOW = Instant.ofEpochMilli(1);
     private static final Instant EXPIRY = NOW.plusSeconds(1);
     private static final StoreScope SCOPE = new StoreScope("lincheck", "", Duration.ZERO, Duration.ofSeconds(1));
 
-    private final MemoryTokenStore store = MemoryTokenStore.create();
+    // Whose time stands still: a sweep of Caffeine's timer wheel would look like a loop without end.
+    private final MemoryTokenStore store = new MemoryTokenStore(Long.MAX_VALUE, () -> 0L);
 
     private static TokenRecord record(int jti, String purpose, Instant revokedAt) {
         return new TokenRecord("t" + jti, "s", purpose, NOW, EXPIRY, null, NOW, NOW, revokedAt);

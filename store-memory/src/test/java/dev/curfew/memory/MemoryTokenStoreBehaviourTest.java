@@ -12,7 +12,9 @@ import com.github.benmanes.caffeine.cache.Caffeine;
 import com.sun.management.ThreadMXBean;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.Token;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
@@ -22,6 +24,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
@@ -30,6 +33,20 @@ import org.slf4j.LoggerFactory;
 class MemoryTokenStoreBehaviourTest {
     private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
     private Instant time = NOW;
+    private long nanos;
+
+    private MemoryTokenStore store() {
+        return store(Long.MAX_VALUE);
+    }
+
+    private MemoryTokenStore store(long maxRecords) {
+        return new MemoryTokenStore(maxRecords, () -> nanos);
+    }
+
+    private void timePasses(Duration by) {
+        time = time.plus(by);
+        nanos += by.toNanos();
+    }
 
     private TokenResource resource(MemoryTokenStore store) {
         return TokenResource.builder()
@@ -88,7 +105,7 @@ class MemoryTokenStoreBehaviourTest {
 
     @Test
     void aFullStoreRefusesNewRecordsAndForgetsNone() {
-        try (TokenResource tokens = resource(MemoryTokenStore.create(2))) {
+        try (TokenResource tokens = resource(store(2))) {
             tokens.storeToken(token("a"));
             tokens.revokeToken(token("b"));
             assertThatThrownBy(() -> tokens.storeToken(token("c")))
@@ -101,7 +118,7 @@ class MemoryTokenStoreBehaviourTest {
             assertThat(tokens.revokeToken(token("a"))).isEqualTo(RevokeOutcome.REVOKED);
             assertThat(tokens.isRevoked("b")).isTrue();
             // What has expired makes room.
-            time = NOW.plus(Duration.ofHours(3));
+            timePasses(Duration.ofHours(3));
             assertThat(tokens.storeToken(Token.of("c", "s", time.plusSeconds(60))))
                     .isEqualTo(StoreOutcome.STORED);
         }
@@ -109,13 +126,13 @@ class MemoryTokenStoreBehaviourTest {
 
     @Test
     void theSubjectIndexHoldsNothingThatTheCacheHasDropped() throws ReflectiveOperationException {
-        MemoryTokenStore store = MemoryTokenStore.create();
+        MemoryTokenStore store = store();
         try (TokenResource tokens = resource(store)) {
             for (int i = 0; i < 1000; i++) {
                 tokens.storeToken(Token.of("t" + i, "s" + i % 10, NOW.plusSeconds(i)));
             }
             tokens.storeToken(Token.of("live", "s", NOW.plus(Duration.ofDays(1))));
-            time = NOW.plus(Duration.ofHours(3));
+            timePasses(Duration.ofHours(3));
             assertThat(tokens.expungeExpired().removed()).isEqualTo(999);
             var index = MemoryTokenStore.class.getDeclaredField("unrevoked");
             index.setAccessible(true);
@@ -127,17 +144,78 @@ class MemoryTokenStoreBehaviourTest {
 
     @Test
     void theExpungerCountsEveryRecordOnce() {
-        try (TokenResource tokens = resource(MemoryTokenStore.create())) {
+        try (TokenResource tokens = resource(store())) {
             for (int i = 0; i < 100; i++) {
                 tokens.revokeToken(Token.of("t" + i, "s", NOW.plusSeconds(60)));
             }
             tokens.revokeSubject("s");
-            time = NOW.plus(Duration.ofHours(1));
+            timePasses(Duration.ofHours(1));
             assertThat(tokens.expungeExpired().removed()).isEqualTo(100);
             assertThat(tokens.expungeExpired().removed()).isZero();
-            time = NOW.plus(Duration.ofDays(2));
+            timePasses(Duration.ofDays(2));
             assertThat(tokens.expungeExpired().removed()).isEqualTo(1);
         }
+    }
+
+    /** The kit asks at once; here time goes on until the memory would be given back. */
+    @Test
+    void R1_6_whatWasRevokedWhileTheClockWasAheadIsKeptUntilItsRetentionEnd() {
+        Duration ahead = Duration.ofHours(3);
+        try (TokenResource tokens = resource(store())) {
+            tokens.isRevoked("t");
+            time = time.plus(ahead);
+            Token during = Token.of("during", "s", NOW.plus(Duration.ofHours(4)));
+            assertThat(tokens.revokeToken(during)).isEqualTo(RevokeOutcome.REVOKED);
+            tokens.revokeSubject("s2");
+            timePasses(Duration.ofMinutes(5));
+            time = time.minus(ahead);
+            for (int minute = 5; minute < 4 * 60; minute += 5) {
+                assertThat(tokens.check(during)).as("%d min later", minute).isEqualTo(TokenStatus.REVOKED);
+                timePasses(Duration.ofMinutes(5));
+                tokens.expungeExpired();
+            }
+            assertThat(tokens.check(Token.of("of s2", "s2", time.plusSeconds(60))))
+                    .isEqualTo(TokenStatus.REVOKED);
+            // And its memory is given back in the end.
+            timePasses(Duration.ofHours(5));
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(1);
+        }
+    }
+
+    /** Two nodes' clocks in one process, one after the other: what either has revoked stays so. */
+    @Test
+    void R1_6_twoResourcesWhoseClocksAreApartLoseNothing() {
+        MemoryTokenStore store = store();
+        try (TokenResource right = resource(store);
+                TokenResource ahead = TokenResource.builder()
+                        .store(store)
+                        .maxTokenLifetime(Duration.ofDays(1))
+                        .clock(() -> time.plus(Duration.ofHours(3)))
+                        .build()) {
+            for (int i = 0; i < 100; i++) {
+                ahead.isRevoked("t");
+                assertThat(right.revokeToken(token("t" + i))).isEqualTo(RevokeOutcome.REVOKED);
+                assertThat(right.revokeToken(token("t" + i))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+                ahead.expungeExpired();
+                assertThat(right.check(token("t" + i))).isEqualTo(TokenStatus.REVOKED);
+                timePasses(Duration.ofSeconds(30));
+            }
+        }
+    }
+
+    /** One that Caffeine holds for ended, and has not dropped, is no reason to look for it again and again. */
+    @Test
+    @Timeout(60)
+    void R4_1_revokingAllStoredEndsWhateverCaffeineHasNotDroppedYet() {
+        var scope = new StoreScope("d", "", Duration.ZERO, Duration.ofSeconds(1));
+        MemoryTokenStore store = store();
+        TokenRecord record = new TokenRecord("t", "s", "p", null, NOW.plusSeconds(3), null, NOW, NOW, null);
+        store.store(scope, record, NOW);
+        nanos += Duration.ofSeconds(14).toNanos();
+        store.isRevoked(scope, "other", NOW.plusSeconds(14));
+        // A call that was under way for longer than the margin.
+        assertThat(store.revokeStored(scope, "s", 10, NOW)).isLessThanOrEqualTo(1);
+        assertThat(store.revokeStored(scope, "s", 10, NOW)).isZero();
     }
 
     @Test

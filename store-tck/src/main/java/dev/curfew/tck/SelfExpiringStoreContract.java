@@ -78,6 +78,25 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         assertThat(tokens.isRevoked("stored")).isTrue();
     }
 
+    /** The server removes nothing early that was revoked by a clock which was ahead, and is right now. */
+    @Test
+    final void R1_6_theServersDeadlineOutlivesAClockThatWasAhead() {
+        var expiring = (SelfExpiringTokenStore) store;
+        Instant expiresAt = START.plus(HOUR.multipliedBy(4));
+        tokens.isRevoked("before");
+        clock.advance(HOUR.multipliedBy(3));
+        tokens.revokeToken(token("during", "s", HOUR));
+        tokens.revokeSubject("s");
+        clock.set(START);
+        tokens.isRevoked("after");
+        assertThat(expiring.removalTime(scope, "during", START))
+                .as("when the record is removed")
+                .isAfterOrEqualTo(scope.retentionEnd(expiresAt));
+        assertThat(expiring.watermarkRemovalTime(scope, "s", START))
+                .as("when the watermark is removed")
+                .isAfterOrEqualTo(START.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
+    }
+
     private void assertRemoval(String jti, Instant expiresAt) {
         Instant removal = ((SelfExpiringTokenStore) store).removalTime(scope, jti, clock.instant());
         Instant retentionEnd = scope.retentionEnd(expiresAt);

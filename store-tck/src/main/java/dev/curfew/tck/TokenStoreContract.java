@@ -269,6 +269,59 @@ public abstract class TokenStoreContract {
         assertThat(tokens.listTokens("s")).hasSize(1);
     }
 
+    @Test
+    final void R1_6_aClockThatWasAheadAndIsPutRightLosesNothing() {
+        Duration ahead = Duration.ofHours(3);
+        Token before = token("before", "s", HOUR);
+        Token used = token("used", "s", HOUR);
+        Token during = token("during", "s", ahead.plus(HOUR));
+        Token after = token("after", "s", HOUR);
+        Token others = token("of all", "all", HOUR.multipliedBy(5));
+        tokens.storeToken(used, "link");
+        tokens.storeToken(after, "link");
+        tokens.consume("used", "link");
+        tokens.revokeToken(before);
+        clock.advance(ahead);
+        tokens.isRevoked("unknown");
+        tokens.revokeToken(during);
+        tokens.revokeSubject("all");
+        clock.set(START);
+        assertThat(tokens.consume("used", "link")).isEqualTo(Refused.ALREADY_USED);
+        assertThat(tokens.revokeToken(after)).isEqualTo(RevokeOutcome.REVOKED);
+        Token unknown = token("unknown", "s", HOUR);
+        assertThat(tokens.revokeToken(unknown)).isEqualTo(RevokeOutcome.REVOKED);
+        for (Token token : List.of(before, used, during, after, unknown)) {
+            assertThat(tokens.check(token)).as("check of %s", token.jti()).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.isRevoked(token.jti()))
+                    .as("isRevoked of %s", token.jti())
+                    .isTrue();
+            assertThat(tokens.revokeToken(token))
+                    .as("revokeToken of %s", token.jti())
+                    .isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+        }
+        assertThat(tokens.check(others)).isEqualTo(TokenStatus.REVOKED);
+        // And so it stays, by the clock that is right now.
+        clock.set(START.plus(HOUR).minusMillis(1));
+        expunge();
+        for (Token token : List.of(before, used, during, after, unknown)) {
+            assertThat(tokens.isRevoked(token.jti()))
+                    .as("isRevoked of %s later", token.jti())
+                    .isTrue();
+        }
+        assertThat(tokens.check(others)).isEqualTo(TokenStatus.REVOKED);
+    }
+
+    @Test
+    final void R7_8_theServersTimeIsTheTimeOfItsClock() {
+        Instant server = store.serverTime(scope);
+        if (server != null) {
+            // By the clock of this machine, with which that of a server for tests agrees to some minutes.
+            assertThat(server)
+                    .as("the time of the server")
+                    .isBetween(Instant.now().minusSeconds(600), Instant.now().plusSeconds(600));
+        }
+    }
+
     // R2 Store and get
 
     @Test
@@ -831,6 +884,26 @@ public abstract class TokenStoreContract {
             // Counted by the call itself: whether they stay revoked is R2.2's affair.
             assertThat(revoked.get()).isGreaterThanOrEqualTo(many);
         }
+    }
+
+    /** A revocation that is under way when all are revoked is done when that returns, whoever does it. */
+    @Test
+    final void R4_1_whatAnotherIsRevokingIsRevokedWhenAllAre() {
+        Race.run(
+                Math.min(races(), 5000),
+                round -> tokens.storeToken(token("t" + round, "s" + round, HOUR)),
+                (round, racer) -> {
+                    Token token = token("t" + round, "s" + round, HOUR);
+                    if (racer % 2 == 0) {
+                        return racer == 0 ? tokens.revokeToken(token) : tokens.consume(token.jti(), "user");
+                    }
+                    tokens.revokeAllStoredForSubject("s" + round);
+                    return tokens.check(token);
+                },
+                (round, answers) -> {
+                    assertThat(answers.get(1)).as("round %d", round).isEqualTo(TokenStatus.REVOKED);
+                    assertThat(answers.get(3)).as("round %d", round).isEqualTo(TokenStatus.REVOKED);
+                });
     }
 
     /** Also for very many records, in batches that never hold more than the batch size. */

@@ -112,6 +112,18 @@ enum BrokenStores {
         }
     }),
 
+    R1_6_COUNTS_FROM_THE_LATEST_TIME_IT_HAS_SEEN(() -> new Broken() {
+        private Instant latest = Instant.MIN;
+
+        @Override
+        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
+            latest = later(latest, now);
+            TokenRecord record = super.find(scope, jti, now);
+            boolean ahead = latest.isAfter(now.plusSeconds(7200));
+            return ahead && record != null && scope.isPastRetention(record.expiresAt(), latest) ? null : record;
+        }
+    }),
+
     R2_1_MOVES_THE_TIME_OF_CREATION(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
@@ -429,6 +441,28 @@ enum BrokenStores {
         }
     }),
 
+    R4_1_HIDES_A_RECORD_BEFORE_IT_REVOKES_IT(() -> new Broken() {
+        private final Set<Key> hidden = new HashSet<>();
+
+        @Override
+        public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            synchronized (this) {
+                hidden.add(key(scope, revocation.jti()));
+            }
+            pause();
+            return super.revoke(scope, revocation, keepUntil, now);
+        }
+
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject, after, Integer.MAX_VALUE, now).stream()
+                    .filter(record -> !hidden.contains(key(scope, record.jti())))
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
     R4_2_LETS_AN_EARLIER_WATERMARK_WIN(() -> new Broken() {
         @Override
         public synchronized void revokeSubject(
@@ -558,6 +592,13 @@ enum BrokenStores {
             }
             pause();
             return Math.max(seen, super.expunge(scope, limit, now));
+        }
+    }),
+
+    R7_8_TELLS_ITS_SERVERS_TIME_IN_ANOTHER_ZONE(() -> new Broken() {
+        @Override
+        public Instant serverTime(StoreScope scope) {
+            return Instant.now().plusSeconds(7200);
         }
     }),
 
