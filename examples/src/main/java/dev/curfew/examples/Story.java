@@ -9,6 +9,7 @@ import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
 import java.io.PrintStream;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -82,6 +83,7 @@ final class Story {
         changeEmail();
         logOutEverywhere();
         revokeByJtiAlone();
+        theStoreIsDown();
         letTimePass();
         out.println();
         out.println("Every answer was the expected one.");
@@ -229,6 +231,27 @@ final class Story {
         line("A JWT that was never stored is good", "check", tokens.check(token), TokenStatus.ACTIVE);
         line("Support revokes it by its jti", "revokeJti", tokens.revokeJti(token.jti()), RevokeOutcome.REVOKED);
         line("It is good no more", "check", tokens.check(token), TokenStatus.REVOKED);
+    }
+
+    /** On a store of its own, which fails at once, as a server that is down does after a while. */
+    private void theStoreIsDown() {
+        chapter("The store is down");
+        Token token = jwts.verified(jwts.issue(ada, SESSION));
+        try (TokenResource unlucky = TokenResource.builder()
+                .store(StoreThatIsDown.create())
+                .clock(clock)
+                .maxTokenLifetime(SESSION)
+                .expunger(expunger)
+                .build()) {
+            line("Nobody gets in, and it is no log-out: answer 503", "check", unlucky.check(token), TokenStatus.UNAVAILABLE);
+            Object outcome;
+            try {
+                outcome = unlucky.revokeToken(token);
+            } catch (TokenStoreException e) {
+                outcome = e.outcome();
+            }
+            line("What changes something throws, and says", "outcome", outcome, TokenStoreException.Outcome.UNCHANGED);
+        }
     }
 
     private void letTimePass() {

@@ -3,7 +3,9 @@ package dev.curfew.examples;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -15,6 +17,7 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,6 +45,26 @@ class DemoServiceTest {
         assertAnswer(post("/log-out", token, ""), 200, "You are logged out.");
         assertAnswer(get("/who-am-i", token), 401, "Not signed in: the token is REVOKED.");
         assertAnswer(post("/log-out", token, ""), 401, "Not signed in: the token is REVOKED.");
+    }
+
+    /** An outage is no log-out: the browser keeps its token. */
+    @Test
+    void aStoreThatIsDownIsToldApartFromALogOut() throws Exception {
+        service.close();
+        var down = new AtomicBoolean();
+        service = DemoService.start(
+                TokenResource.builder()
+                        .url("memory:")
+                        .intercept(
+                                TokenAction.CHECK,
+                                (call, next) -> down.get() ? TokenStatus.UNAVAILABLE : next.proceed(call)),
+                clock,
+                0);
+        String token = signIn("ada", "phone");
+        down.set(true);
+        assertAnswer(get("/who-am-i", token), 503, "The token store does not work at the moment.");
+        down.set(false);
+        assertAnswer(get("/who-am-i", token), 200, "ada");
     }
 
     @Test

@@ -65,6 +65,25 @@ class ContractCoverageTest {
         }
     }
 
+    /** A native image has only the files that it is told of. */
+    @Test
+    void everyFileThatIsReadByItsNameIsListedForNativeImages() throws IOException {
+        for (Path resources : folders("main/resources")) {
+            Set<String> patterns = new TreeSet<>();
+            for (Path list : files(resources, "resource-config.json")) {
+                Path artifact = list.getParent().getFileName();
+                assertThat(list).isEqualTo(resources.resolve("META-INF/native-image/dev.curfew/" + artifact + "/resource-config.json"));
+                Matcher pattern = Pattern.compile("\"pattern\": \"(.*)\"").matcher(Files.readString(list));
+                while (pattern.find()) {
+                    patterns.add(pattern.group(1).replace("\\\\", "\\"));
+                }
+            }
+            for (Path file : files(resources.resolve("META-INF/curfew"), "")) {
+                assertThat(patterns).anyMatch(resources.relativize(file).toString()::matches);
+            }
+        }
+    }
+
     private static Set<String> rules() throws IOException {
         Set<String> rules = new TreeSet<>();
         Matcher rule = Pattern.compile("(?m)^- (R\\d+\\.\\d+) ").matcher(Files.readString(ROOT.resolve("CONTRACT.md")));
@@ -75,17 +94,27 @@ class ContractCoverageTest {
     }
 
     private static List<Path> sources(String kind) throws IOException {
+        return folders(kind).stream()
+                .flatMap(folder -> files(folder, ".java").stream())
+                .toList();
+    }
+
+    /** The folder of this name in the sources of each module that has one. */
+    private static List<Path> folders(String kind) throws IOException {
         try (Stream<Path> modules = Files.list(ROOT)) {
             return modules.map(module -> module.resolve("src").resolve(kind))
                     .filter(Files::isDirectory)
-                    .flatMap(ContractCoverageTest::javaFiles)
                     .toList();
         }
     }
 
-    private static Stream<Path> javaFiles(Path folder) {
+    private static List<Path> files(Path folder, String ending) {
+        if (!Files.isDirectory(folder)) {
+            return List.of();
+        }
         try (Stream<Path> files = Files.walk(folder)) {
-            return files.filter(file -> file.toString().endsWith(".java")).toList().stream();
+            return files.filter(file -> Files.isRegularFile(file) && file.toString().endsWith(ending))
+                    .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
