@@ -11,6 +11,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.Properties;
 import java.util.Set;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
@@ -97,7 +98,14 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         String words = String.valueOf(e.getMessage());
         boolean tells = Stream.of("user", "password", "sslpassword")
                 .map(properties::getProperty)
-                .anyMatch(secret -> secret != null && !secret.isEmpty() && words.contains(secret));
+                .anyMatch(secret -> secret != null && !secret.isEmpty() && tells(words, secret));
         return tells ? "" : ". The driver says: \"" + words + "\"";
+    }
+
+    /** As a word: a user named a is not told by "as". */
+    private static boolean tells(String words, String secret) {
+        return Pattern.compile("(?<![\\p{L}\\p{N}])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}])")
+                .matcher(words)
+                .find();
     }
 }
