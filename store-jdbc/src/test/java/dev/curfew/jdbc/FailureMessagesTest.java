@@ -390,6 +390,7 @@ class FailureMessagesTest {
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             TokenResource tokens = builder().store(store).build();
+            pool.setConnectionTimeout(1000);
             try (Connection busy = pool.getConnection()) {
                 assertTells(
                         catchThrowable(() -> tokens.revokeToken(token("secret-jti", "secret-subject"))),
