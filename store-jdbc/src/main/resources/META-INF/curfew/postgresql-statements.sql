@@ -146,6 +146,8 @@ WITH tables (name, key, ways) AS (VALUES
     ({'watermarks'}, 'kept_until', 'timestamp with time zone', 'required')
 ), present AS (
     SELECT t.*, c.oid AS id FROM tables t JOIN pg_class c ON c.oid = to_regclass(t.name)
+), missing AS (
+    SELECT name FROM tables WHERE name NOT IN (SELECT name FROM present)
 ), have AS (
     SELECT p.name AS table_name, a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS type,
         a.attnotnull AS required, a.atthasdef OR a.attidentity <> '' AS filled,
@@ -159,7 +161,27 @@ WITH tables (name, key, ways) AS (VALUES
             WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
     FROM present p JOIN pg_index i ON i.indrelid = p.id AND i.indisvalid
 )
-SELECT 'missing', 'table ' || name || ' is missing' FROM tables WHERE name NOT IN (SELECT name FROM present)
+SELECT 'missing', 'table ' || name || ' is missing' FROM missing
+UNION ALL
+SELECT DISTINCT 'missing', CASE
+    WHEN array_length(path, 1) > 1 AND to_regnamespace(quote_ident(path[1])) IS NULL
+        THEN 'schema "' || path[1] || '" does not exist'
+    WHEN array_length(path, 1) > 1 THEN NULL
+    WHEN current_schemas(false) = '{}' THEN 'no schema of the search_path exists, or the user may use none of them (USAGE)' || advice
+    WHEN elsewhere IS NOT NULL
+        THEN 'such a table is in schema ' || elsewhere || ', which is not on the search_path, or which the user may not use'
+            || ' (USAGE)' || advice
+    END
+FROM (
+    SELECT parse_ident(name) AS path FROM missing
+) m, LATERAL (
+    SELECT string_agg(DISTINCT '"' || n.nspname || '"', ', ') AS elsewhere
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relname = path[array_length(path, 1)] AND c.relkind IN ('r', 'p')
+) e, (
+    VALUES (', and nothing was changed. ALTER ROLE … SET search_path, or name the schema:'
+        || ' JdbcTokenStore.builder(…).schema(…), or currentSchema=… in the URL')
+) a (advice)
 UNION ALL
 SELECT 'different', 'the database is encoded in ' || current_setting('server_encoding') || ' and not in UTF8'
 WHERE current_setting('server_encoding') <> 'UTF8'

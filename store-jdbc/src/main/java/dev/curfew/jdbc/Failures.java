@@ -16,12 +16,20 @@ final class Failures {
             Map.entry("25P02", "an earlier statement of this transaction has failed. Roll back and begin again"),
             Map.entry("28", "it refused the user or the password. Check them, and pg_hba.conf"),
             Map.entry("3D000", "the database does not exist. Create it, or correct the URL"),
+            Map.entry(
+                    "3F000",
+                    "there is no schema for the tables. Name one that exists: ALTER ROLE … SET search_path,"
+                            + " JdbcTokenStore.builder(…).schema(…), or currentSchema=… in the URL"),
             Map.entry("40", "the transaction lost against another one. Roll back and begin again"),
             Map.entry(
                     "42501",
                     "a right is missing. Grant the user SELECT, INSERT, UPDATE and DELETE on the table and its"
                             + " watermarks, or CREATE on the schema where the tables shall be made"),
-            Map.entry("42P01", "a table is missing. Run createSchema, or the file META-INF/curfew/postgresql.sql"),
+            Map.entry(
+                    "42P01",
+                    "a table is missing, or not on the search_path. Run createSchema, or the file"
+                            + " META-INF/curfew/postgresql.sql, or name the tables' schema: ALTER ROLE … SET search_path,"
+                            + " JdbcTokenStore.builder(…).schema(…), or currentSchema=… in the URL"),
             Map.entry("42", "a table is not as it must be. Compare it with META-INF/curfew/postgresql.sql"),
             Map.entry("53100", "its disk is full. Make room; checks still work as long as it reads"),
             Map.entry("53300", "it has no connection left. Raise max_connections, or make the pools smaller"),
@@ -32,7 +40,7 @@ final class Failures {
 
     /** Where the server's own words name tables, columns and hosts at most, and neither values nor users. */
     private static final List<String> HARMLESS =
-            List.of("08", "25", "3D", "40", "42", "53100", "53200", "55", "57", "58");
+            List.of("08", "25", "3D", "3F", "40", "42", "53100", "53200", "55", "57", "58");
 
     private static final List<String> UNSURE = List.of("08", "22", "53200", "57P", "58", "99", "XX");
 

@@ -5,19 +5,20 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreProvider;
+import java.net.UnknownHostException;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /**
  * Opens {@code jdbc:postgresql://host:port/database?user=…&password=…}, with a connection pool of its own, and creates
  * the tables that are missing, unless the URL says {@code createSchema=false}.
  */
 public final class JdbcTokenStoreProvider implements TokenStoreProvider {
-    private static final Pattern KEEPS_SCHEMA = Pattern.compile("[?&]createSchema=false(&|$)");
-    private static final Pattern USER_INFO = Pattern.compile("^[^/]*//[^/?]*@");
     private static final int POOL_SIZE = 10;
     // HikariCP takes no less.
     private static final long LEAST_MILLIS = 250;
@@ -37,25 +38,20 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
-        if (USER_INFO.matcher(url).find()) {
-            // The driver would take it for a port, and log it.
-            throw new TokenStoreException("A jdbc:postgresql URL has its user and password as parameters:"
-                    + " jdbc:postgresql://host:port/database?user=…&password=…");
-        }
-        var properties = new Properties();
-        // What the URL says goes before these.
-        String seconds = Long.toString(Math.max(1, deadline.toSeconds() / 2));
-        properties.setProperty("ApplicationName", "curfew");
-        properties.setProperty("targetServerType", "primary"); // a standby may not have heard of a revocation yet
-        properties.setProperty("connectTimeout", seconds);
-        properties.setProperty("loginTimeout", seconds);
-        properties.setProperty("tcpKeepAlive", "true");
-        properties.setProperty("logServerErrorDetail", "false");
-        var server = new UrlDataSource(url, properties);
+        int seconds = (int) Math.max(1, deadline.toSeconds() / 2);
+        var defaults = new Properties();
+        defaults.setProperty("ApplicationName", "curfew");
+        defaults.setProperty("targetServerType", "primary"); // a standby may not have heard of a revocation yet
+        defaults.setProperty("connectTimeout", Integer.toString(seconds));
+        defaults.setProperty("loginTimeout", Integer.toString(seconds));
+        defaults.setProperty("tcpKeepAlive", "true");
+        defaults.setProperty("logServerErrorDetail", "false");
+        var connectionUrl = new ConnectionUrl(url, defaults);
+        var server = new UrlDataSource(connectionUrl, seconds);
         try {
-            server.getConnection().close(); // at once, and with the server's own answer, which a pool would wait for
+            server.connect().close(); // at once, and with the server's own answer, which a pool would wait for
         } catch (SQLException e) {
-            throw Failures.of(null, e, false);
+            throw notOpened(e, connectionUrl.properties());
         }
         var config = new HikariConfig();
         config.setDataSource(server);
@@ -68,6 +64,48 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
         JdbcTokenStore.Builder builder = JdbcTokenStore.builder(pool).owning(pool);
-        return (KEEPS_SCHEMA.matcher(url).find() ? builder : builder.createsSchema()).build();
+        return (connectionUrl.createsSchema() ? builder.createsSchema() : builder).build();
+    }
+
+    /** For the first connection: there is no pool yet, and no next call. */
+    private static TokenStoreException notOpened(SQLException e, Properties properties) {
+        String state = Objects.requireNonNullElse(e.getSQLState(), "");
+        String what;
+        if (e.getCause() instanceof UnknownHostException) {
+            what = "the host's name is not known. Check the host in the URL";
+        } else if (state.equals("08001")) {
+            what = "it could not be reached as the URL says. Check the host, the port and the parameters"
+                    + said(e, properties);
+        } else if (state.startsWith("08")) {
+            what = "it did not take the connection, or did not answer as PostgreSQL does. Check the host, the port and"
+                    + " the parameters in the URL" + said(e, properties);
+        } else if (state.startsWith("22") || state.startsWith("42")) {
+            what = "a parameter of the URL has a name or a value that it does not take" + said(e, properties);
+        } else if (state.isEmpty() || state.startsWith("99")) {
+            what = "the driver failed. Check the parameters in the URL, and the version of org.postgresql:postgresql";
+        } else {
+            return Failures.of(null, e, false);
+        }
+        return new TokenStoreException(
+                TokenStoreException.Outcome.UNCHANGED,
+                "PostgreSQL failed: " + what + (state.isEmpty() ? "" : " (SQLState " + state + ")")
+                        + ". Nothing was changed",
+                Failures.harmless(e));
+    }
+
+    /** The driver's or the server's own words, unless they quote a user or a password. */
+    private static String said(SQLException e, Properties properties) {
+        String words = String.valueOf(e.getMessage());
+        boolean tells = Stream.of("user", "password", "sslpassword")
+                .map(properties::getProperty)
+                .anyMatch(secret -> secret != null && !secret.isEmpty() && tells(words, secret));
+        return tells ? "" : ". The driver says: \"" + words + "\"";
+    }
+
+    /** As a word: a user named a is not told by "as". */
+    private static boolean tells(String words, String secret) {
+        return Pattern.compile("(?<![\\p{L}\\p{N}])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}])")
+                .matcher(words)
+                .find();
     }
 }

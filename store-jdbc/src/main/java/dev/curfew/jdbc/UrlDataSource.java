@@ -1,8 +1,9 @@
 package dev.curfew.jdbc;
 
+import dev.curfew.TokenStoreException;
 import java.io.PrintWriter;
 import java.sql.Connection;
-import java.sql.DriverManager;
+import java.sql.Driver;
 import java.sql.SQLException;
 import java.sql.SQLFeatureNotSupportedException;
 import java.util.Properties;
@@ -12,26 +13,78 @@ import org.jspecify.annotations.Nullable;
 
 /** The server of a URL, for the pool, which would log what a server says to a wrong password: user and all. */
 final class UrlDataSource implements DataSource {
-    private final String url;
-    private final Properties properties;
+    private static final String DRIVER = "org.postgresql.Driver";
 
-    UrlDataSource(String url, Properties properties) {
-        this.url = url;
-        this.properties = properties;
+    private final Driver driver;
+    private final String server;
+    private final Properties properties;
+    private final int loginSeconds;
+
+    /**
+     * @param loginSeconds how long making a connection may take
+     * @throws TokenStoreException if the driver is not there, or cannot read the URL
+     */
+    UrlDataSource(ConnectionUrl url, int loginSeconds) {
+        this.driver = driver();
+        this.server = url.server();
+        this.properties = url.properties();
+        this.loginSeconds = loginSeconds;
+        if (!accepts()) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "PostgreSQL's driver cannot read the URL. Check the host, the port, the name of the database, and"
+                            + " the service if it names one",
+                    null);
+        }
+    }
+
+    private boolean accepts() {
+        try {
+            return driver.acceptsURL(server);
+        } catch (SQLException e) {
+            return false;
+        }
+    }
+
+    /**
+     * Not from DriverManager: that looks for drivers once. In a servlet container it has done so before there was an
+     * application.
+     */
+    private static Driver driver() {
+        try {
+            return Class.forName(DRIVER)
+                    .asSubclass(Driver.class)
+                    .getDeclaredConstructor()
+                    .newInstance();
+        } catch (ClassNotFoundException e) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "PostgreSQL's driver is not on the class path: add org.postgresql:postgresql",
+                    null);
+        } catch (ReflectiveOperationException | LinkageError e) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "PostgreSQL's driver could not be loaded: take another version of org.postgresql:postgresql",
+                    e);
+        }
+    }
+
+    /** A connection, or what the driver throws: it may quote the user. */
+    Connection connect() throws SQLException {
+        Connection connection = driver.connect(server, properties);
+        if (connection == null) {
+            throw new SQLException("This is no URL for PostgreSQL's driver", "08001");
+        }
+        return connection;
     }
 
     @Override
     public Connection getConnection() throws SQLException {
         try {
-            // Not DriverManager.getConnection, whose message quotes the URL.
-            Connection connection = DriverManager.getDriver(url).connect(url, properties);
-            if (connection != null) {
-                return connection;
-            }
+            return connect();
         } catch (SQLException e) {
             throw Failures.harmless(e);
         }
-        throw new SQLException("This is no URL for PostgreSQL's driver", "08001");
     }
 
     @Override
@@ -53,7 +106,7 @@ final class UrlDataSource implements DataSource {
     /** In seconds: so long a pool that is closed waits for connections that are being made. */
     @Override
     public int getLoginTimeout() {
-        return Integer.parseInt(properties.getProperty("loginTimeout", "1"));
+        return loginSeconds;
     }
 
     @Override

@@ -10,6 +10,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 import ch.qos.logback.classic.Level;
 import ch.qos.logback.classic.Logger;
 import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.classic.spi.ThrowableProxyUtil;
 import ch.qos.logback.core.read.ListAppender;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.FailurePolicy;
@@ -23,11 +24,17 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.logging.Handler;
+import java.util.logging.LogRecord;
+import java.util.logging.SimpleFormatter;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -42,6 +49,33 @@ class FailureMessagesTest {
     private final String domain = Fixture.newDomain();
     private final ListAppender<ILoggingEvent> log = new ListAppender<>();
     private final Logger root = (Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
+    private final java.util.logging.Logger driver = java.util.logging.Logger.getLogger("org.postgresql");
+    private final DriverLog driverLog = new DriverLog();
+
+    /** What the driver says, by java.util.logging and at every level. */
+    private static final class DriverLog extends Handler {
+        final List<LogRecord> records = new CopyOnWriteArrayList<>();
+
+        @Override
+        public void publish(LogRecord line) {
+            records.add(line);
+        }
+
+        List<String> lines() {
+            return records.stream().map(DriverLog::line).toList();
+        }
+
+        static String line(LogRecord line) {
+            String text = line.getLevel() + " " + new SimpleFormatter().formatMessage(line);
+            return line.getThrown() == null ? text : text + " " + everything(line.getThrown());
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void close() {}
+    }
 
     @BeforeAll
     static void start() {
@@ -65,31 +99,46 @@ class FailureMessagesTest {
     void listen() {
         log.start();
         root.addAppender(log);
-        root.setLevel(Level.DEBUG);
+        root.setLevel(Level.TRACE);
+        driver.setUseParentHandlers(false);
+        driver.setLevel(java.util.logging.Level.ALL);
+        driver.addHandler(driverLog);
     }
 
-    /** Neither the log, ours or the pool's, nor anything that is thrown tells a secret. */
+    /** Neither the log, ours or the pool's, nor anything that is thrown tells a secret; the driver's tells no password. */
     @AfterEach
     void R9_2_nothingWasGivenAway() {
+        driver.removeHandler(driverLog);
+        driver.setLevel(null);
+        driver.setUseParentHandlers(true);
         root.setLevel(Level.ERROR);
         root.detachAppender(log);
         assertThat(log.list).allSatisfy(line -> {
-            // The driver's own words at debug level are the application's affair.
-            if (line.getLevel().isGreaterOrEqual(Level.INFO)
-                    || line.getLoggerName().startsWith("dev.curfew")) {
-                assertThat(line.getFormattedMessage()).doesNotContain("secret");
-                if (line.getThrowableProxy() != null) {
-                    assertThat(line.getThrowableProxy().getMessage()).doesNotContain("secret");
-                }
+            assertThat(line.getFormattedMessage()).doesNotContain("secret");
+            if (line.getThrowableProxy() != null) {
+                assertThat(ThrowableProxyUtil.asString(line.getThrowableProxy()))
+                        .doesNotContain("secret");
             }
         });
+        // Users and bind parameters are in the driver's own words below INFO, as the page says.
+        assertThat(driverLog.records)
+                .allSatisfy(line -> assertThat(DriverLog.line(line))
+                        .doesNotContain("secret-password")
+                        .doesNotContain(
+                                line.getLevel().intValue() < java.util.logging.Level.INFO.intValue()
+                                        ? "?user=secret"
+                                        : "secret"));
+    }
+
+    private static String everything(Throwable thrown) {
+        var everything = new StringWriter();
+        thrown.printStackTrace(new PrintWriter(everything));
+        return everything.toString();
     }
 
     private static void assertTells(Throwable thrown, String... words) {
         assertThat(thrown).isInstanceOf(TokenStoreException.class).hasMessageContainingAll(words);
-        var everything = new StringWriter();
-        thrown.printStackTrace(new PrintWriter(everything));
-        assertThat(everything.toString()).doesNotContain("secret");
+        assertThat(everything(thrown)).doesNotContain("secret");
     }
 
     private String url(String user, String password, String database) {
@@ -105,7 +154,7 @@ class FailureMessagesTest {
         return TokenResource.builder()
                 .domain(domain)
                 .clock(() -> NOW)
-                .callDeadline(Duration.ofSeconds(2))
+                .callDeadline(Fixture.DEADLINE)
                 .failurePolicy(FailurePolicy.THROW)
                 .maxTokenLifetime(Duration.ofDays(1));
     }
@@ -137,17 +186,198 @@ class FailureMessagesTest {
 
     @Test
     void aUrlThatIsNone() {
-        assertTells(opening("jdbc:postgresql://localhost:port/x?password=secret"), "jdbc");
-        assertTells(opening("jdbc:postgresql://secret-user:secret@localhost/x"), "as parameters", "?user=…&password=…");
+        String credentials = "?user=secret-user&password=secret-password";
+        String userInfo = "as parameters: jdbc:postgresql://host:port/database?user=…&password=…";
+        assertTells(opening("jdbc:postgresql://secret-user:secret-password@localhost/x"), userInfo);
+        assertTells(opening("jdbc:postgresql://secret-user:secret/password@localhost/x"), userInfo);
+        assertTells(opening("jdbc:postgresql:secret-user:secret-password@localhost/x"), userInfo);
+        String slash = "jdbc:postgresql://host:port/database?";
+        assertTells(opening("jdbc:postgresql://localhost:5432" + credentials), "one / after", slash);
+        assertTells(opening("jdbc:postgresql://localhost:5432/x/" + credentials), "one / after", slash);
+        assertTells(opening("jdbc:postgresql://secret-user:secret?password@localhost/x"), "one / after", slash);
+        assertTells(opening("jdbc:postgresql:/localhost:5432/x" + credentials), slash);
+        assertTells(opening("jdbc:postgresql://localhost/x&user=secret-user&password=secret-password"), "begin with ?");
+        assertTells(opening("jdbc:postgresql://localhost/x;user=secret-user;password=secret-password"), "begin with ?");
+        String port = "number from 1 to 65535";
+        for (String wrong : List.of("port", "", "0", "65536", "5432,other:port")) {
+            assertTells(opening("jdbc:postgresql://localhost:" + wrong + "/x" + credentials), port);
+        }
+        assertTells(opening("jdbc:postgresql://secret-user:secret-password/x"), port);
+        assertTells(opening("jdbc:postgresql://localhost/x?user=secret-user&password=50%secret-password"), "%25");
+        assertTells(opening("jdbc:postgresql:///?service=nowhere"), "service");
     }
 
     @Test
-    void aServerThatAcceptsAndNeverAnswers() throws IOException {
+    void aUrlInCapitalsIsOne() {
+        assertThat(opening(server.url().replace("jdbc:postgresql:", "JDBC:PostgreSQL:")))
+                .isNull();
+    }
+
+    @Test
+    void createSchemaIsTrueOrFalse() {
+        for (String wrong : List.of(
+                "createSchema=False",
+                "createSchema=",
+                "createSchema",
+                "createSchema=no",
+                "createSchema=true&createSchema=x")) {
+            assertTells(opening(server.url() + "&" + wrong), "createSchema=true or createSchema=false");
+        }
+        for (String wrong : List.of("createschema=false", "CREATESCHEMA=true")) {
+            assertTells(opening(server.url() + "&" + wrong), "createSchema=true or createSchema=false");
+        }
+        assertTells(opening(server.url() + "&createSchema=false"), "is missing");
+        assertThat(opening(server.url() + "&createSchema=true")).isNull();
+        // The driver's own are the driver's affair, those that it does not know too.
+        assertThat(opening(server.url() + "&unknown=False&createSchemas=no")).isNull();
+    }
+
+    @Test
+    void aHostThatNobodyKnows() {
+        assertTells(
+                opening("jdbc:postgresql://nowhere.invalid/x?user=secret-user&password=secret-password"),
+                "host's name is not known",
+                "08001");
+    }
+
+    @Test
+    void somethingElseThanPostgreSql() throws Exception {
+        Thread other;
         try (var socket = new ServerSocket(0)) {
+            other = new Thread(() -> answerAll(socket));
+            other.start();
             assertTells(
                     opening("jdbc:postgresql://localhost:" + socket.getLocalPort()
-                            + "/x?user=secret-user&password=secret"),
-                    "PostgreSQL failed");
+                            + "/x?user=secret-user&password=secret-password"),
+                    "did not answer as PostgreSQL does",
+                    "port");
+        }
+        other.join();
+    }
+
+    /** Like a web server, until the socket is closed. */
+    private static void answerAll(ServerSocket socket) {
+        try {
+            while (true) {
+                try (Socket client = socket.accept()) {
+                    client.getInputStream().read();
+                    client.getOutputStream()
+                            .write("HTTP/1.1 400 Bad Request\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+                }
+            }
+        } catch (IOException e) {
+            // It is over.
+        }
+    }
+
+    @Test
+    void whatTheUrlAsksForAndDoesNotGet() {
+        String url = url("secret-user", "Pw7-of-test", "postgres");
+        assertTells(opening(url.replace("&password=Pw7-of-test", "")), "no password");
+        assertTells(opening(url + "&sslmode=require"), "does not support SSL");
+        assertTells(opening(url + "&sslmode=always"), "sslmode", "always");
+        assertTells(opening(url + "&targetServerType=secondary"), "targetServerType", "secondary");
+        assertTells(opening(url + "&socketFactory=nothing"), "SocketFactory", "08006");
+        assertTells(opening(url + "&connectTimeout=soon"), "a parameter of the URL", "soon", "22023");
+        assertTells(opening(url + "&options=-c%20nothing=1"), "a parameter of the URL", "\"nothing\"", "42704");
+    }
+
+    /** At every level there is. */
+    @Test
+    void R9_2_noLogTellsThePassword() {
+        sql(server.url(), "GRANT CREATE ON SCHEMA public TO \"secret-user\"");
+        String url = url("secret-user", "Pw7-of-test", "postgres") + "&sslpassword=secret-password&pasword=Pw7-of-test";
+        try (TokenResource tokens = builder().url(url).build()) {
+            assertThat(tokens.revokeToken(token("secret-jti", "secret-subject")))
+                    .isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.isRevoked("secret-jti")).isTrue();
+        }
+        assertTells(opening(url("secret-user", "secret-password", "postgres")), "refused");
+        // What the driver does tell is what the page says.
+        assertThat(driverLog.lines())
+                .contains("FINE Connecting with URL: jdbc:postgresql://localhost:" + server.port() + "/postgres")
+                .anySatisfy(line ->
+                        assertThat(line).startsWith("FINE Connection error").contains("secret-user"))
+                .anySatisfy(line -> assertThat(line)
+                        .startsWith("FINEST")
+                        .contains("Startup")
+                        .contains("secret-user"))
+                .anySatisfy(line ->
+                        assertThat(line).startsWith("FINEST").contains("Bind").contains("secret-jti"))
+                .noneSatisfy(line -> assertThat(line).contains("Pw7-of-test"));
+    }
+
+    // The search_path
+
+    private void userWithPath(String user, String path) {
+        sql(server.url(), "CREATE ROLE " + user + " LOGIN PASSWORD 'Pw7-of-test'");
+        sql(server.url(), "ALTER ROLE " + user + " SET search_path = " + path);
+    }
+
+    @Test
+    void aSearchPathWithoutASchema() {
+        String[] remedies = {
+            "search_path", "ALTER ROLE", "JdbcTokenStore.builder(…).schema(…)", "currentSchema=…", "othing was changed"
+        };
+        userWithPath("emptypath", "''");
+        userWithPath("lostpath", "nowhere");
+        for (String user : List.of("emptypath", "lostpath")) {
+            String url = url(user, "Pw7-of-test", "postgres");
+            assertTells(opening(url), remedies);
+            assertTells(opening(url + "&createSchema=false"), remedies);
+            try (HikariDataSource pool = Fixture.pool(url, 1);
+                    JdbcTokenStore store = JdbcTokenStore.create(pool)) {
+                assertTells(catchThrowable(() -> builder().store(store).build()), remedies);
+                assertTells(catchThrowable(() -> store.createSchema(domain)), remedies);
+            }
+        }
+        assertTells(opening(server.url() + "&currentSchema=nowhere"), remedies);
+        assertThat(opening(server.url() + "&currentSchema=public")).isNull();
+    }
+
+    @Test
+    void tablesThatAreNotOnTheSearchPath() {
+        sql(server.url(), "CREATE SCHEMA elsewhere");
+        try (HikariDataSource pool = Fixture.pool(server.url(), 1);
+                JdbcTokenStore there =
+                        JdbcTokenStore.builder(pool).schema("elsewhere").build();
+                JdbcTokenStore here = JdbcTokenStore.create(pool);
+                JdbcTokenStore nowhere =
+                        JdbcTokenStore.builder(pool).schema("nowhere").build()) {
+            there.createSchema(domain);
+            assertTells(
+                    catchThrowable(() -> builder().store(here).build()),
+                    "is missing",
+                    "schema \"elsewhere\"",
+                    "search_path",
+                    "JdbcTokenStore.builder(…).schema(…)",
+                    "currentSchema=…");
+            builder().store(there).build().close();
+            assertTells(catchThrowable(() -> builder().store(nowhere).build()), "schema \"nowhere\" does not exist");
+            assertTells(catchThrowable(() -> nowhere.createSchema(domain)), "3F000", "schema", "Nothing was changed");
+            // The path is lost while it runs.
+            assertTells(
+                    catchThrowable(() -> here.isRevoked(Fixture.scope(domain), "secret-jti", NOW)),
+                    "42P01",
+                    "search_path",
+                    "Nothing was changed");
+        }
+    }
+
+    /** It has a deadline of its own: half of it is waited for. */
+    @Test
+    void aServerThatAcceptsAndNeverAnswers() throws IOException {
+        try (var socket = new ServerSocket(0)) {
+            String url = "jdbc:postgresql://localhost:" + socket.getLocalPort()
+                    + "/x?user=secret-user&password=secret-password";
+            assertTells(
+                    catchThrowable(() -> builder()
+                            .callDeadline(Duration.ofSeconds(2))
+                            .url(url)
+                            .build()
+                            .close()),
+                    "could not be reached",
+                    "08001");
         }
     }
 
@@ -160,6 +390,7 @@ class FailureMessagesTest {
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             TokenResource tokens = builder().store(store).build();
+            pool.setConnectionTimeout(1000);
             try (Connection busy = pool.getConnection()) {
                 assertTells(
                         catchThrowable(() -> tokens.revokeToken(token("secret-jti", "secret-subject"))),
@@ -212,7 +443,7 @@ class FailureMessagesTest {
         sql(server.url(), "GRANT ALL ON SCHEMA public TO standby");
         String url = url("standby", "Pw7-of-test", "postgres");
         // By URL it is not even opened: a standby may not have heard of a revocation.
-        assertTells(opening(url), "could not be reached");
+        assertTells(opening(url), "targetServerType: primary");
         try (HikariDataSource owner = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(owner);
                 HikariDataSource pool = Fixture.pool(url, 1);
@@ -298,13 +529,15 @@ class FailureMessagesTest {
     @Test
     void aStatementThatWasCancelled() {
         sql(server.url(), "CREATE ROLE hasty LOGIN PASSWORD 'Pw7-of-test'");
+        sql(
+                server.url(),
+                "ALTER ROLE hasty SET lock_timeout = 50"); // before the pool connects, which it does by itself
         try (HikariDataSource owner = Fixture.pool(server.url(), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(owner);
                 HikariDataSource pool = Fixture.pool(url("hasty", "Pw7-of-test", "postgres"), 1);
                 JdbcTokenStore limited = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             sql(server.url(), "GRANT ALL ON ALL TABLES IN SCHEMA public TO hasty");
-            sql(server.url(), "ALTER ROLE hasty SET lock_timeout = 50");
             try (Connection holder = owner.getConnection();
                     TokenResource tokens = builder().store(limited).build()) {
                 holder.setAutoCommit(false);

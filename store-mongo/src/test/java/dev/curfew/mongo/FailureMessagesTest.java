@@ -49,6 +49,9 @@ import org.slf4j.LoggerFactory;
 class FailureMessagesTest {
     private static final ServerAddress ADDRESS = new ServerAddress("localhost", 27017);
 
+    // Where a primary is waited for that does not come.
+    private static final Duration SHORTLY = Duration.ofSeconds(2);
+
     private final String domain = Fixture.newDomain();
     private final ListAppender<ILoggingEvent> log = new ListAppender<>();
     private final Logger root = (Logger) LoggerFactory.getLogger(org.slf4j.Logger.ROOT_LOGGER_NAME);
@@ -81,8 +84,12 @@ class FailureMessagesTest {
     }
 
     private Throwable opening(String url) {
+        return opening(url, Fixture.DEADLINE);
+    }
+
+    private Throwable opening(String url, Duration deadline) {
         return catchThrowable(() -> Fixture.builder(domain)
-                .callDeadline(Duration.ofSeconds(2))
+                .callDeadline(deadline)
                 .failurePolicy(FailurePolicy.THROW)
                 .url(url)
                 .build()
@@ -108,15 +115,18 @@ class FailureMessagesTest {
             port = socket.getLocalPort();
         }
         assertTells(
-                opening(url("secret-user:secret", port)), "MongoDB failed", "no primary was found", "Check the hosts");
-        assertTells(opening("mongodb://localhost:" + port + "/?replicaSet=secret"), "no primary was found");
+                opening(url("secret-user:secret", port), SHORTLY),
+                "MongoDB failed",
+                "no primary was found",
+                "Check the hosts");
+        assertTells(opening("mongodb://localhost:" + port + "/?replicaSet=secret", SHORTLY), "no primary was found");
     }
 
     @Test
     void aServerThatAcceptsAndNeverAnswers() throws IOException {
         try (var socket = new ServerSocket(0)) {
             assertTells(
-                    opening(url("secret-user:secret", socket.getLocalPort())),
+                    opening(url("secret-user:secret", socket.getLocalPort()), SHORTLY),
                     "MongoDB failed",
                     "within the call deadline");
         }

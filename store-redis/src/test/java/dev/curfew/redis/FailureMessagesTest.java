@@ -88,7 +88,7 @@ class FailureMessagesTest {
     }
 
     private TokenResource.Builder builder() {
-        return Fixture.builder(domain).callDeadline(Duration.ofSeconds(2)).failurePolicy(FailurePolicy.THROW);
+        return Fixture.builder(domain).failurePolicy(FailurePolicy.THROW);
     }
 
     private Throwable opening(String url) {
@@ -121,8 +121,14 @@ class FailureMessagesTest {
     void aServerThatAcceptsAndNeverAnswers() throws IOException {
         try (var socket = new ServerSocket(0)) {
             for (String scheme : List.of("redis", "rediss", "redis-cluster")) {
+                String url = scheme + "://secret-user:secret@127.0.0.1:" + socket.getLocalPort();
                 assertTells(
-                        opening(scheme + "://secret-user:secret@127.0.0.1:" + socket.getLocalPort()), "Redis failed");
+                        catchThrowable(() -> builder()
+                                .callDeadline(Duration.ofSeconds(2))
+                                .url(url)
+                                .build()
+                                .close()),
+                        "Redis failed");
             }
         }
     }

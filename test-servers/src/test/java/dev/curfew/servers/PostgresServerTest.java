@@ -72,7 +72,7 @@ class PostgresServerTest {
         });
         assertThatThrownBy(() -> answer.get(300, TimeUnit.MILLISECONDS)).isInstanceOf(TimeoutException.class);
         server.resume();
-        assertThat(answer.get(10, TimeUnit.SECONDS)).isEqualTo("here");
+        assertThat(answer.get(1, TimeUnit.MINUTES)).isEqualTo("here");
     }
 
     @Test
@@ -131,7 +131,7 @@ class PostgresServerTest {
                 .start();
         assertThat(next.waitFor(60, TimeUnit.SECONDS)).isTrue();
         try {
-            orphan.onExit().get(10, TimeUnit.SECONDS);
+            orphan.onExit().get(1, TimeUnit.MINUTES);
         } catch (ExecutionException | TimeoutException e) {
             throw new AssertionError("The orphan is still there", e);
         }
