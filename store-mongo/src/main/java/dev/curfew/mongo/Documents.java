@@ -1,5 +1,9 @@
 package dev.curfew.mongo;
 
+import static com.mongodb.client.model.Filters.and;
+import static com.mongodb.client.model.Filters.nor;
+import static com.mongodb.client.model.Filters.type;
+
 import dev.curfew.ExtraData;
 import dev.curfew.RecordField;
 import dev.curfew.StoreScope;
@@ -14,7 +18,9 @@ import org.bson.BsonInt64;
 import org.bson.BsonInvalidOperationException;
 import org.bson.BsonNull;
 import org.bson.BsonString;
+import org.bson.BsonType;
 import org.bson.BsonValue;
+import org.bson.conversions.Bson;
 import org.jspecify.annotations.Nullable;
 
 /** What is in a document, under the names that one store has for its fields. */
@@ -24,6 +30,9 @@ final class Documents {
     static final String WATERMARK = "watermark";
     /** Of a revoked record: which call revoked it, so that a call that is repeated knows its own work (R8.7). */
     static final String ATTEMPT = "attempt";
+
+    /** Of an answer that tells the time of the server. */
+    static final String SERVER_TIME = "now";
 
     private static final Set<String> TAKEN = Set.of(ID, WATERMARK, ATTEMPT);
 
@@ -112,6 +121,21 @@ final class Documents {
     /** @throws BsonInvalidOperationException if it is not a subject's document */
     static Instant watermark(BsonDocument document) {
         return instant(document.getDateTime(WATERMARK));
+    }
+
+    static Instant serverTime(BsonDocument answer) {
+        return instant(answer.getDateTime(SERVER_TIME));
+    }
+
+    /** A filter for documents that are neither a record's nor a subject's. */
+    Bson foreign() {
+        return nor(
+                and(type(expiresAt, BsonType.DATE_TIME), type(WATERMARK, BsonType.DATE_TIME)),
+                and(
+                        type(expiresAt, BsonType.DATE_TIME),
+                        type(purpose, BsonType.STRING),
+                        type(createdAt, BsonType.DATE_TIME),
+                        type(updatedAt, BsonType.DATE_TIME)));
     }
 
     /** Whether it was this attempt that revoked the record. */

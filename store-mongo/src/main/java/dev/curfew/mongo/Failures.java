@@ -1,8 +1,5 @@
 package dev.curfew.mongo;
 
-import static com.mongodb.client.model.Filters.not;
-import static com.mongodb.client.model.Filters.type;
-
 import com.mongodb.MongoClientException;
 import com.mongodb.MongoConnectionPoolClearedException;
 import com.mongodb.MongoException;
@@ -17,11 +14,12 @@ import com.mongodb.MongoSocketOpenException;
 import com.mongodb.MongoTimeoutException;
 import com.mongodb.MongoWriteConcernException;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import java.util.Map;
 import java.util.Set;
 import org.bson.BsonDocument;
 import org.bson.BsonString;
-import org.bson.BsonType;
+import org.jspecify.annotations.Nullable;
 
 /** What went wrong, in words that help and give nothing away: a server's message may quote a key or a user. */
 final class Failures {
@@ -78,90 +76,107 @@ final class Failures {
         return e instanceof MongoSocketException && !(e instanceof MongoSocketOpenException);
     }
 
-    /**
-     * @param unsure whether something may have been done before this
-     */
-    static TokenStoreException of(String domain, MongoException e, boolean unsure) {
-        String what;
-        boolean undone = false;
+    /** Whether it is sure that the command which failed so has changed nothing. */
+    static boolean isUndone(MongoException e) {
         if (e instanceof MongoWriteConcernException unreplicated) {
-            return unreplicated.getWriteResult().getCount() == 0
-                    ? unconfirmed(domain, e, unsure)
-                    : unreplicated(domain, e);
+            return unreplicated.getWriteResult().getCount() == 0;
+        }
+        // A router may say other codes of what it has not heard from a shard, and others of a repetition of the
+        // driver's.
+        return e instanceof MongoSecurityException
+                || e instanceof MongoSocketOpenException
+                || e instanceof MongoConnectionPoolClearedException
+                || e instanceof MongoIncompatibleDriverException
+                || UNDONE.contains(e.getCode());
+    }
+
+    /** @param outcome what is known of the action */
+    static TokenStoreException of(String domain, MongoException e, Outcome outcome) {
+        String what;
+        if (e instanceof MongoWriteConcernException) {
+            return unconfirmed(domain, e, outcome);
         } else if (e instanceof MongoOperationTimeoutException) {
-            // There may have been an attempt before, of which nothing is known.
+            // The driver has one type, without a cause, for a server that is not found and for one that does not
+            // answer.
+            // Only its text tells them apart. Where the text changes, the second advice stands, which is true of both.
             what = String.valueOf(e.getMessage()).contains("Client view of cluster state")
                     ? "no primary was found within the call deadline. Check the hosts, that they run and accept, their"
                             + " certificates where TLS is used, replicaSet, and the SRV record of a mongodb+srv URL"
-                    : "it did not answer within the call deadline";
+                    : "it did not answer within the call deadline. Look at the server and at the network";
         } else if (e instanceof MongoTimeoutException) {
             what = "no connection was to be had in time. Make the client's pool larger, or look at the server";
         } else if (e instanceof MongoSecurityException) {
             what = ADVICE.get(AUTHENTICATION_FAILED);
-            undone = true;
         } else if (e instanceof MongoSocketOpenException || e instanceof MongoConnectionPoolClearedException) {
             what = "it could not be reached. Check the host and the port, that it runs and accepts, and its certificate"
                     + " where TLS is used";
-            undone = true;
         } else if (e instanceof MongoSocketException) {
             what = "the connection failed. The next call takes a new one";
         } else if (e instanceof MongoNotPrimaryException || e instanceof MongoNodeIsRecoveringException) {
             what = "it is not the primary, or no longer. The next call looks for the new one";
         } else if (e instanceof MongoInterruptedException) {
-            what = "the thread was interrupted while it waited";
+            what = "the application interrupted the thread while it waited";
         } else if (e instanceof MongoIncompatibleDriverException) {
-            what = "the server is too old for this driver, or the other way round";
-            undone = true;
+            what = "the server is too old for this driver, or the driver for this server. Update the older one";
         } else if (e instanceof MongoClientException) {
-            what = "the driver could not ask it";
+            what = "the driver could not ask it, as the class of the cause tells";
         } else {
-            what = ADVICE.getOrDefault(e.getCode(), "it refused the command");
-            // A router may say so of what it has not heard from a shard, and others of a repetition of the driver's.
-            undone = UNDONE.contains(e.getCode());
+            what = ADVICE.getOrDefault(e.getCode(), "it refused the command. The server's log has the reason");
         }
-        return new TokenStoreException(
-                "MongoDB failed for domain '" + domain + "': " + what + code(e) + outcome(unsure || !undone),
-                harmless(e));
+        return failure(outcome, "MongoDB failed for domain '" + domain + "': " + what + code(e), harmless(e));
     }
 
+    /** Of a change that the primary has applied. */
     static TokenStoreException unreplicated(String domain, MongoException e) {
-        return new TokenStoreException(
-                "It is applied in domain '" + domain
-                        + "', but not yet replicated: no majority of the replica set has acknowledged it" + code(e)
-                        + ". A failover now may lose it. Try again, and look at rs.status()",
+        return failure(
+                Outcome.APPLIED_NOT_REPLICATED,
+                "MongoDB failed for domain '" + domain
+                        + "': no majority of the replica set has acknowledged the action in time" + code(e)
+                        + ". Try again, and look at rs.status()",
                 harmless(e));
     }
 
-    /** Of what changes nothing, and is acknowledged like what does. */
-    static TokenStoreException unconfirmed(String domain, MongoException e, boolean unsure) {
-        return new TokenStoreException(
+    /** Of a command that has changed nothing or many documents, and is acknowledged like one that changes one. */
+    static TokenStoreException unconfirmed(String domain, MongoException e, Outcome outcome) {
+        return failure(
+                outcome,
                 "MongoDB failed for domain '" + domain
                         + "': no majority of the replica set has confirmed what is stored" + code(e)
-                        + ". Try again, and look at rs.status()" + outcome(unsure),
+                        + ". Try again, and look at rs.status()",
                 harmless(e));
     }
 
     /** A document that this store has not written, or not so. */
-    static TokenStoreException foreign(String collection, String expiresAt, boolean unsure) {
+    static TokenStoreException foreign(String collection, Documents names, Outcome outcome) {
         BsonDocument find = new BsonDocument("find", new BsonString(collection))
-                .append("filter", not(type(expiresAt, BsonType.DATE_TIME)).toBsonDocument());
-        return new TokenStoreException("A document of collection '" + collection + "' has an _id of Curfew's and is not"
-                + " as Curfew writes it, so that somebody else has written it. Find what is not Curfew's by "
-                + shell(find) + ", remove it, and give Curfew a collection of its own" + outcome(unsure));
+                .append("filter", names.foreign().toBsonDocument());
+        return failure(
+                outcome,
+                "A document of collection '" + collection + "' has an _id of Curfew's and is not"
+                        + " as Curfew writes it, so that somebody else has written it. Find what is not Curfew's by "
+                        + shell(find) + ", remove it, and give Curfew a collection of its own",
+                null);
     }
 
     /** @param command what would have made the indexes */
     static TokenStoreException indexes(String domain, MongoException e, String command) {
-        return new TokenStoreException(
+        return failure(
+                isUndone(e) ? Outcome.UNCHANGED : Outcome.UNKNOWN,
                 "The indexes of domain '" + domain + "' could not be built: "
                         + ADVICE.getOrDefault(e.getCode(), "the server refused or failed") + code(e)
                         + ". Mend that, or have them made by " + command + ", and open the store again",
                 harmless(e));
     }
 
-    /** What is known of the action, as the end of a message. */
-    static String outcome(boolean unsure) {
-        return unsure ? ". Whether it applied the action is not known" : ". Nothing was changed";
+    /** The last sentence of the message is the outcome in words. */
+    static TokenStoreException failure(Outcome outcome, String message, @Nullable Throwable cause) {
+        String last = switch (outcome) {
+            case UNCHANGED -> ". Nothing was changed";
+            case UNKNOWN -> ". Whether MongoDB applied the action is not known";
+            case APPLIED_NOT_REPLICATED ->
+                ". The action is applied, but not yet replicated: a failover now may lose it";
+        };
+        return new TokenStoreException(outcome, message + last, cause);
     }
 
     /** A command as it is typed into mongosh. */

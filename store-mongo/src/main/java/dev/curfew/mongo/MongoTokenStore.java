@@ -1,5 +1,9 @@
 package dev.curfew.mongo;
 
+import static com.mongodb.client.model.Aggregates.facet;
+import static com.mongodb.client.model.Aggregates.limit;
+import static com.mongodb.client.model.Aggregates.match;
+import static com.mongodb.client.model.Aggregates.project;
 import static com.mongodb.client.model.Filters.and;
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Filters.exists;
@@ -21,8 +25,10 @@ import static com.mongodb.client.model.Updates.set;
 import static com.mongodb.client.model.Updates.setOnInsert;
 
 import com.mongodb.MongoClientSettings;
+import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
 import com.mongodb.MongoOperationTimeoutException;
+import com.mongodb.MongoSocketReadTimeoutException;
 import com.mongodb.MongoWriteConcernException;
 import com.mongodb.ReadConcern;
 import com.mongodb.ReadPreference;
@@ -31,6 +37,7 @@ import com.mongodb.client.FindIterable;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
+import com.mongodb.client.model.Facet;
 import com.mongodb.client.model.FindOneAndUpdateOptions;
 import com.mongodb.client.model.ReturnDocument;
 import com.mongodb.client.model.UpdateOptions;
@@ -49,6 +56,7 @@ import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -118,6 +126,12 @@ public final class MongoTokenStore implements TokenStore {
     // A request has 48 MB at most, a document in it 16 MB, and a jti with its tenant less than a kilobyte.
     private static final int CHUNK = 10_000;
 
+    // For which the right to find is enough, also on a collection alone. A facet has one answer, also of no documents.
+    private static final List<Bson> SERVER_TIME = List.of(
+            match(eq("")),
+            facet(new Facet("none", List.of(limit(1)))),
+            project(new BsonDocument(Documents.SERVER_TIME, new BsonString("$$NOW"))));
+
     private final @Nullable MongoDatabase database;
     private final @Nullable MongoCollection<BsonDocument> collection;
     private final ReadConcern readConcern;
@@ -165,20 +179,26 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     static Builder builder(MongoClient client, String database) {
-        Builder builder = builder(client.getDatabase(database));
+        Builder builder = builder(required(client, "client").getDatabase(database));
         builder.client = client;
         return builder;
     }
 
     /** A store in a database of the application's own client, with a collection {@code curfew_} and its name for each domain. */
     public static Builder builder(MongoDatabase database) {
-        return new Builder(Objects.requireNonNull(database, "database"), null);
+        return new Builder(required(database, "database"), null);
     }
 
     /** A store of one domain in a collection of the application's own client. */
     public static Builder builder(MongoCollection<?> collection) {
-        return new Builder(
-                null, Objects.requireNonNull(collection, "collection").withDocumentClass(BsonDocument.class));
+        return new Builder(null, required(collection, "collection").withDocumentClass(BsonDocument.class));
+    }
+
+    private static <T> T required(@Nullable T argument, String name) {
+        if (argument == null) {
+            throw new IllegalArgumentException(name + " must not be null");
+        }
+        return argument;
     }
 
     /** How the store reads, and under which names it finds its fields; made by {@link MongoTokenStore#builder}. */
@@ -198,10 +218,11 @@ public final class MongoTokenStore implements TokenStore {
         /**
          * The name of a field; by default {@link RecordField#defaultName}. The jti has none: it is a part of {@code _id}.
          *
-         * @throws IllegalArgumentException if it is the jti, or a name that MongoDB or this store gives a meaning to
+         * @throws IllegalArgumentException if it is the jti, or a name that MongoDB or this store gives a meaning to, or
+         *     {@code null}
          */
         public Builder field(RecordField field, String name) {
-            names.put(field, Documents.checked(field, name));
+            names.put(required(field, "field"), Documents.checked(field, required(name, "name")));
             return this;
         }
 
@@ -243,8 +264,11 @@ public final class MongoTokenStore implements TokenStore {
             return domain;
         }
         if (database == null && !claimant.compareAndSet(null, name) && !name.equals(claimant.get())) {
-            throw new TokenStoreException("The collection serves domain '" + claimant.get() + "', and not also '" + name
-                    + "': build a MongoTokenStore with another collection for that");
+            throw Failures.failure(
+                    Outcome.UNCHANGED,
+                    "The collection serves domain '" + claimant.get() + "', and not also '" + name
+                            + "': build a MongoTokenStore with another collection for that",
+                    null);
         }
         MongoCollection<BsonDocument> found =
                 database == null ? collection : database.getCollection(collection(name), BsonDocument.class);
@@ -286,6 +310,22 @@ public final class MongoTokenStore implements TokenStore {
                             + " leave out directConnection.",
                     scope.domain());
         }
+    }
+
+    /**
+     * The time by the clock of the primary, or of the router; {@code null} where the server refuses to tell it, as one that
+     * is no MongoDB may.
+     */
+    @Override
+    public @Nullable Instant serverTime(StoreScope scope) {
+        return new Call(scope).ask(collection -> {
+            try {
+                BsonDocument answer = collection.aggregate(SERVER_TIME).first();
+                return answer == null ? null : Documents.serverTime(answer);
+            } catch (MongoCommandException e) {
+                return null;
+            }
+        });
     }
 
     private static boolean isDirectToAMember(ClusterDescription cluster) {
@@ -415,7 +455,7 @@ public final class MongoTokenStore implements TokenStore {
                             all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
                     Bson longer = combine(
                             set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
-                    call.next(c -> c.updateOne(shorter, longer));
+                    call.change(c -> c.updateOne(shorter, longer));
                 }
                 return RevokeOutcome.ALREADY_REVOKED;
             }
@@ -614,9 +654,21 @@ public final class MongoTokenStore implements TokenStore {
             this.millis = Math.max(1, scope.deadline().toMillis() / Math.max(1, commands));
         }
 
-        /** The only one, which changes nothing. */
+        /**
+         * The only one, which changes nothing. Where no reply comes on a connection, which a firewall may have dropped
+         * while it was idle, the last quarter of the deadline is for another connection.
+         */
         <T extends @Nullable Object> T ask(Function<MongoCollection<BsonDocument>, T> command) {
-            return run(collection -> command.apply(timed(scope.domain(), collection, millis)));
+            return run(collection -> {
+                try {
+                    return command.apply(timed(scope.domain(), collection, millis - millis / 4));
+                } catch (MongoOperationTimeoutException e) {
+                    if (millis < 4 || !(e.getCause() instanceof MongoSocketReadTimeoutException)) {
+                        throw e;
+                    }
+                    return command.apply(collection.withTimeout(millis / 4, TimeUnit.MILLISECONDS));
+                }
+            });
         }
 
         /** The same, where that may be made to wait for a majority. */
@@ -629,12 +681,37 @@ public final class MongoTokenStore implements TokenStore {
         /** One of several. */
         <T extends @Nullable Object> T next(Function<MongoCollection<BsonDocument>, T> command) {
             millis = halves ? millis / 2 : millis;
-            if (millis == 0 || (!halves && commands-- == 0)) {
-                throw new TokenStoreException("The call deadline of domain '" + scope.domain()
-                        + "' is too short, or is over since others changed the same documents at the same time, or a"
-                        + " unique index refuses a document that is not Curfew's" + Failures.outcome(unsure));
+            // Before so little is left that a server in good health would pass for one that does not answer.
+            long least = halves ? scope.deadline().toMillis() / 64 : 0;
+            if (millis <= least || (!halves && commands-- == 0)) {
+                throw Failures.failure(
+                        outcome(),
+                        "The call deadline of domain '" + scope.domain() + "' was over before the action was done."
+                                + " It may be too short: raise callDeadline. Or others changed the same document again"
+                                + " and again: try again. Or a unique index that is not Curfew's refuses the document:"
+                                + " drop that index",
+                        null);
             }
-            return ask(command);
+            return run(collection -> command.apply(timed(scope.domain(), collection, millis)));
+        }
+
+        private Outcome outcome() {
+            return unsure ? Outcome.UNKNOWN : Outcome.UNCHANGED;
+        }
+
+        /** One that changes a document. */
+        <T extends @Nullable Object> T change(Function<MongoCollection<BsonDocument>, T> command) {
+            return next(collection -> {
+                try {
+                    return command.apply(collection);
+                } catch (MongoException | IllegalStateException e) {
+                    if (e instanceof MongoWriteConcernException unreplicated && !Failures.isUndone(unreplicated)) {
+                        throw Failures.unreplicated(scope.domain(), unreplicated);
+                    }
+                    unsure |= !(e instanceof MongoException failure && Failures.isUndone(failure));
+                    throw e;
+                }
+            });
         }
 
         /** One that changes many documents, and may be cut off in the middle. */
@@ -668,7 +745,7 @@ public final class MongoTokenStore implements TokenStore {
 
         /** One that changes a document; {@code null} where it did not fit, or where that is not known. */
         <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
-            return next(collection -> {
+            return change(collection -> {
                 try {
                     return command.apply(collection);
                 } catch (MongoException e) {
@@ -689,7 +766,7 @@ public final class MongoTokenStore implements TokenStore {
                 try {
                     return c.findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
                 } catch (MongoWriteConcernException e) {
-                    throw Failures.unconfirmed(scope.domain(), e, unsure);
+                    throw Failures.unconfirmed(scope.domain(), e, outcome());
                 }
             });
         }
@@ -704,8 +781,7 @@ public final class MongoTokenStore implements TokenStore {
             try {
                 return reading.get();
             } catch (BsonInvalidOperationException | IllegalArgumentException e) {
-                throw Failures.foreign(
-                        domain(scope.domain()).getNamespace().getCollectionName(), names.expiresAt, unsure);
+                throw Failures.foreign(domain(scope.domain()).getNamespace().getCollectionName(), names, outcome());
             }
         }
 
@@ -714,10 +790,11 @@ public final class MongoTokenStore implements TokenStore {
                 try {
                     return command.apply(domain(scope.domain()));
                 } catch (MongoException e) {
-                    throw Failures.of(scope.domain(), e, unsure);
+                    throw Failures.of(scope.domain(), e, outcome());
                 } catch (IllegalStateException e) {
                     if (!closed) {
-                        throw new TokenStoreException(
+                        throw Failures.failure(
+                                outcome(),
                                 "The application has closed the MongoClient that domain '" + scope.domain()
                                         + "' is kept with. Close it after the TokenResource",
                                 e);
@@ -725,8 +802,10 @@ public final class MongoTokenStore implements TokenStore {
                 }
             }
             if (unsure) {
-                throw new TokenStoreException("The MongoDB store was closed while it was asked for domain '"
-                        + scope.domain() + "'" + Failures.outcome(true));
+                throw Failures.failure(
+                        Outcome.UNKNOWN,
+                        "The MongoDB store was closed while it was asked for domain '" + scope.domain() + "'",
+                        null);
             }
             throw new IllegalStateException("The MongoDB store is closed; open a new one");
         }

@@ -8,6 +8,7 @@ import com.mongodb.client.MongoClients;
 import com.mongodb.connection.ClusterConnectionMode;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
 import java.time.Duration;
 import java.util.Locale;
@@ -22,10 +23,12 @@ import java.util.regex.Pattern;
  * {@link MongoTokenStore.Builder#linearizableReads} has it.
  */
 public final class MongoTokenStoreProvider implements TokenStoreProvider {
-    private static final Pattern LINEARIZABLE = Pattern.compile("(?i)([?&])linearizableReads=([^&]*)&?");
+    // The driver takes ; for &.
+    private static final Pattern LINEARIZABLE = Pattern.compile("(?i)([?&;])linearizableReads=([^&;]*)[&;]?");
 
     // By default a server that was lost is not looked for again for half a second.
     private static final long HEARTBEAT_MILLIS = 50;
+    private static final int IDLE_SECONDS = 60;
     private static final int SEND_BUFFER = 1 << 20;
 
     /** Called by {@link java.util.ServiceLoader}. */
@@ -45,26 +48,42 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
     public TokenStore open(String url, Duration deadline) {
         Matcher own = LINEARIZABLE.matcher(url);
         boolean linearizable = own.find() && isTrue(own.group(2));
-        String plain = own.replaceFirst("$1").replaceFirst("[?&]$", "");
+        String plain = own.replaceFirst("$1").replaceFirst("[?&;]$", "");
+        if (LINEARIZABLE.matcher(plain).find()) {
+            throw refused("The URL has the parameter linearizableReads more than once. Leave one of them");
+        }
         // The driver takes schemes in lower case only.
         int scheme = plain.indexOf(':');
         plain = plain.substring(0, scheme).toLowerCase(Locale.ROOT) + plain.substring(scheme);
         ConnectionString connection;
+        MongoClient client;
         try {
             connection = new ConnectionString(plain);
-        } catch (MongoConfigurationException | IllegalArgumentException e) {
+            client = MongoClients.create(settings(connection, deadline));
+        } catch (MongoConfigurationException | IllegalArgumentException | IllegalStateException e) {
             // Without its message, which may quote the URL.
-            throw new TokenStoreException("The URL is not one of MongoDB: mongodb://user:password@host:port/database"
-                    + " or mongodb+srv://user:password@host/database; what is special in a user or a password is"
-                    + " written as %40");
+            throw refused("MongoDB's driver refuses the URL. It must be like"
+                    + " mongodb://user:password@host:port/database?parameter=value or"
+                    + " mongodb+srv://user:password@host/database?parameter=value, with special characters in a user or"
+                    + " a password written in hexadecimal (@ as %40), and its parameters must be the driver's, with"
+                    + " values that it knows and that go together");
         }
+        String database = connection.getDatabase() == null ? MongoTokenStore.DATABASE : connection.getDatabase();
+        MongoTokenStore.Builder builder =
+                MongoTokenStore.builder(client, database).owning();
+        return (linearizable ? builder.linearizableReads() : builder).build();
+    }
+
+    private static MongoClientSettings settings(ConnectionString connection, Duration deadline) {
         MongoClientSettings.Builder settings = MongoClientSettings.builder()
                 .applicationName("curfew")
                 // Also at DEBUG it writes nothing of what is in a command that it sends; 0 would be no limit.
                 .applyToLoggerSettings(log -> log.maxDocumentLength(1))
+                // A firewall drops connections that are idle for some minutes: such a one is never taken again.
+                .applyToConnectionPoolSettings(pool -> pool.maxConnectionIdleTime(IDLE_SECONDS, TimeUnit.SECONDS))
                 // Calls have their deadline in any case. These are for what it does not cover: the last word to a
-                // server
-                // when the client is closed, and requests, which wait for nobody as long as they fit the buffer.
+                // server when the client is closed, and requests, which wait for nobody as long as they fit the
+                // buffer.
                 .applyToSocketSettings(sockets -> sockets.connectTimeout(deadline.toMillis(), TimeUnit.MILLISECONDS)
                         .readTimeout(deadline.toMillis(), TimeUnit.MILLISECONDS)
                         .sendBufferSize(SEND_BUFFER))
@@ -76,17 +95,18 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
             // By one host alone, all of its replica set is found.
             settings.applyToClusterSettings(cluster -> cluster.mode(ClusterConnectionMode.MULTIPLE));
         }
-        MongoClient client = MongoClients.create(settings.build());
-        String database = connection.getDatabase() == null ? MongoTokenStore.DATABASE : connection.getDatabase();
-        MongoTokenStore.Builder builder =
-                MongoTokenStore.builder(client, database).owning();
-        return (linearizable ? builder.linearizableReads() : builder).build();
+        return settings.build();
     }
 
     private static boolean isTrue(String text) {
         if (!text.matches("true|false")) {
-            throw new TokenStoreException("linearizableReads in the URL is neither true nor false");
+            throw refused(
+                    "The URL's parameter linearizableReads is neither true nor false. Write one of them, in lower case");
         }
         return text.equals("true");
+    }
+
+    private static TokenStoreException refused(String message) {
+        return new TokenStoreException(Outcome.UNCHANGED, message, null);
     }
 }

@@ -10,6 +10,7 @@ import com.mongodb.client.model.IndexOptions;
 import com.mongodb.client.model.Updates;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -97,11 +98,19 @@ final class Preparation {
             LOG.info("Created {} indexes for domain '{}'", missing.size(), scope.domain());
         } catch (MongoException e) {
             // Another node may have made them meanwhile, or others.
-            if (!missing().isEmpty()) {
+            if (isStillMissing()) {
                 BsonDocument command = new BsonDocument("createIndexes", new BsonString(name))
                         .append("indexes", new BsonArray(missing));
                 throw Failures.indexes(scope.domain(), e, Failures.shell(command));
             }
+        }
+    }
+
+    private boolean isStillMissing() {
+        try {
+            return !missing().isEmpty();
+        } catch (MongoException e) {
+            return true; // as far as is known
         }
     }
 
@@ -119,7 +128,7 @@ final class Preparation {
         BsonDocument options = found == null ? new BsonDocument() : found.getDocument("options", new BsonDocument());
         for (String option : List.of("capped", "viewOn", "timeseries")) {
             if (isSet(options.get(option))) {
-                throw unfit("it has the option '" + option + "', with which records get lost", "", null);
+                throw unfit("it has the option '" + option + "', with which records get lost", "");
             }
         }
     }
@@ -132,22 +141,20 @@ final class Preparation {
             String indexName = index.getString("name").getValue();
             if (keys.equals(keys(Documents.ID))) {
                 if (isSet(index.get("collation"))) {
-                    throw unfit("it has a collation, by which different tokens are the same", "", null);
+                    throw unfit("it has a collation, by which different tokens are the same", "");
                 }
                 continue;
             }
             boolean ours = needed.stream().anyMatch(each -> keys.equals(each.getDocument("key")));
             for (String option : ours ? UNFIT : List.of("unique", "prepareUnique", EXPIRE_AFTER)) {
                 if (isSet(index.get(option))) {
-                    throw unfit("its index '" + indexName + "' has the option '" + option + "'", drop(indexName), null);
+                    throw unfit("its index '" + indexName + "' has the option '" + option + "'", drop(indexName));
                 }
             }
             if (keys.equals(expiry)) {
                 if (!index.isNumber(EXPIRE_AFTER)) {
                     throw unfit(
-                            "its index '" + indexName + "' lacks the option '" + EXPIRE_AFTER + "'",
-                            drop(indexName),
-                            null);
+                            "its index '" + indexName + "' lacks the option '" + EXPIRE_AFTER + "'", drop(indexName));
                 } else if (index.getNumber(EXPIRE_AFTER).longValue() < twoSkews) {
                     keepLonger(twoSkews);
                 }
@@ -167,13 +174,17 @@ final class Preparation {
         String problem = "its index on " + expiry.toJson() + " has to keep documents for twice the clock skew, "
                 + seconds + " seconds, and keeps them for less";
         if (database == null) {
-            throw unfit(problem, Failures.shell(command), null);
+            throw unfit(problem, Failures.shell(command));
         }
         BsonDocument done;
         try {
             done = database.withTimeout(MINUTES, TimeUnit.MINUTES).runCommand(command, BsonDocument.class);
         } catch (MongoException e) {
-            throw unfit(problem, Failures.shell(command), Failures.harmless(e));
+            throw unfit(
+                    Failures.isUndone(e) ? Outcome.UNCHANGED : Outcome.UNKNOWN,
+                    problem,
+                    Failures.shell(command),
+                    Failures.harmless(e));
         }
         LOG.info("The documents of domain '{}' are now kept for {} seconds past their expiry", scope.domain(), seconds);
         BsonValue before = done.get(EXPIRE_AFTER + "_old");
@@ -200,8 +211,13 @@ final class Preparation {
                 new BsonDocument("dropIndexes", new BsonString(name)).append("index", new BsonString(index)));
     }
 
-    private TokenStoreException unfit(String problem, String command, @Nullable Throwable cause) {
-        return new TokenStoreException(
+    private TokenStoreException unfit(String problem, String command) {
+        return unfit(Outcome.UNCHANGED, problem, command, null);
+    }
+
+    private TokenStoreException unfit(Outcome outcome, String problem, String command, @Nullable Throwable cause) {
+        return Failures.failure(
+                outcome,
                 "Collection '" + name + "' does not do for domain '" + scope.domain() + "': "
                         + problem + ". "
                         + (command.isEmpty()

@@ -1,6 +1,5 @@
 package dev.curfew.mongo;
 
-import static dev.curfew.servers.Fixture.token;
 import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
@@ -22,9 +21,11 @@ import com.mongodb.ServerAddress;
 import com.mongodb.WriteConcernResult;
 import com.mongodb.WriteError;
 import com.mongodb.bulk.WriteConcernError;
-import dev.curfew.FailurePolicy;
+import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import dev.curfew.servers.TcpProxy;
@@ -47,10 +48,16 @@ import org.slf4j.LoggerFactory;
 
 /** What people read when something is wrong, and what they do not read. */
 class FailureMessagesTest {
+    /** For calls that nobody answers. */
+    private static final Duration SHORT = Duration.ofSeconds(2);
+
     private static final ServerAddress ADDRESS = new ServerAddress("localhost", 27017);
 
-    // Where a primary is waited for that does not come.
-    private static final Duration SHORTLY = Duration.ofSeconds(2);
+    private static final Map<Outcome, String> LAST = Map.of(
+            Outcome.UNCHANGED, ". Nothing was changed",
+            Outcome.UNKNOWN, ". Whether MongoDB applied the action is not known",
+            Outcome.APPLIED_NOT_REPLICATED,
+                    ". The action is applied, but not yet replicated: a failover now may lose it");
 
     private final String domain = Fixture.newDomain();
     private final ListAppender<ILoggingEvent> log = new ListAppender<>();
@@ -76,6 +83,12 @@ class FailureMessagesTest {
         });
     }
 
+    private static void assertTells(Throwable thrown, Outcome outcome, String... words) {
+        assertTells(thrown, words);
+        assertThat(((TokenStoreException) thrown).outcome()).isEqualTo(outcome);
+        assertThat(thrown).message().endsWith(LAST.get(outcome));
+    }
+
     private static void assertTells(Throwable thrown, String... words) {
         assertThat(thrown).isInstanceOf(TokenStoreException.class).hasMessageContainingAll(words);
         var everything = new StringWriter();
@@ -84,16 +97,16 @@ class FailureMessagesTest {
     }
 
     private Throwable opening(String url) {
-        return opening(url, Fixture.DEADLINE);
+        return opening(url, Duration.ofMinutes(1));
     }
 
+    /** Without the core, which has a message of its own around that of a store. */
     private Throwable opening(String url, Duration deadline) {
-        return catchThrowable(() -> Fixture.builder(domain)
-                .callDeadline(deadline)
-                .failurePolicy(FailurePolicy.THROW)
-                .url(url)
-                .build()
-                .close());
+        return catchThrowable(() -> {
+            try (TokenStore store = new MongoTokenStoreProvider().open(url, deadline)) {
+                store.prepare(new StoreScope(domain, "", Fixture.SKEW, deadline));
+            }
+        });
     }
 
     private static String url(String userAndPassword, int port) {
@@ -105,7 +118,7 @@ class FailureMessagesTest {
     void aWrongPassword() {
         List<String> hosts = new ConnectionString(MongoServer.shared().url()).getHosts();
         String url = "mongodb://secret-user:secret-password@" + String.join(",", hosts) + "/";
-        assertTells(opening(url), "refused the user or the password", "authSource", "Nothing was changed");
+        assertTells(opening(url), Outcome.UNCHANGED, "refused the user or the password", "authSource");
     }
 
     @Test
@@ -115,18 +128,23 @@ class FailureMessagesTest {
             port = socket.getLocalPort();
         }
         assertTells(
-                opening(url("secret-user:secret", port), SHORTLY),
+                opening(url("secret-user:secret", port), SHORT),
+                Outcome.UNCHANGED,
                 "MongoDB failed",
                 "no primary was found",
                 "Check the hosts");
-        assertTells(opening("mongodb://localhost:" + port + "/?replicaSet=secret", SHORTLY), "no primary was found");
+        assertTells(
+                opening("mongodb://localhost:" + port + "/?replicaSet=secret", SHORT),
+                Outcome.UNCHANGED,
+                "no primary was found");
     }
 
     @Test
     void aServerThatAcceptsAndNeverAnswers() throws IOException {
         try (var socket = new ServerSocket(0)) {
             assertTells(
-                    opening(url("secret-user:secret", socket.getLocalPort()), SHORTLY),
+                    opening(url("secret-user:secret", socket.getLocalPort()), SHORT),
+                    Outcome.UNCHANGED,
                     "MongoDB failed",
                     "within the call deadline");
         }
@@ -137,7 +155,19 @@ class FailureMessagesTest {
         assertTells(opening("mongodb://secret-user:secret@host:secret"), "mongodb://user:password@host");
         assertTells(opening("mongodb://secret-user:sec@ret@host"), "mongodb://user:password@host");
         assertTells(opening("mongodb://"), "mongodb://user:password@host");
-        assertTells(opening("mongodb+srv://host.invalid/"), "MongoDB failed", "SRV");
+        assertTells(opening("mongodb+srv://host.invalid/", SHORT), "MongoDB failed", "SRV");
+        // A URL of the right form, with parameters that are not.
+        for (String wrong : List.of(
+                "mongodb://secret,host/?directConnection=true",
+                "mongodb://host/?maxIdleTimeMS=secret",
+                "mongodb://host/?timeoutMS=-1",
+                "mongodb://host/?minPoolSize=5&maxPoolSize=2",
+                "mongodb://host/?authMechanism=secret",
+                "mongodb://secret@host/secret%20name",
+                "mongodb://secret@host/?readConcernLevel=secret")) {
+            assertThat(opening(wrong)).as(wrong).hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED);
+            assertTells(opening(wrong), "parameters", "values that it knows");
+        }
     }
 
     /** As people write it, so that the driver looks for the whole replica set. */
@@ -146,14 +176,22 @@ class FailureMessagesTest {
         String plain =
                 MongoServer.shared().url().replaceFirst("^mongodb", "MongoDB").replace("directConnection=true", "");
         String url = plain + (plain.contains("?") ? "&" : "/?");
-        for (String more : List.of("", "appName=x", "linearizableReads=false&appName=x", "linearizablereads=true")) {
+        for (String more : List.of(
+                "",
+                "appName=x",
+                "linearizableReads=false&appName=x",
+                "linearizablereads=true",
+                "linearizableReads=true;appName=x")) {
             try (TokenResource tokens = Fixture.builder(domain).url(url + more).build()) {
                 assertThat(tokens.revokeJti("t")).isNotNull();
                 assertThat(tokens.isRevoked("t")).isTrue();
             }
         }
         assertTells(opening(url + "linearizableReads=secret"), "linearizableReads", "neither true nor false");
-        assertTells(opening(url + "linearizableReads="), "neither true nor false");
+        for (String wrong : List.of("linearizableReads=", "linearizablereads=True", "linearizableReads=1&appName=x")) {
+            assertTells(opening(url + wrong), "linearizableReads", "neither true nor false");
+        }
+        assertTells(opening(url + "linearizableReads=false&linearizableReads=true"), "linearizableReads", "once");
     }
 
     @Test
@@ -165,18 +203,20 @@ class FailureMessagesTest {
                     asked.set(true);
                 }
             });
-            for (boolean strict : List.of(false, true)) {
-                String url = "mongodb://localhost:" + proxy.port()
-                        + "/curfew_url?directConnection=true&linearizableReads=" + strict;
-                try (TokenResource tokens = Fixture.builder(domain).url(url).build()) {
+            String plain = "mongodb://localhost:" + proxy.port() + "/curfew_url?directConnection=true";
+            for (String more :
+                    List.of("", "&linearizableReads=false", "&linearizableReads=true", ";LinearizableReads=true")) {
+                asked.set(false);
+                try (TokenResource tokens =
+                        Fixture.builder(domain).url(plain + more).build()) {
                     tokens.isRevoked("t");
-                    assertThat(asked.get()).isEqualTo(strict);
+                    assertThat(asked.get()).as(more).isEqualTo(more.endsWith("true"));
                 }
             }
         }
     }
 
-    private static int port() {
+    static int port() {
         String host =
                 new ConnectionString(MongoServer.shared().url()).getHosts().get(0);
         return new ServerAddress(host).getPort();
@@ -191,78 +231,74 @@ class FailureMessagesTest {
         return new MongoCommandException(said, ADDRESS);
     }
 
-    private static void assertTells(MongoException e, boolean unsure, String... words) {
-        assertTells(Failures.of("tokens", e, unsure), words);
-        assertThat(Failures.of("tokens", e, unsure)).hasMessageContaining("'tokens'");
+    /** By a change that fails so, before which nothing was done. */
+    private static void assertTells(MongoException e, Outcome outcome, String... words) {
+        Outcome known = Failures.isUndone(e) ? Outcome.UNCHANGED : Outcome.UNKNOWN;
+        TokenStoreException told = Failures.of("tokens", e, known);
+        assertTells(told, outcome, words);
+        assertThat(told).hasMessageContaining("'tokens'");
     }
 
     @Test
-    void whatTheServerRefuses() {
-        assertTells(refusal(13), false, "a right is missing", "readWrite", "code 13", "Nothing was changed");
-        assertTells(refusal(121), false, "validator", "db.getCollectionInfos()", "code 121", "Nothing was changed");
-        assertTells(refusal(14031), false, "disk is full", "Nothing was changed");
-        assertTells(refusal(50), false, "code 50", "not known");
-        assertTells(refusal(77_777), false, "refused the command", "code 77777", "not known");
-        assertTells(refusal(13), true, "not known");
+    void R8_2_whatTheServerRefuses() {
+        assertTells(refusal(13), Outcome.UNCHANGED, "a right is missing", "readWrite", "code 13");
+        assertTells(refusal(121), Outcome.UNCHANGED, "validator", "db.getCollectionInfos()", "code 121");
+        assertTells(refusal(14031), Outcome.UNCHANGED, "disk is full");
+        assertTells(refusal(50), Outcome.UNKNOWN, "code 50");
+        assertTells(refusal(77_777), Outcome.UNKNOWN, "refused the command", "log", "code 77777");
+        assertTells(Failures.of("tokens", refusal(13), Outcome.UNKNOWN), Outcome.UNKNOWN, "a right is missing");
         var invalid = new MongoWriteException(
                 new WriteError(121, "secret", new BsonDocument("secret", new BsonInt32(1))), ADDRESS, Set.of());
-        assertTells(invalid, false, "validator", "Nothing was changed");
+        assertTells(invalid, Outcome.UNCHANGED, "validator");
     }
 
     @Test
-    void whatIsNotKnown() {
-        assertTells(new MongoOperationTimeoutException("secret"), false, "call deadline", "not known");
-        assertTells(new MongoSocketReadException("read failed", ADDRESS), false, "connection failed", "not known");
+    void R8_2_whatIsNotKnown() {
+        assertTells(new MongoOperationTimeoutException("secret"), Outcome.UNKNOWN, "call deadline", "network");
+        assertTells(new MongoSocketReadException("read failed", ADDRESS), Outcome.UNKNOWN, "connection failed");
         assertTells(
                 new MongoNotPrimaryException(new BsonDocument("secret", new BsonInt32(1)), ADDRESS),
-                false,
-                "not the primary",
-                "not known");
+                Outcome.UNKNOWN,
+                "not the primary");
         assertTells(
-                new MongoInterruptedException("secret", new InterruptedException()), false, "interrupted", "not known");
+                new MongoInterruptedException("secret", new InterruptedException()), Outcome.UNKNOWN, "interrupted");
+    }
+
+    private static MongoWriteConcernException unreplicated(int count) {
+        return new MongoWriteConcernException(
+                new WriteConcernError(64, "WriteConcernTimeout", "secret", new BsonDocument()),
+                WriteConcernResult.acknowledged(count, count > 0, null),
+                ADDRESS,
+                Set.of());
     }
 
     @Test
     void R8_5_whatIsAppliedAndNotReplicatedIsSaidSo() {
-        var unreplicated = new MongoWriteConcernException(
-                new WriteConcernError(64, "WriteConcernTimeout", "secret", new BsonDocument()),
-                WriteConcernResult.acknowledged(1, true, null),
-                ADDRESS,
-                Set.of());
-        assertTells(unreplicated, false, "is applied", "not yet replicated", "Try again", "rs.status()");
-        // What has changed nothing waits for a majority, too.
-        var unconfirmed = new MongoWriteConcernException(
-                new WriteConcernError(64, "WriteConcernTimeout", "secret", new BsonDocument()),
-                WriteConcernResult.acknowledged(0, false, null),
-                ADDRESS,
-                Set.of());
-        assertTells(unconfirmed, false, "no majority", "has confirmed", "Nothing was changed");
-        assertTells(unconfirmed, true, "no majority", "has confirmed", "not known");
+        assertTells(
+                Failures.unreplicated("tokens", unreplicated(1)),
+                Outcome.APPLIED_NOT_REPLICATED,
+                "'tokens'",
+                "Try again",
+                "rs.status()");
+        // A command that has changed nothing waits for a majority, too.
+        assertTells(unreplicated(0), Outcome.UNCHANGED, "no majority", "has confirmed");
+        // A batch is a part of an action.
+        assertTells(unreplicated(2), Outcome.UNKNOWN, "no majority", "has confirmed");
     }
 
     @Test
     void R8_2_anIndexThatCannotBeBuiltComesWithItsCommand() {
+        String command = Failures.shell(new BsonDocument("createIndexes", new BsonString("c")));
         assertTells(
-                Failures.indexes(
-                        "tokens", refusal(13), Failures.shell(new BsonDocument("createIndexes", new BsonString("c")))),
+                Failures.indexes("tokens", refusal(13), command),
+                Outcome.UNCHANGED,
                 "'tokens'",
                 "a right is missing",
                 "db.runCommand({\"createIndexes\": \"c\"})",
                 "open the store again");
-    }
-
-    @Test
-    void R9_2_theLogOfAllActionsTellsNothing() {
-        try (TokenResource tokens =
-                Fixture.builder(domain).url(MongoServer.shared().url()).build()) {
-            root.getLoggerContext().getLogger("org.mongodb.driver").setLevel(Level.DEBUG);
-            tokens.storeToken(token("secret", "secret"), "link", Map.of("secret", "secret"));
-            tokens.consume("secret", "link");
-            tokens.revokeSubject("secret");
-            tokens.isRevoked("secret");
-            assertThat(log.list).anyMatch(line -> line.getFormattedMessage().startsWith("Command \"find\""));
-        } finally {
-            root.getLoggerContext().getLogger("org.mongodb.driver").setLevel(Level.OFF);
-        }
+        assertTells(
+                Failures.indexes("tokens", new MongoSocketReadException("read failed", ADDRESS), command),
+                Outcome.UNKNOWN,
+                "could not be built");
     }
 }

@@ -10,12 +10,14 @@ import dev.curfew.StoreOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import dev.curfew.servers.ServerFaultsContract;
 import dev.curfew.servers.TestServer;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -113,7 +115,7 @@ class FaultsTest extends ServerFaultsContract {
             lose("updates");
             assertThatThrownBy(() -> tokens.revokeAllStoredForSubject("s"))
                     .isInstanceOf(TokenStoreException.class)
-                    .hasMessageContaining("not known");
+                    .hasFieldOrPropertyWithValue("outcome", Outcome.UNKNOWN);
             assertThat(direct.isRevoked("t")).isTrue();
             assertThat(tokens.revokeAllStoredForSubject("s")).isZero();
         }
@@ -133,10 +135,47 @@ class FaultsTest extends ServerFaultsContract {
                 proxy.silenceOnReplyTo(command);
                 assertThatThrownBy(revocation::run)
                         .isInstanceOf(TokenStoreException.class)
+                        .hasFieldOrPropertyWithValue("outcome", Outcome.APPLIED_NOT_REPLICATED)
                         .hasMessageContainingAll("is applied", "not yet replicated", "Try again");
             });
             assertThat(direct.revokeToken(token("new", "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
             assertThat(direct.isRevoked("used")).isTrue();
+        }
+    }
+
+    /** A read has changed nothing, whatever becomes of it. A change that got no answer may be applied. */
+    @Test
+    void R8_2_whatIsKnownOfACallThatGotNoAnswer() {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.THROW)) {
+            Map<Runnable, Outcome> calls = new LinkedHashMap<>();
+            calls.put(() -> tokens.isRevoked("t"), Outcome.UNCHANGED);
+            calls.put(() -> tokens.check(token("t", "s")), Outcome.UNCHANGED);
+            calls.put(() -> tokens.inspect("t"), Outcome.UNCHANGED);
+            calls.put(() -> tokens.isRevoked(Set.of("t", "u")), Outcome.UNCHANGED);
+            calls.put(() -> tokens.listTokens("s"), Outcome.UNCHANGED);
+            calls.put(() -> tokens.readExpired(10), Outcome.UNCHANGED);
+            calls.put(() -> tokens.storeToken(token("t", "s")), Outcome.UNKNOWN);
+            calls.put(() -> tokens.revokeSubject("s"), Outcome.UNKNOWN);
+            calls.forEach((call, outcome) -> {
+                awaitSuccess(tokens);
+                proxy.swallow();
+                assertThatThrownBy(call::run)
+                        .isInstanceOf(TokenStoreException.class)
+                        .hasFieldOrPropertyWithValue("outcome", outcome);
+                proxy.pass();
+            });
+        }
+    }
+
+    /** A firewall has dropped the connection while it was idle, and says nothing. */
+    @Test
+    void R8_4_aCheckOnAConnectionThatWasDroppedIsAskedAgain() {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.THROW)) {
+            for (int round = 0; round < 3; round++) {
+                awaitSuccess(tokens);
+                proxy.swallowExisting();
+                assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.ACTIVE);
+            }
         }
     }
 }

@@ -4,6 +4,7 @@ import static dev.curfew.servers.Fixture.NOW;
 import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
@@ -17,10 +18,13 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Date;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -29,6 +33,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bson.Document;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
@@ -202,7 +207,8 @@ class PreparationTest {
                     () -> tokens.revokeSubject("secret"))) {
                 assertThatThrownBy(action::run)
                         .isInstanceOf(TokenStoreException.class)
-                        .hasMessageContainingAll("curfew_" + domain, "somebody else", "\"find\"", "Nothing was changed")
+                        .hasMessageContainingAll("curfew_" + domain, "somebody else", "\"find\"")
+                        .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED)
                         .hasMessageNotContaining("secret")
                         .hasNoCause();
             }
@@ -210,6 +216,69 @@ class PreparationTest {
             assertThat(tokens.revokeAllStoredForSubject("s")).isZero();
             assertThat(tokens.expungeExpired().removed()).isZero();
         }
+    }
+
+    /** The command of the message finds the document that the message is about, and none of Curfew's. */
+    @Test
+    void aForeignDocumentIsFoundByTheCommandOfTheMessage() {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            tokens.storeToken(token("stored", "s"), "p", Map.of("k", 1));
+            tokens.revokeToken(token("revoked", "s"));
+            tokens.revokeJti("revoked by its jti");
+            tokens.revokeSubject("s");
+            for (Document foreign : List.of(
+                    new Document("_id", ":t"),
+                    new Document("_id", ":t").append("expires_at", "tomorrow"),
+                    new Document("_id", ":t").append("expires_at", Date.from(NOW)),
+                    new Document("_id", ":t")
+                            .append("expires_at", Date.from(NOW))
+                            .append("purpose", 1))) {
+                collection.insertOne(foreign);
+                Throwable thrown = catchThrowable(() -> tokens.inspect("t"));
+                assertThat(thrown)
+                        .isInstanceOf(TokenStoreException.class)
+                        .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED);
+                String command = thrown.getMessage().replaceFirst(".*?db\\.runCommand\\((.*?\\})\\), .*", "$1");
+                Document found = database.runCommand(Document.parse(command));
+                assertThat(found.get("cursor", Document.class).getList("firstBatch", Document.class))
+                        .as(command)
+                        .containsExactly(foreign);
+                collection.deleteOne(foreign);
+            }
+        }
+    }
+
+    /** When it was made after the store was opened, which refuses it. */
+    @Test
+    void aUniqueIndexThatRefusesRecordsIsSaid() {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            collection.createIndex(Indexes.ascending("subject", "revoked_at"), new IndexOptions().unique(true));
+            tokens.storeToken(token("t", "s"), "p");
+            tokens.consume("t", "p");
+            tokens.storeToken(token("u", "s"), "p");
+            assertThatThrownBy(() -> tokens.consume("u", "p"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContainingAll(domain, "unique index", "callDeadline")
+                    .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED);
+            assertThat(tokens.isRevoked("u")).isFalse();
+        }
+    }
+
+    @Test
+    void aNullIsRefusedByItsName() {
+        Map<String, ThrowingCallable> calls = new LinkedHashMap<>();
+        calls.put("client", () -> MongoTokenStore.create((MongoClient) null));
+        calls.put("client must", () -> MongoTokenStore.builder((MongoClient) null));
+        calls.put("database", () -> MongoTokenStore.create((MongoDatabase) null));
+        calls.put("database must", () -> MongoTokenStore.builder((MongoDatabase) null));
+        calls.put("collection", () -> MongoTokenStore.create((MongoCollection<?>) null));
+        calls.put("collection must", () -> MongoTokenStore.builder((MongoCollection<?>) null));
+        calls.put("field", () -> MongoTokenStore.builder(database).field(null, "name"));
+        calls.put("name", () -> MongoTokenStore.builder(database).field(RecordField.PURPOSE, null));
+        calls.forEach((name, call) -> assertThatThrownBy(call)
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageStartingWith(name)
+                .hasMessageEndingWith("must not be null"));
     }
 
     @Test

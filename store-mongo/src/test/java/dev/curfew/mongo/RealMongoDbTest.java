@@ -137,6 +137,22 @@ class RealMongoDbTest {
         assertThat(collection.countDocuments()).isIn(1L, 2L);
     }
 
+    /** By the same command on a collection alone; on an empty one, too. */
+    @Test
+    void R7_8_theServersTimeIsThatOfHello() {
+        for (MongoTokenStore store : List.of(MongoTokenStore.create(database), MongoTokenStore.create(collection))) {
+            StoreScope scope = Fixture.scope(domain);
+            store.prepare(scope);
+            for (int records = 0; records < 2; records++) {
+                Instant before = hello().getDate("localTime").toInstant();
+                Instant time = store.serverTime(scope);
+                assertThat(time).isBetween(before, hello().getDate("localTime").toInstant());
+                Instant end = time.plus(HOUR);
+                store.revoke(scope, new TokenRecord("t", "s", "p", null, end, null, time, time, time), end, time);
+            }
+        }
+    }
+
     // Concerns
 
     @Test

@@ -74,6 +74,14 @@ public final class TcpProxy implements AutoCloseable {
         mode = Mode.SWALLOW;
     }
 
+    /**
+     * Lets nothing through any more on the connections that exist now, in either direction, and passes on new ones: a
+     * firewall that has forgotten idle connections.
+     */
+    public void swallowExisting() {
+        pairs.forEach(pair -> pair.forgotten = true);
+    }
+
     /** Cuts a connection as soon as the server replies on it: what was asked is done, and the reply is lost. */
     public void cutOnReply() {
         mode = Mode.CUT_ON_REPLY;
@@ -149,6 +157,8 @@ public final class TcpProxy implements AutoCloseable {
         final Socket server;
         // What becomes of it with its next reply.
         volatile @Nullable Doom doomed;
+        // Whether nothing passes on it any more.
+        volatile boolean forgotten;
 
         Pair(Socket client, Socket server) throws IOException {
             this.client = client;
@@ -180,7 +190,7 @@ public final class TcpProxy implements AutoCloseable {
                     if (replies && (now == Mode.CUT_ON_REPLY || (end != null && end.cut()))) {
                         break;
                     }
-                    boolean silent = replies && end != null;
+                    boolean silent = forgotten || (replies && end != null);
                     if (!silent && (now == Mode.PASS || (!replies && now != Mode.SWALLOW))) {
                         out.write(buffer, 0, read);
                         out.flush();
