@@ -277,10 +277,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                                 scope,
                                 deadline,
                                 Request.ofTwo(
-                                        Script.STORE,
-                                        key,
-                                        Keys.index(scope, subject),
-                                        array(fields, record.jti(), entryKept(scope, record, now), ended(scope, now))))
+                                        Script.STORE, key, Keys.index(scope, subject), array(fields, record.jti())))
                         .get(0);
         if (answer.equals("MISMATCH")) {
             throw new SubjectMismatchException();
@@ -330,16 +327,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 Keys.index(scope, subject),
                 millis(record.expiresAt()),
                 jti,
-                entryKept(scope, record, now),
-                ended(scope, now));
-    }
-
-    private static String entryKept(StoreScope scope, TokenRecord record, Instant now) {
-        return left(now, record.expiresAt().plus(grace(scope)));
-    }
-
-    private static String ended(StoreScope scope, Instant now) {
-        return millis(now.minus(grace(scope)));
+                millis(now),
+                millis(grace(scope)));
     }
 
     @Override
@@ -382,9 +371,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        String kept = left(now, keepUntil.plus(MARGIN));
         String at = millis(watermark);
-        changed(scope, Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, kept), "watermark", at);
+        Request<List<String>> change = Request.of(
+                Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, millis(keepUntil.plus(MARGIN)), millis(now));
+        changed(scope, change, "watermark", at);
     }
 
     /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
@@ -603,11 +593,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     private static String millis(Duration duration) {
         return Long.toString(duration.toMillis());
-    }
-
-    /** Milliseconds from one time to another, also over millennia, which nanoseconds cannot count. */
-    private static String left(Instant now, Instant end) {
-        return Long.toString(end.toEpochMilli() - now.toEpochMilli());
     }
 
     /** How long a key outlives its record's expiry: to the retention end, a skew more (R1.4), and the margin. */
