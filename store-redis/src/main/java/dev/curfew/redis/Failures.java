@@ -1,6 +1,7 @@
 package dev.curfew.redis;
 
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisCommandTimeoutException;
 import io.lettuce.core.RedisConnectionException;
@@ -9,6 +10,7 @@ import java.util.Map;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** What went wrong, in words that help and give nothing away: a server's message may quote a key or a user. */
@@ -18,10 +20,16 @@ final class Failures {
             Map.entry(
                     "OOM",
                     "it has reached its maxmemory, and takes no more. Raise maxmemory; checks still work meanwhile"),
-            Map.entry("READONLY", "it is a read-only replica. Connect to the master, or by way of the sentinels"),
+            Map.entry(
+                    "READONLY",
+                    "it is a read-only replica. After a failover the next call looks for the master. Else connect to the"
+                            + " master, or by way of the sentinels"),
             Map.entry("LOADING", "it is loading its data. It will answer when that is done"),
             Map.entry("WRONGPASS", "it refused the user or the password. Check the URL, and the server's ACL"),
-            Map.entry("NOAUTH", "it asks for a user and a password. Put them into the URL: redis://user:password@host"),
+            Map.entry(
+                    "NOAUTH",
+                    "it asks for a user and a password. Put them into the URL, as in redis://user:password@host, or into your"
+                            + " client's RedisURI"),
             Map.entry("NOPERM", "a right is missing. Give the user those of Curfew's page on Redis"),
             Map.entry(
                     "WRONGTYPE",
@@ -29,14 +37,26 @@ final class Failures {
                             + " that begin with curfew: and give Curfew a database or a server of its own"),
             Map.entry("NOREPLICAS", "it has fewer replicas than its min-replicas-to-write asks for. Start them"),
             Map.entry("MISCONF", "it cannot write its data to disk, and takes no writes. Look at its log and its disk"),
-            Map.entry("BUSY", "it is busy with a script that does not end. SCRIPT KILL ends it"),
-            Map.entry("MASTERDOWN", "it is a replica that has lost its master"),
+            Map.entry("BUSY", "it is busy with a script that does not end. SCRIPT KILL ends one that has not written"),
+            Map.entry(
+                    "MASTERDOWN",
+                    "it is a replica that has lost its master. Connect to the master, or by way of the sentinels"),
             Map.entry(
                     "CLUSTERDOWN",
                     "the cluster does not serve all slots. Look at CLUSTER INFO; a failover ends by itself"),
             Map.entry("TRYAGAIN", "a slot is being moved to another node. The next call may find it there"),
             Map.entry("ASK", "a slot is being moved to another node. The next call may find it there"),
-            Map.entry("MOVED", "it is a node of a cluster. Open it by redis-cluster://, or by a RedisClusterClient"));
+            Map.entry(
+                    "MOVED",
+                    "it is a node of a cluster, and another node has the key. Open the cluster by redis-cluster://, or by a"
+                            + " RedisClusterClient. Where it is opened so, the next call may find the node"));
+
+    /** By a part of the server's error, where its first word is only {@code ERR}. */
+    private static final List<Map.Entry<String, String>> ADVICE_BY_TEXT = List.of(
+            Map.entry(
+                    "max number of clients",
+                    "it has as many clients as its maxclients allows. Raise maxclients, or look at CLIENT LIST"),
+            Map.entry("DB index", "it has no such database. Check the number at the end of the URL"));
 
     private Failures() {}
 
@@ -79,29 +99,34 @@ final class Failures {
                 : thrown;
     }
 
-    /** @param several whether there were others in the same call, which may have been done */
-    static TokenStoreException of(String domain, Throwable thrown, boolean several) {
+    /**
+     * @param changes whether it was asked to change anything
+     * @param perhapsDone whether it may have been done all the same: by an earlier attempt, or others of the same call
+     */
+    static TokenStoreException of(String domain, Throwable thrown, boolean changes, boolean perhapsDone) {
         Throwable cause = cause(thrown);
         Throwable word = serversWord(cause);
         String what;
-        boolean unknown = several;
+        boolean unknown = perhapsDone;
         if (cause instanceof TimeoutException || cause instanceof RedisCommandTimeoutException) {
-            what = "it did not answer within the call deadline";
+            what = "it did not answer within the call deadline. Look at its load, its SLOWLOG and the network";
             unknown = true;
         } else if (cause instanceof RedisCommandExecutionException) {
             String code = code(cause);
-            String advice = ADVICE.stream()
-                    .filter(entry -> entry.getKey().equals(code))
+            String said = String.valueOf(cause.getMessage());
+            String advice = Stream.concat(
+                            ADVICE.stream().filter(entry -> entry.getKey().equals(code)),
+                            ADVICE_BY_TEXT.stream().filter(entry -> said.contains(entry.getKey())))
                     .map(Map.Entry::getValue)
                     .findFirst()
-                    .orElse("it refused the command");
+                    .orElse("it refused the command. Check that it is Redis 6.2 or later, and look at its log");
             what = advice + " (" + code + ")";
-            // A script may have come as far as the command that it may not call.
-            unknown |= code.equals("NOPERM");
+            // A script may have come as far as the command that failed.
+            unknown |= saysScript(cause) && (code.equals("NOPERM") || code.equals("ERR"));
         } else if (cause instanceof NotSentException) {
             what = String.valueOf(cause.getMessage());
         } else if (word != null) {
-            return of(domain, word, several);
+            return of(domain, word, changes, perhapsDone);
         } else if (cause instanceof RedisConnectionException) {
             what = "it could not be reached. Check the host and the port, that it runs and accepts, and its certificate"
                     + " where TLS is used";
@@ -109,10 +134,52 @@ final class Failures {
             what = "the connection failed. The next call takes a new one";
             unknown = true;
         }
+        return exception(changes && unknown ? Outcome.UNKNOWN : Outcome.UNCHANGED, domain, what, harmless(cause));
+    }
+
+    private static TokenStoreException exception(
+            Outcome outcome, String domain, String what, @Nullable Throwable cause) {
         return new TokenStoreException(
+                outcome,
                 "Redis failed for domain '" + domain + "': " + what + ". "
-                        + (unknown ? "Whether it applied the action is not known" : "Nothing was changed"),
-                harmless(cause));
+                        + switch (outcome) {
+                            case UNCHANGED -> "Nothing was changed";
+                            case UNKNOWN -> "Whether it applied the action is not known";
+                            case APPLIED_NOT_REPLICATED ->
+                                "The action is applied, but not yet replicated: a failover now may lose it";
+                        },
+                cause);
+    }
+
+    /** Whether it is about a command inside a script, and not about the script as a whole. */
+    private static boolean saysScript(Throwable thrown) {
+        return String.valueOf(thrown.getMessage()).contains("script");
+    }
+
+    /** That of a call which had revoked some of a subject's tokens before. */
+    static TokenStoreException afterSome(String domain, TokenStoreException failure) {
+        return failure.outcome() == Outcome.UNKNOWN
+                ? failure
+                : exception(
+                        Outcome.UNKNOWN,
+                        domain,
+                        "some of the subject's tokens were revoked before it failed, as the cause says. Try again",
+                        failure);
+    }
+
+    /** What is in a record's place is not one. */
+    static TokenStoreException spoiled(String domain, Outcome outcome) {
+        return exception(
+                outcome,
+                domain,
+                "a hash is not a record of Curfew's, so that somebody else has written to it. Look at the keys that begin"
+                        + " with curfew: and give Curfew a database or a server of its own",
+                null);
+    }
+
+    /** Whether the server refused the command for want of a right. */
+    static boolean lacksRight(TokenStoreException failure) {
+        return failure.getCause() instanceof RefusedException refused && refused.code.equals("NOPERM");
     }
 
     /** What the server said to the first words on a new connection, somewhere among the causes. */
@@ -125,9 +192,13 @@ final class Failures {
         return null;
     }
 
-    static TokenStoreException interrupted(String domain) {
-        return new TokenStoreException("The thread was interrupted while it waited for Redis, for domain '" + domain
-                + "'. Whether it applied the action is not known");
+    /** @param changes whether it was asked to change anything */
+    static TokenStoreException interrupted(String domain, boolean changes) {
+        return exception(
+                changes ? Outcome.UNKNOWN : Outcome.UNCHANGED,
+                domain,
+                "the thread was interrupted while it waited for the answer",
+                null);
     }
 
     /**
@@ -136,20 +207,24 @@ final class Failures {
      * @param cause why no more is known, or {@code null}
      */
     static TokenStoreException unreplicated(String domain, boolean index, String who, @Nullable Throwable cause) {
-        boolean forbidden = cause != null && isRefusal(cause) && code(cause).equals("NOPERM");
-        return new TokenStoreException(
-                (index
-                                ? "Nothing is stored in domain '" + domain + "': the subject's index is written"
-                                : "The revocation is applied in domain '" + domain + "'")
-                        + ", but not yet replicated: " + who + " replicas that minReplicas asks for have it. A failover"
-                        + " now may lose it. Try again, and "
-                        + (forbidden ? "grant the user +wait" : "look at the replicas"),
+        boolean forbidden = cause != null && is(cause, "NOPERM");
+        String what =
+                who + " replicas that minReplicas asks for have " + (index ? "the subject's index" : "the revocation")
+                        + ". " + (forbidden ? "Grant the user +wait" : "Look at the replicas") + ", and try again";
+        return exception(
+                index ? Outcome.UNCHANGED : Outcome.APPLIED_NOT_REPLICATED,
+                domain,
+                what,
                 cause == null ? null : harmless(cause));
     }
 
-    static TokenStoreException lost(String domain) {
-        return new TokenStoreException("What was done in domain '" + domain
-                + "' is lost: another server has become the master meanwhile, without it. Try again");
+    /** @param index as above */
+    static TokenStoreException lost(String domain, boolean index) {
+        return exception(
+                index ? Outcome.UNCHANGED : Outcome.UNKNOWN,
+                domain,
+                "the server does not have the change any more. Another one may have become the master without it. Try again",
+                null);
     }
 
     /** The exception without its message, where that might quote what must not be shown. */
@@ -157,10 +232,24 @@ final class Failures {
         if (thrown instanceof TimeoutException || thrown instanceof NotSentException) {
             return thrown;
         }
-        String said = thrown instanceof RedisCommandExecutionException ? ", " + code(thrown) : "";
-        var harmless = new IllegalStateException(thrown.getClass().getName() + said);
+        String name = thrown.getClass().getName();
+        RuntimeException harmless = thrown instanceof RedisCommandExecutionException
+                ? new RefusedException(name, code(thrown))
+                : new IllegalStateException(name);
         harmless.setStackTrace(thrown.getStackTrace());
         return harmless;
+    }
+
+    /** The server's answer was an error, of which only the first word is told. */
+    private static final class RefusedException extends RuntimeException {
+        private static final long serialVersionUID = 1;
+
+        final String code;
+
+        RefusedException(String name, String code) {
+            super(name + ", " + code);
+            this.code = code;
+        }
     }
 
     /** Nothing has gone out to the server. */

@@ -51,8 +51,11 @@ final class Link {
 
     private static final int ATTEMPTS = 6;
     private static final long CONNECT_SECONDS = 5;
-    private static final Executor LATER = CompletableFuture.delayedExecutor(10, TimeUnit.SECONDS);
-    private static final Executor SOON = CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS);
+    // Not on the common pool, whose threads an application may keep busy for as long as it likes.
+    private static final Executor LATER =
+            CompletableFuture.delayedExecutor(10, TimeUnit.SECONDS, closing -> daemon(closing, "curfew-redis-close"));
+    // On the timer's own thread: only for what takes no time.
+    private static final Executor SOON = CompletableFuture.delayedExecutor(500, TimeUnit.MILLISECONDS, Runnable::run);
 
     private final Supplier<? extends StatefulConnection<String, String>> client;
     private final @Nullable RedisClusterClient cluster;
@@ -122,7 +125,8 @@ final class Link {
                     connection = deadline.await(made);
                 } catch (TimeoutException e) {
                     // It goes on, and the next call may find it made.
-                    throw new ExecutionException(new NotSentException("no connection could be made in time"));
+                    throw new ExecutionException(new NotSentException("no connection could be made within the call"
+                            + " deadline. Check the host and the port, that it runs, and that no firewall is between"));
                 }
                 if (connection.isOpen()) {
                     return connection;
@@ -144,21 +148,28 @@ final class Link {
         void renew(StatefulConnection<String, String> connection) {
             CompletableFuture<StatefulConnection<String, String>> made = current.get();
             if (connectionOf(made) == connection && renewing.compareAndSet(false, true)) {
-                start(() -> {
-                    try {
-                        StatefulConnection<String, String> another = client.get();
-                        health(another);
-                        var renewed = CompletableFuture.completedFuture(another);
-                        release(current.compareAndSet(made, renewed) ? made : renewed);
-                        if (closed) {
-                            release(renewed);
-                        }
-                    } catch (RuntimeException e) {
-                        // Then the next one who hears nothing tries.
-                    } finally {
-                        renewing.set(false);
-                    }
-                });
+                try {
+                    daemon(() -> renew(made), "curfew-redis-connect");
+                } catch (OutOfMemoryError e) {
+                    // The system has no thread left. The next one who hears nothing tries.
+                    renewing.set(false);
+                }
+            }
+        }
+
+        private void renew(@Nullable CompletableFuture<StatefulConnection<String, String>> made) {
+            try {
+                StatefulConnection<String, String> another = client.get();
+                health(another);
+                var renewed = CompletableFuture.completedFuture(another);
+                release(current.compareAndSet(made, renewed) ? made : renewed);
+                if (closed) {
+                    release(renewed);
+                }
+            } catch (RuntimeException e) {
+                // Then the next one who hears nothing tries.
+            } finally {
+                renewing.set(false);
             }
         }
 
@@ -169,13 +180,12 @@ final class Link {
             }
             release(old);
             var unused = made.orTimeout(CONNECT_SECONDS, TimeUnit.SECONDS);
-            start(() -> connect(made));
-        }
-
-        private void start(Runnable connecting) {
-            var thread = new Thread(connecting, "curfew-redis-connect");
-            thread.setDaemon(true);
-            thread.start();
+            try {
+                daemon(() -> connect(made), "curfew-redis-connect");
+            } catch (OutOfMemoryError e) {
+                // The system has no thread left. The next call tries again.
+                made.completeExceptionally(e);
+            }
         }
 
         private void connect(CompletableFuture<StatefulConnection<String, String>> made) {
@@ -199,6 +209,12 @@ final class Link {
                 retire(connection);
             }
         }
+    }
+
+    private static void daemon(Runnable work, String name) {
+        var thread = new Thread(work, name);
+        thread.setDaemon(true);
+        thread.start();
     }
 
     /** The connection, if it is made. */
@@ -256,7 +272,7 @@ final class Link {
                 }
             }
         } catch (ExecutionException | TimeoutException | InterruptedException e) {
-            throw failed(scope, deadline, connection, sent, e, false);
+            throw failed(scope, deadline, connection, sent, e, request.changes(), false);
         } finally {
             if (sent != null && !sent.command.isDone()) {
                 sent.command.cancel(true);
@@ -289,7 +305,8 @@ final class Link {
             StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests) {
         ensureOpen();
         // Others of the same call may be done when one fails.
-        boolean several = requests.size() > 1 && requests.get(0).isScript();
+        boolean several = requests.size() > 1;
+        boolean changes = !requests.isEmpty() && requests.get(0).changes();
         List<T> answers = new ArrayList<>(Collections.nCopies(requests.size(), null));
         List<AsyncCommand<String, String, ?>> all = new ArrayList<>(requests.size());
         StatefulConnection<String, String> connection = null;
@@ -326,7 +343,7 @@ final class Link {
             }
             return answers;
         } catch (ExecutionException | TimeoutException | InterruptedException e) {
-            throw failed(scope, deadline, connection, awaited, e, several);
+            throw failed(scope, deadline, connection, awaited, e, changes, several && !all.isEmpty());
         } finally {
             // What nobody waits for is not sent again after a reconnect.
             for (AsyncCommand<String, String, ?> command : all) {
@@ -355,13 +372,16 @@ final class Link {
             @Nullable StatefulConnection<String, String> connection,
             @Nullable Sent<?> awaited,
             Exception e,
-            boolean several) {
+            boolean changes,
+            boolean perhapsDone) {
         if (e instanceof InterruptedException) {
             Thread.currentThread().interrupt();
-            return Failures.interrupted(scope.domain());
+            return Failures.interrupted(scope.domain(), changes);
         }
         recover(deadline, connection, awaited, e instanceof ExecutionException failure ? Failures.cause(failure) : e);
-        return closed ? closed() : Failures.of(scope.domain(), e, several);
+        // Sent again by the driver, it is the second attempt that the server refused.
+        boolean again = awaited != null && awaited.wasLost();
+        return closed ? closed() : Failures.of(scope.domain(), e, changes, perhapsDone || again);
     }
 
     private boolean mayTryAgain(Request<?> request, Throwable refusal) {
@@ -390,13 +410,20 @@ final class Link {
         final AsyncCommand<String, String, T> command;
         final Health health;
         final long answersBefore;
+        final long lossesBefore;
         final long leftBefore;
 
         Sent(AsyncCommand<String, String, T> command, Health health, Deadline deadline) {
             this.command = command;
             this.health = health;
             this.answersBefore = health.answers.sum();
+            this.lossesBefore = health.losses.get();
             this.leftBefore = deadline.left();
+        }
+
+        /** Whether its connection was lost since it was sent. */
+        boolean wasLost() {
+            return health.losses.get() != lossesBefore;
         }
 
         boolean wasSilent(Deadline deadline) {
@@ -461,7 +488,12 @@ final class Link {
                 if (node.isOpen()) {
                     return node;
                 }
-                failure = new NotSentException("the node of the cluster that serves the key is not connected");
+                failure = new NotSentException(
+                        "there is no connection to the node of the cluster that serves the key. Look at CLUSTER NODES");
+            } catch (TimeoutException e) {
+                throw new ExecutionException(
+                        new NotSentException("no connection to the node of the cluster that serves the"
+                                + " key could be made within the call deadline. Look at CLUSTER NODES"));
             } catch (ExecutionException e) {
                 failure = Failures.cause(e);
             } catch (RuntimeException e) {
@@ -486,7 +518,7 @@ final class Link {
         } else {
             RedisClusterNode master = nodes.getPartitions().getMasterBySlot(SlotHash.getSlot(request.key));
             if (master == null) {
-                throw new NotSentException("no node of the cluster serves the key's slot");
+                throw new NotSentException("no node of the cluster serves the key's slot. Look at CLUSTER INFO");
             }
             node = nodes.getConnectionAsync(
                     master.getUri().getHost(), master.getUri().getPort());
@@ -499,9 +531,15 @@ final class Link {
         if (cluster != null && refreshing.compareAndSet(false, true)) {
             try {
                 var unused = cluster.refreshPartitionsAsync()
+                        .toCompletableFuture()
+                        .copy()
+                        .orTimeout(CONNECT_SECONDS, TimeUnit.SECONDS)
                         .whenComplete((done, thrown) -> SOON.execute(() -> refreshing.set(false)));
             } catch (RuntimeException e) {
                 refreshing.set(false);
+            } catch (Error e) {
+                refreshing.set(false);
+                throw e;
             }
         }
     }
@@ -564,7 +602,7 @@ final class Link {
             for (AsyncCommand<String, String, List<String>> touch : touches) {
                 if (!deadline.await(touch).equals(List.of("THERE"))) {
                     leaveWaiting(connection, true);
-                    throw Failures.lost(scope.domain());
+                    throw Failures.lost(scope.domain(), index);
                 }
             }
         } catch (ExecutionException e) {
@@ -577,7 +615,7 @@ final class Link {
             throw Failures.unreplicated(scope.domain(), index, "nobody knows how many of the " + minReplicas, e);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw Failures.interrupted(scope.domain());
+            throw Failures.interrupted(scope.domain(), !index);
         }
     }
 
@@ -612,10 +650,10 @@ final class Link {
             }
             return masters;
         } catch (ExecutionException | TimeoutException e) {
-            throw Failures.of(scope.domain(), e, false);
+            throw Failures.of(scope.domain(), e, false, false);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw Failures.interrupted(scope.domain());
+            throw Failures.interrupted(scope.domain(), false);
         }
     }
 

@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import dev.curfew.StoreScope;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.codec.StringCodec;
 import io.lettuce.core.output.CommandOutput;
@@ -68,7 +69,7 @@ final class Probe {
     }
 
     private void refusedAtAll(String command, TokenStoreException e) {
-        if (!String.valueOf(e.getMessage()).contains("(NOPERM)")) {
+        if (!Failures.lacksRight(e)) {
             throw e;
         }
         refused(command, "NOPERM");
@@ -83,12 +84,12 @@ final class Probe {
             return;
         }
         if (!cluster && "1".equals(value(info, "cluster_enabled"))) {
-            throw new TokenStoreException(
-                    "This Redis is a node of a cluster: open it by redis-cluster://, or by a" + " RedisClusterClient");
+            throw refusal("is a node of a cluster. Open it by redis-cluster://, or by a RedisClusterClient");
         }
         if ("slave".equals(value(info, "role"))) {
-            throw new TokenStoreException("This Redis is a replica, which has not heard yet of the latest revocations:"
-                    + " connect to its master, or by way of the sentinels");
+            throw refusal(
+                    "is a replica, which may not have the latest revocations yet. Connect to its master, or by way of"
+                            + " the sentinels");
         }
         String version = value(info, "redis_version");
         if (version.matches("[0-5]\\..*|6\\.[01]\\..*")) {
@@ -131,8 +132,8 @@ final class Probe {
         }
         String connected = value(info, "connected_slaves");
         if (connected.isEmpty() || Integer.parseInt(connected) < minReplicas) {
-            findings.add("it has " + connected + " replicas, and minReplicas asks for " + minReplicas
-                    + ", so that no revocation will succeed: start them");
+            findings.add("it has " + (connected.isEmpty() ? "no" : connected) + " replicas, and minReplicas asks for "
+                    + minReplicas + ", so that no revocation will succeed: start them");
         }
     }
 
@@ -143,12 +144,17 @@ final class Probe {
                     "the user lacks a right: " + (name.find() ? name.group(1).toUpperCase(Locale.ROOT) : command)
                             + ". Grant what Curfew's page on Redis lists, and the keys of the domain");
         } else if (error.contains("READONLY")) {
-            throw new TokenStoreException("This Redis is a replica, which takes no writes: connect to its master");
+            throw refusal("is a replica, which takes no writes. Connect to its master, or by way of the sentinels");
         } else if (error.contains("OOM")) {
             findings.add("it has reached its maxmemory, and takes no more: raise maxmemory");
         } else {
             findings.add("it refused a " + command + ", which Curfew needs");
         }
+    }
+
+    private TokenStoreException refusal(String what) {
+        return new TokenStoreException(
+                Outcome.UNCHANGED, "The Redis for domain '" + scope.domain() + "' " + what, null);
     }
 
     private static String value(String info, String field) {
@@ -170,10 +176,10 @@ final class Probe {
         try {
             return deadline.await(command);
         } catch (ExecutionException | TimeoutException e) {
-            throw Failures.of(scope.domain(), e, false);
+            throw Failures.of(scope.domain(), e, false, false);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
-            throw Failures.interrupted(scope.domain());
+            throw Failures.interrupted(scope.domain(), false);
         } finally {
             command.cancel(true);
         }

@@ -14,6 +14,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.ScoredValue;
@@ -194,7 +195,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         }
         String found = "Redis, for domain '" + scope.domain() + "': " + String.join("; ", findings);
         if (strictDurability) {
-            throw new TokenStoreException(found + ". strictDurability refuses such a server");
+            throw new TokenStoreException(Outcome.UNCHANGED, found + ". strictDurability refuses such a server", null);
         }
         LOG.warn("{}. Revocations may be lost or refused.", found);
     }
@@ -277,10 +278,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                                 scope,
                                 deadline,
                                 Request.ofTwo(
-                                        Script.STORE,
-                                        key,
-                                        Keys.index(scope, subject),
-                                        array(fields, record.jti(), entryKept(scope, record, now), ended(scope, now))))
+                                        Script.STORE, key, Keys.index(scope, subject), array(fields, record.jti())))
                         .get(0);
         if (answer.equals("MISMATCH")) {
             throw new SubjectMismatchException();
@@ -330,16 +328,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 Keys.index(scope, subject),
                 millis(record.expiresAt()),
                 jti,
-                entryKept(scope, record, now),
-                ended(scope, now));
-    }
-
-    private static String entryKept(StoreScope scope, TokenRecord record, Instant now) {
-        return left(now, record.expiresAt().plus(grace(scope)));
-    }
-
-    private static String ended(StoreScope scope, Instant now) {
-        return millis(now.minus(grace(scope)));
+                millis(now),
+                millis(grace(scope)));
     }
 
     @Override
@@ -377,14 +367,15 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         for (int i = 1; i < answer.size(); i += 2) {
             fields.put(answer.get(i), answer.get(i + 1));
         }
-        return new Consumed(Objects.requireNonNull(record(scope, jti, fields)));
+        return new Consumed(Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN)));
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        String kept = left(now, keepUntil.plus(MARGIN));
         String at = millis(watermark);
-        changed(scope, Request.of(Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, kept), "watermark", at);
+        Request<List<String>> change = Request.of(
+                Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, millis(keepUntil.plus(MARGIN)), millis(now));
+        changed(scope, change, "watermark", at);
     }
 
     /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
@@ -406,47 +397,54 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         int revoked = 0;
         // What has been dealt with: it may stay in the index, or be stored again, and is not met a second time.
         Set<String> passed = new HashSet<>(Set.of(NONE));
-        while (revoked < limit) {
-            int wanted = limit - revoked;
-            List<ScoredValue<String>> entries =
-                    entries(scope, deadline, subject, now.toEpochMilli() + 1, 0, wanted + passed.size()).stream()
-                            .filter(entry -> !passed.contains(entry.getValue()))
-                            .limit(wanted)
-                            .toList();
-            if (entries.isEmpty()) {
-                break;
-            }
-            List<Request<List<String>>> requests = entries.stream()
-                    .map(entry -> Request.of(
-                            Script.REVOKE_STORED,
-                            Keys.record(scope, entry.getValue()),
-                            subject,
-                            Long.toString((long) entry.getScore()),
-                            millis(now),
-                            millis(grace(scope)),
-                            attempt))
-                    .toList();
-            List<List<String>> answers = link.ask(scope, deadline, requests);
-            List<Request<List<String>>> changed = new ArrayList<>();
-            List<String> done = new ArrayList<>();
-            for (int i = 0; i < answers.size(); i++) {
-                String answer = answers.get(i).get(0);
-                ScoredValue<String> entry = entries.get(i);
-                passed.add(entry.getValue());
-                if (!answer.equals("OTHER")) {
-                    changed.add(requests.get(i));
-                    done.add(entry.getValue());
-                    done.add(Long.toString((long) entry.getScore()));
-                    revoked += answer.equals("REVOKED") ? 1 : 0;
+        boolean last = false;
+        try {
+            while (revoked < limit) {
+                int wanted = limit - revoked;
+                List<ScoredValue<String>> entries =
+                        entries(scope, deadline, subject, now.toEpochMilli() + 1, 0, wanted + passed.size()).stream()
+                                .filter(entry -> !passed.contains(entry.getValue()))
+                                .limit(wanted)
+                                .toList();
+                if (entries.isEmpty()) {
+                    break;
+                }
+                last = entries.size() < wanted;
+                List<Request<List<String>>> requests = entries.stream()
+                        .map(entry -> Request.of(
+                                Script.REVOKE_STORED,
+                                Keys.record(scope, entry.getValue()),
+                                subject,
+                                Long.toString((long) entry.getScore()),
+                                millis(now),
+                                millis(grace(scope)),
+                                attempt))
+                        .toList();
+                List<List<String>> answers = link.ask(scope, deadline, requests);
+                List<Request<List<String>>> changed = new ArrayList<>();
+                List<String> done = new ArrayList<>();
+                for (int i = 0; i < answers.size(); i++) {
+                    String answer = answers.get(i).get(0);
+                    ScoredValue<String> entry = entries.get(i);
+                    passed.add(entry.getValue());
+                    if (!answer.equals("OTHER")) {
+                        changed.add(requests.get(i));
+                        done.add(entry.getValue());
+                        done.add(Long.toString((long) entry.getScore()));
+                        revoked += answer.equals("REVOKED") ? 1 : 0;
+                    }
+                }
+                link.awaitReplicas(scope, deadline, changed, "record", "0");
+                if (!done.isEmpty()) {
+                    link.ask(
+                            scope,
+                            deadline,
+                            Request.of(Script.DROP, Keys.index(scope, subject), done.toArray(String[]::new)));
                 }
             }
-            link.awaitReplicas(scope, deadline, changed, "record", "0");
-            if (!done.isEmpty()) {
-                link.ask(
-                        scope,
-                        deadline,
-                        Request.of(Script.DROP, Keys.index(scope, subject), done.toArray(String[]::new)));
-            }
+        } catch (TokenStoreException e) {
+            boolean whole = e.outcome() == Outcome.APPLIED_NOT_REPLICATED ? last : revoked == 0;
+            throw whole ? e : Failures.afterSome(scope.domain(), e);
         }
         return revoked;
     }
@@ -569,6 +567,12 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     // Fields
 
     private static @Nullable TokenRecord record(StoreScope scope, String jti, Map<String, String> fields) {
+        return record(scope, jti, fields, Outcome.UNCHANGED);
+    }
+
+    /** @param outcome what is known of the action, should this be no record */
+    private static @Nullable TokenRecord record(
+            StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;
@@ -587,9 +591,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     time(fields.get("r")));
         } catch (IllegalArgumentException | NullPointerException e) {
             // Without the cause, which quotes what is there.
-            throw new TokenStoreException("A hash in domain '" + scope.domain()
-                    + "' is not a record of Curfew's: somebody else has written to it. Look at the keys that begin with"
-                    + " curfew: and give Curfew a database or a server of its own");
+            throw Failures.spoiled(scope.domain(), outcome);
         }
     }
 
@@ -603,11 +605,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     private static String millis(Duration duration) {
         return Long.toString(duration.toMillis());
-    }
-
-    /** Milliseconds from one time to another, also over millennia, which nanoseconds cannot count. */
-    private static String left(Instant now, Instant end) {
-        return Long.toString(end.toEpochMilli() - now.toEpochMilli());
     }
 
     /** How long a key outlives its record's expiry: to the retention end, a skew more (R1.4), and the margin. */

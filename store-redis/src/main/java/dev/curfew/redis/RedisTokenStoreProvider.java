@@ -2,12 +2,14 @@ package dev.curfew.redis;
 
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.ClientOptions;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
+import io.lettuce.core.SocketOptions.KeepAliveOptions;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.RedisClusterURIUtil;
@@ -31,8 +33,16 @@ import java.util.regex.Pattern;
  * {@code verifyPeer=CA} or {@code NONE}.
  */
 public final class RedisTokenStoreProvider implements TokenStoreProvider {
-    private static final Pattern OWN_PARAMETER = Pattern.compile("([?&])(strictDurability|minReplicas)=([^&#]*)&?");
+    private static final Pattern OWN_PARAMETER = Pattern.compile("(?i)([?&])(strictDurability|minReplicas)=([^&#]*)&?");
     private static final Duration LONGEST_SEARCH = Duration.ofSeconds(2);
+    /** So that a firewall does not take a connection for idle, and that a dead one is found before a call waits for it. */
+    private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
+            .enable()
+            .idle(Duration.ofSeconds(10))
+            .interval(Duration.ofSeconds(5))
+            .count(3)
+            .build();
+
     private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofSeconds(1);
 
     /** Called by {@link java.util.ServiceLoader}. */
@@ -54,10 +64,10 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
         int minReplicas = 0;
         String plain = url;
         for (Matcher own = OWN_PARAMETER.matcher(plain); own.find(); own = OWN_PARAMETER.matcher(plain)) {
-            if (own.group(2).equals("minReplicas")) {
+            if (own.group(2).equalsIgnoreCase("minReplicas")) {
                 minReplicas = number(own.group(3));
             } else {
-                strictDurability = Boolean.parseBoolean(own.group(3));
+                strictDurability = truth(own.group(3));
             }
             plain = plain.substring(0, own.start()) + own.group(1) + plain.substring(own.end());
         }
@@ -69,7 +79,10 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                 .build();
         ClientOptions options = ClientOptions.builder()
                 .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
-                .socketOptions(SocketOptions.builder().connectTimeout(deadline).build())
+                .socketOptions(SocketOptions.builder()
+                        .connectTimeout(deadline)
+                        .keepAlive(KEEP_ALIVE)
+                        .build())
                 .build();
         RedisTokenStore.Builder builder;
         try {
@@ -94,18 +107,35 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
         } catch (IllegalArgumentException e) {
             var unused = resources.shutdown(0, 0, TimeUnit.SECONDS);
             // Without its message, which quotes the URL.
-            throw new TokenStoreException("The URL is not one of Redis: redis://user:password@host:port/database,"
-                    + " redis-sentinel://host,host/database?sentinelMasterId=name or redis-cluster://host,host, and the"
-                    + " same with rediss for TLS; what is special in a password is written as %40");
+            throw new TokenStoreException(
+                    Outcome.UNCHANGED,
+                    "The URL is not one of Redis: redis://user:password@host:port/database,"
+                            + " redis-sentinel://host,host/database?sentinelMasterId=name or redis-cluster://host,host, and"
+                            + " the same with rediss for TLS; a special character in a password is written as in any URL,"
+                            + " such as %40 for @",
+                    null);
         }
         return (strictDurability ? builder.strictDurability() : builder)
                 .minReplicas(minReplicas)
                 .build();
     }
 
+    private static boolean truth(String text) {
+        if (!text.matches("(?i)true|false")) {
+            throw new TokenStoreException(
+                    Outcome.UNCHANGED,
+                    "strictDurability in the URL is neither true nor false. Write it as in strictDurability=true",
+                    null);
+        }
+        return Boolean.parseBoolean(text);
+    }
+
     private static int number(String text) {
         if (!text.matches("\\d{1,4}")) {
-            throw new TokenStoreException("minReplicas in the URL is not a whole number: minReplicas=1");
+            throw new TokenStoreException(
+                    Outcome.UNCHANGED,
+                    "minReplicas in the URL is not a whole number from 0 to 9999. Write it as in minReplicas=1",
+                    null);
         }
         return Integer.parseInt(text);
     }

@@ -77,15 +77,19 @@ final class Replication {
                 new CommandArgs<>(StringCodec.UTF8).add(replicas).add(turn.millis)));
         long before = reconnects.applyAsLong(server);
         var unused = wait.whenComplete((answered, thrown) -> {
-            if (thrown != null) {
-                turn.replicas.completeExceptionally(thrown);
-            } else {
-                turn.replicas.complete(reconnects.applyAsLong(server) == before ? answered : 0L);
-            }
-            ended.increment();
-            synchronized (this) {
-                running.remove(server, turn);
-                begin(server);
+            try {
+                if (thrown != null) {
+                    turn.replicas.completeExceptionally(thrown);
+                } else {
+                    turn.replicas.complete(reconnects.applyAsLong(server) == before ? answered : 0L);
+                }
+            } finally {
+                // Whatever was thrown: the next turn must not wait for this one.
+                ended.increment();
+                synchronized (this) {
+                    running.remove(server, turn);
+                    begin(server);
+                }
             }
         });
         turn.touches.add(wait);

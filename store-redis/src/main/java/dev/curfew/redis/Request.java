@@ -78,6 +78,11 @@ final class Request<T extends @Nullable Object> {
         return script != null;
     }
 
+    /** Whether it is asked for the sake of what it changes. */
+    boolean changes() {
+        return script != null && script != Script.PROBE;
+    }
+
     /** The command, to be sent once. */
     AsyncCommand<String, String, T> command() {
         var args = new CommandArgs<>(StringCodec.UTF8);

@@ -11,12 +11,12 @@ import java.util.Locale;
 
 /** The scripts, one file each, under {@code META-INF/curfew/redis}. */
 enum Script {
-    STORE("enter"),
-    REVOKE,
-    CONSUME,
-    REVOKE_STORED,
-    REVOKE_SUBJECT,
-    INDEX("enter"),
+    STORE("keep", "enter"),
+    REVOKE("keep"),
+    CONSUME("keep"),
+    REVOKE_STORED("keep"),
+    REVOKE_SUBJECT("keep"),
+    INDEX("keep", "enter"),
     DROP,
     TOUCH,
     PROBE;
@@ -24,9 +24,9 @@ enum Script {
     final String source;
     final String digest;
 
-    /** @param before what it needs of its own, beside what all have */
+    /** @param before the files with the functions that it calls */
     Script(String... before) {
-        var whole = new StringBuilder(read("keep"));
+        var whole = new StringBuilder();
         for (String part : before) {
             whole.append(read(part));
         }

@@ -13,7 +13,7 @@ local left = redis.call('PTTL', KEYS[1])
 if not r then
   redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
 end
-keep(KEYS[1], left, e + grace - now)
+keep(KEYS[1], left, e + grace, now)
 local answer = redis.call('HGETALL', KEYS[1])
 table.insert(answer, 1, 'CONSUMED')
 return answer

@@ -1,3 +1,3 @@
--- KEYS: the subject's index. ARGV: expires, jti, how long it is kept, up to which expiry entries have ended.
+-- KEYS: the subject's index. ARGV: expires, jti, now, grace.
 enter(KEYS[1], unpack(ARGV))
 return {'DONE'}

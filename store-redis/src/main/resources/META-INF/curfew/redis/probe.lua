@@ -3,7 +3,7 @@ local key = KEYS[1]
 for _, command in ipairs({
   {'GET', key}, {'HDEL', key, 'e'}, {'HEXISTS', key, 'e'}, {'HGETALL', key}, {'HMGET', key, 'e'}, {'PTTL', key},
   {'SET', key, '0', 'XX', 'KEEPTTL'}, {'ZADD', key, 'XX', '0', ''}, {'ZRANGEBYSCORE', key, '0', '0'}, {'ZREM', key, ''},
-  {'ZSCORE', key, ''}, {'PEXPIRE', key, '1000'}, {'HSET', key, 'probe', ''}, {'PEXPIRE', key, '1000'}
+  {'ZSCORE', key, ''}, {'TIME'}, {'PEXPIRE', key, '1000'}, {'HSET', key, 'probe', ''}, {'PEXPIRE', key, '1000'}
 }) do
   local answer = redis.pcall(unpack(command))
   if type(answer) == 'table' and answer.err then

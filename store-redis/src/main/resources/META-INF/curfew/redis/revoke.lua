@@ -13,7 +13,7 @@ if not e then
     table.insert(fields, issued)
   end
   redis.call('HSET', KEYS[1], unpack(fields))
-  keep(KEYS[1], -2, expires + grace - now)
+  keep(KEYS[1], -2, expires + grace, now)
   return {'REVOKED'}
 end
 local left = redis.call('PTTL', KEYS[1])
@@ -27,5 +27,5 @@ end
 if not r then
   redis.call('HSET', KEYS[1], 'r', now, 'a', attempt)
 end
-keep(KEYS[1], left, e + grace - now)
+keep(KEYS[1], left, e + grace, now)
 return {(not r or a == attempt) and 'REVOKED' or 'ALREADY_REVOKED'}

@@ -14,7 +14,7 @@ local left = redis.call('PTTL', KEYS[1])
 if not e then
   -- A store that is on its way, or has failed: it has written its entry, and not yet the record. It shall find it revoked.
   redis.call('HSET', KEYS[1], 's', subject, 'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now)
-  keep(KEYS[1], left, expires + grace - now)
+  keep(KEYS[1], left, expires + grace, now)
   return {'GONE'}
 elseif s ~= subject then
   return {'OTHER'}
@@ -24,5 +24,5 @@ elseif tonumber(e) <= tonumber(now) then
   return {'OTHER'}
 end
 redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
-keep(KEYS[1], left, e + grace - now)
+keep(KEYS[1], left, e + grace, now)
 return {'REVOKED'}

@@ -1,7 +1,7 @@
 -- KEYS: the record, and the subject's index, where one server is sure to have both. ARGV: subject, purpose, issued or '',
--- expires, extra data or '', now, grace; and for the index jti, how long it is kept, up to which expiry entries have ended.
+-- expires, extra data or '', now, grace; and for the index the jti.
 -- Answers MISMATCH, REVOKED or STORED.
-local subject, purpose, issued, expires, data, now, grace, jti, kept, over = unpack(ARGV)
+local subject, purpose, issued, expires, data, now, grace, jti = unpack(ARGV)
 local e, s, r = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r'))
 if e and s and s ~= subject then
   return {'MISMATCH'}
@@ -10,7 +10,7 @@ elseif e and r then
 end
 if KEYS[2] then
   -- Before the record: what fails here has changed nothing.
-  enter(KEYS[2], expires, jti, kept, over)
+  enter(KEYS[2], expires, jti, now, grace)
 end
 local left = e and redis.call('PTTL', KEYS[1]) or -2
 local fields = {'s', subject, 'p', purpose, 'e', expires, 'u', now}
@@ -28,5 +28,5 @@ if not e then
   put('c', now)
 end
 redis.call('HSET', KEYS[1], unpack(fields))
-keep(KEYS[1], left, expires + grace - now)
+keep(KEYS[1], left, expires + grace, now)
 return {'STORED'}

@@ -179,7 +179,7 @@ class FailoverTest {
             assertThatThrownBy(() -> careful.revokeToken(Fixture.token("careful", "s")))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("is applied")
-                    .hasMessageContaining("not yet replicated: 0 of the 1");
+                    .hasMessageContaining("0 of the 1 replicas");
             // Also of what somebody else has revoked it is not said yet that it is so.
             assertThatThrownBy(() -> careful.revokeToken(Fixture.token("hasty", "s")))
                     .hasMessageContaining("not yet replicated");

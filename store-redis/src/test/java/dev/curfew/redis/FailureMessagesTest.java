@@ -14,16 +14,24 @@ import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisConnection;
 import dev.curfew.servers.RedisServer;
+import dev.curfew.servers.TcpProxy;
+import io.lettuce.core.RedisClient;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -77,6 +85,196 @@ class FailureMessagesTest {
         var everything = new StringWriter();
         thrown.printStackTrace(new PrintWriter(everything));
         assertThat(everything.toString()).doesNotContain("secret");
+    }
+
+    private static Outcome outcome(ThrowingCallable call) {
+        Throwable thrown = catchThrowable(call);
+        assertTells(thrown, "Redis failed");
+        Outcome outcome = ((TokenStoreException) thrown).outcome();
+        assertThat(thrown)
+                .message()
+                .endsWith(
+                        switch (outcome) {
+                            case UNCHANGED -> "Nothing was changed";
+                            case UNKNOWN -> "Whether it applied the action is not known";
+                            case APPLIED_NOT_REPLICATED -> "a failover now may lose it";
+                        });
+        return outcome;
+    }
+
+    @Test
+    void R8_2_theOutcomeOfWhatAServerRefuses() {
+        try (RedisServer strict = RedisServer.start(RedisServer.version(), Map.of())) {
+            strict.command("ACL", "SETUSER", "clerk", "on", ">Pw7-of-test", "~*", "+@all");
+            try (TokenResource tokens = builder()
+                    .url(url("clerk:Pw7-of-test", strict.port()))
+                    .expungeBatchSize(10)
+                    .build()) {
+                tokens.revokeToken(token("known", "s"));
+                tokens.storeToken(token("a", "two"));
+                tokens.storeToken(token("b", "two"));
+                tokens.storeToken(token("c", "one"));
+                strict.command("CONFIG", "SET", "maxmemory", "1mb");
+                assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNCHANGED);
+                assertThat(outcome(() -> tokens.revokeAllStoredForSubject("one")))
+                        .isEqualTo(Outcome.UNCHANGED);
+                // Of two that are asked for at once, one may be done.
+                assertThat(outcome(() -> tokens.revokeAllStoredForSubject("two")))
+                        .isEqualTo(Outcome.UNKNOWN);
+                strict.command("CONFIG", "SET", "maxmemory", "0");
+                // Before anything is done, and when a half is done.
+                strict.command("ACL", "SETUSER", "clerk", "-evalsha");
+                assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNCHANGED);
+                strict.command("ACL", "SETUSER", "clerk", "+evalsha", "-pexpire");
+                assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNKNOWN);
+                assertThat(tokens.isRevoked("t")).isTrue();
+                strict.command("ACL", "SETUSER", "clerk", "+pexpire");
+            }
+        }
+    }
+
+    /** Without the right to ask for the time a script changes nothing. */
+    @Test
+    void R8_2_aRightThatAnOlderVersionDidNotNeed() {
+        try (TokenResource tokens = builder().url(url()).build()) {
+            tokens.storeToken(token("stored", "s"));
+            server.command("ACL", "SETUSER", "secret-user", "-time");
+            for (ThrowingCallable call : List.<ThrowingCallable>of(
+                    () -> tokens.revokeToken(token("t", "s")),
+                    () -> tokens.revokeJti("stored"),
+                    () -> tokens.storeToken(token("t", "s")))) {
+                assertTells(catchThrowable(call), "a right is missing", "NOPERM");
+            }
+            server.command("ACL", "SETUSER", "secret-user", "+time");
+            assertThat(tokens.inspect("t")).isEmpty();
+            assertThat(tokens.isRevoked("stored")).isFalse();
+        }
+    }
+
+    @Test
+    void R8_2_theOutcomeOfSilence() {
+        try (TcpProxy proxy = TcpProxy.to("127.0.0.1", server.port());
+                TokenResource tokens = builder()
+                        .url(url("secret-user:secret-password", proxy.port()))
+                        .callDeadline(Duration.ofSeconds(2))
+                        .build()) {
+            await().ignoreException(TokenStoreException.class).until(() -> !tokens.isRevoked("t"));
+            proxy.swallow();
+            assertThat(outcome(() -> tokens.revokeToken(token("secret-jti", "s"))))
+                    .isEqualTo(Outcome.UNKNOWN);
+            // This one finds no connection, and so sends nothing.
+            assertThat(outcome(() -> tokens.revokeToken(token("secret-jti", "s"))))
+                    .isEqualTo(Outcome.UNCHANGED);
+            // A question changes nothing.
+            assertThat(outcome(() -> tokens.getToken("secret-jti"))).isEqualTo(Outcome.UNCHANGED);
+        }
+    }
+
+    /** Ends connections in an orderly way, with the reply to a script's first attempt lost; then the driver sends it again. */
+    private static final class FarewellProxy implements AutoCloseable {
+        private final ServerSocket listener = new ServerSocket(0);
+        private final AtomicInteger attempts = new AtomicInteger();
+        private final RedisServer server;
+        private final AtomicBoolean ended = new AtomicBoolean();
+        private volatile boolean armed;
+
+        FarewellProxy(RedisServer server) throws IOException {
+            this.server = server;
+            start(this::accept);
+        }
+
+        private interface Work {
+            void run() throws IOException;
+        }
+
+        private static void start(Work work) {
+            var thread = new Thread(() -> {
+                try {
+                    work.run();
+                } catch (IOException e) {
+                    // Ended.
+                }
+            });
+            thread.setDaemon(true);
+            thread.start();
+        }
+
+        private void accept() throws IOException {
+            while (true) {
+                Socket client = listener.accept();
+                var behind = new Socket("127.0.0.1", server.port());
+                start(() -> pump(client, behind, true));
+                start(() -> pump(behind, client, false));
+            }
+        }
+
+        private void pump(Socket from, Socket to, boolean requests) throws IOException {
+            try (from;
+                    to) {
+                byte[] buffer = new byte[65_536];
+                for (int read = from.getInputStream().read(buffer);
+                        read >= 0;
+                        read = from.getInputStream().read(buffer)) {
+                    if (armed
+                            && requests
+                            && new String(buffer, 0, read, StandardCharsets.UTF_8).contains("EVALSHA")
+                            && attempts.incrementAndGet() == 2) {
+                        server.command("REPLICAOF", "127.0.0.1", "1");
+                    } else if (!requests && attempts.get() == 1 && ended.compareAndSet(false, true)) {
+                        return;
+                    }
+                    to.getOutputStream().write(buffer, 0, read);
+                }
+            }
+        }
+
+        @Override
+        public void close() throws IOException {
+            listener.close();
+        }
+    }
+
+    /** An application's driver sends again what it has sent: the first attempt is done, and the second is refused. */
+    @Test
+    void R8_7_aRefusalOfTheDriversSecondAttemptDoesNotMeanThatNothingWasChanged() throws IOException {
+        Map<String, String> refusing = Map.of("replica-serve-stale-data", "no");
+        try (RedisServer demoted = RedisServer.start(RedisServer.version(), refusing);
+                var proxy = new FarewellProxy(demoted)) {
+            var client = RedisClient.create(RedisServer.url(proxy.listener.getLocalPort()));
+            try (RedisTokenStore store = RedisTokenStore.create(client);
+                    TokenResource tokens = builder().store(store).build()) {
+                tokens.revokeToken(token("known", "s"));
+                proxy.armed = true;
+                Throwable thrown = catchThrowable(() -> tokens.revokeToken(token("secret-jti", "s")));
+                demoted.command("REPLICAOF", "NO", "ONE");
+                assertTells(thrown, "MASTERDOWN");
+                assertThat(proxy.attempts).hasValue(2);
+                assertThat(outcome(() -> {
+                            throw thrown;
+                        }))
+                        .isEqualTo(Outcome.UNKNOWN);
+                assertThat(tokens.isRevoked("secret-jti")).isTrue();
+            }
+            client.shutdown();
+        }
+    }
+
+    /** The server is demoted between two commands of one call. */
+    @Test
+    void R8_2_theOutcomeOfACallThatFailsHalfWay() {
+        try (RedisServer demoted = RedisServer.start(RedisServer.version(), Map.of());
+                TcpProxy proxy = TcpProxy.to("127.0.0.1", demoted.port());
+                TokenResource tokens =
+                        builder().url(RedisServer.url(proxy.port())).build()) {
+            tokens.storeToken(token("secret-jti", "s"));
+            proxy.onRequest((connection, bytes) -> {
+                if (new String(bytes, StandardCharsets.UTF_8).contains(Script.DROP.digest)) {
+                    demoted.command("REPLICAOF", "127.0.0.1", "1");
+                }
+            });
+            assertThat(outcome(() -> tokens.revokeAllStoredForSubject("s"))).isEqualTo(Outcome.UNKNOWN);
+            demoted.command("REPLICAOF", "NO", "ONE");
+        }
     }
 
     private static String url(String userAndPassword, int port) {
@@ -141,6 +339,24 @@ class FailureMessagesTest {
     }
 
     @Test
+    void aSettingThatIsNeitherTrueNorFalseIsNotTakenForFalse() {
+        assertTells(opening(url() + "?strictDurability=yes"), "strictDurability=true");
+        assertTells(opening(url() + "?STRICTdurability=secret"), "strictDurability=true");
+        assertThat(opening(url() + "?strictDurability=TRUE")).isNull();
+    }
+
+    @Test
+    void whatAServerRefusesWithoutAWordOfItsOwn() {
+        assertTells(opening(url() + "/99"), "has no such database", "Nothing was changed");
+        try (RedisServer full = RedisServer.start(RedisServer.version(), Map.of());
+                RedisConnection administrator = full.connect()) {
+            administrator.command("CONFIG", "SET", "maxclients", "1");
+            assertTells(opening(RedisServer.url(full.port())), "maxclients", "Nothing was changed");
+            administrator.command("CONFIG", "SET", "maxclients", "100");
+        }
+    }
+
+    @Test
     void aCertificateThatNobodyTrusts() {
         Certificate certificate = Certificate.create();
         try (RedisServer withTls = RedisServer.start(RedisServer.version(), certificate.settings(Map.of()))) {
@@ -165,6 +381,7 @@ class FailureMessagesTest {
                     "maxmemory",
                     "OOM",
                     "Nothing was changed");
+            assertThat(outcome(() -> tokens.consume("stored", "p"))).isEqualTo(Outcome.UNCHANGED);
             assertTells(catchThrowable(() -> tokens.storeToken(token("secret-jti", "secret-subject"))), "OOM");
             assertTells(catchThrowable(() -> tokens.consume("stored", "p")), "OOM", "Nothing was changed");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "OOM");
@@ -192,6 +409,7 @@ class FailureMessagesTest {
                     "read-only replica",
                     "READONLY",
                     "Nothing was changed");
+            assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNCHANGED);
             demoted.command("REPLICAOF", "NO", "ONE");
             assertThat(tokens.revokeToken(token("secret-jti", "secret-subject")))
                     .isEqualTo(RevokeOutcome.REVOKED);
@@ -263,6 +481,11 @@ class FailureMessagesTest {
             server.command("HSET", key, "d", "{}", "e", "secret");
             assertTells(catchThrowable(() -> tokens.getToken("secret-jti")), "not a record of Curfew's");
             assertThat(catchThrowable(() -> tokens.revokeJti("secret-jti"))).isInstanceOf(TokenStoreException.class);
+            // It is used up, and then found to be spoiled.
+            tokens.storeToken(token("secret-too", "secret-subject"), "p", Map.of("k", "secret"));
+            server.command("HSET", Keys.record(Fixture.scope(domain), "secret-too"), "d", "{secret");
+            assertThat(outcome(() -> tokens.getToken("secret-too"))).isEqualTo(Outcome.UNCHANGED);
+            assertThat(outcome(() -> tokens.consume("secret-too", "p"))).isEqualTo(Outcome.UNKNOWN);
         }
     }
 }

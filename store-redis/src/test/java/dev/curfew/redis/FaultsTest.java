@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.curfew.FailurePolicy;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.ServerFaultsContract;
@@ -80,6 +81,26 @@ class FaultsTest extends ServerFaultsContract {
         }
     }
 
+    /** As a firewall does to a connection that was idle for long: it drops what comes on it, and tells nobody. */
+    @Test
+    void R8_4_aConnectionThatAFirewallHasDroppedIsLeftAfterOneCall() {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.DENY)) {
+            for (int round = 0; round < 3; round++) {
+                assertThat(tokens.isRevoked("t")).isFalse();
+                proxy.silenceOnReplyTo("HEXISTS");
+                long begin = System.nanoTime();
+                int denied = 0;
+                while (tokens.isRevoked("t")) {
+                    denied++;
+                }
+                Duration took = Duration.ofNanos(System.nanoTime() - begin);
+                assertThat(proxy.hasStruck()).isTrue();
+                assertThat(denied).isEqualTo(1);
+                assertThat(took).isLessThan(DEADLINE.plus(LATE));
+            }
+        }
+    }
+
     @Test
     void R8_2_nothingIsQueuedWhileThereIsNoConnection() {
         try (TokenResource tokens = open(server.port(), FailurePolicy.THROW)) {
@@ -92,7 +113,9 @@ class FaultsTest extends ServerFaultsContract {
             assertThatThrownBy(() -> tokens.revokeJti("stored"))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("could not be reached")
-                    .hasMessageContaining("Nothing was changed");
+                    .hasMessageContaining("Nothing was changed")
+                    .extracting(thrown -> ((TokenStoreException) thrown).outcome())
+                    .isEqualTo(Outcome.UNCHANGED);
             server.restart();
             awaitSuccess(tokens);
             // What was said to have failed does not come true later.

@@ -126,7 +126,7 @@ class OpeningTest {
             assertThatThrownBy(() -> said(replica.url()))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("is a replica")
-                    .hasMessageContaining("connect to its master");
+                    .hasMessageContaining("Connect to its master");
         }
     }
 

@@ -8,8 +8,10 @@ import static org.awaitility.Awaitility.await;
 
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
@@ -71,6 +73,7 @@ class ReplicasTest {
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("is applied")
                 .hasMessageContaining("not yet replicated");
+        assertThat(((TokenStoreException) thrown).outcome()).isEqualTo(Outcome.APPLIED_NOT_REPLICATED);
     }
 
     @Test
@@ -111,6 +114,22 @@ class ReplicasTest {
             // There is nothing to wait for.
             assertThat(fresh.consume("unknown", "link")).isNotNull();
             assertThat(fresh.isRevoked("t")).isTrue();
+        }
+    }
+
+    /** Of several batches the first is revoked, and no replica has it; the others are not revoked yet. */
+    @Test
+    void R8_5_aBatchThatIsNotReplicatedIsNotTheWholeAction() {
+        for (int i = 0; i < 3; i++) {
+            hasty.storeToken(token("t" + i, "many"));
+        }
+        replica.pause();
+        try (RedisTokenStore store =
+                RedisTokenStore.builder(client).minReplicas(1).build()) {
+            var scope = new StoreScope(domain, "", Fixture.SKEW, Duration.ofSeconds(2));
+            Throwable thrown = catchThrowable(() -> store.revokeStored(scope, "many", 2, Fixture.NOW));
+            assertThat(((TokenStoreException) thrown).outcome()).isEqualTo(Outcome.UNKNOWN);
+            assertUnreplicated(catchThrowable(() -> store.revokeStored(scope, "many", 10, Fixture.NOW)));
         }
     }
 

@@ -101,8 +101,11 @@ class SubjectIndexTest {
         for (int i = 0; i < 25; i++) {
             tokens.storeToken(until("old" + i, NOW.plus(Duration.ofMinutes(1))));
         }
-        // A skew past their retention end, and ten seconds: then no node takes them for live.
+        // A skew past their retention end, and ten seconds: then no node takes them for live. And a day, since this
+        // clock is
+        // ahead of the server's by more than that.
         now.set(NOW.plus(Duration.ofMinutes(1))
+                .plus(Duration.ofDays(1))
                 .plus(SKEW)
                 .plus(SKEW)
                 .plusSeconds(10)
