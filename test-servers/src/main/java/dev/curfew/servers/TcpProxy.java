@@ -74,6 +74,11 @@ public final class TcpProxy implements AutoCloseable {
         mode = Mode.SWALLOW;
     }
 
+    /** Lets nothing through on the connections that are there, and passes new ones on: a firewall that dropped idle ones. */
+    public void swallowExisting() {
+        pairs.forEach(pair -> pair.swallowed = true);
+    }
+
     /** Cuts a connection as soon as the server replies on it: what was asked is done, and the reply is lost. */
     public void cutOnReply() {
         mode = Mode.CUT_ON_REPLY;
@@ -149,6 +154,7 @@ public final class TcpProxy implements AutoCloseable {
         final Socket server;
         // What becomes of it with its next reply.
         volatile @Nullable Doom doomed;
+        volatile boolean swallowed;
 
         Pair(Socket client, Socket server) throws IOException {
             this.client = client;
@@ -180,7 +186,7 @@ public final class TcpProxy implements AutoCloseable {
                     if (replies && (now == Mode.CUT_ON_REPLY || (end != null && end.cut()))) {
                         break;
                     }
-                    boolean silent = replies && end != null;
+                    boolean silent = swallowed || (replies && end != null);
                     if (!silent && (now == Mode.PASS || (!replies && now != Mode.SWALLOW))) {
                         out.write(buffer, 0, read);
                         out.flush();
