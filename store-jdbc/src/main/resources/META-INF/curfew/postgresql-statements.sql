@@ -6,6 +6,11 @@
 -- where that was not to be updated. The lock gives the newest version of a row, so that this is exact under READ COMMITTED;
 -- under a higher level the server refuses (40001) what it cannot prove, and the statement is repeated. A row that changed
 -- or came after the statement began can be met but not seen: then nothing is done, and the statement is repeated.
+--
+-- Every statement answers at least one row, and every row begins with {me}: the name of the statement, and a hash of it and
+-- of the names in it. So an answer that a pooler has mixed up is noticed. It is data and not the name of a column, since
+-- the driver keeps the names of a prepared statement's columns. Where there may be no row, the row without columns on the
+-- left side of a join takes care of that; such a join without a condition is a nested loop, which keeps the order.
 
 -- name: store
 WITH given AS (
@@ -20,22 +25,24 @@ WITH given AS (
         {extra_data} = EXCLUDED.{extra_data}, {updated_at} = EXCLUDED.{updated_at}
     WHERE t.{revoked_at} IS NULL AND (t.{subject} IS NULL OR t.{subject} = EXCLUDED.{subject}) RETURNING 1
 )
-SELECT CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
+SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
     SELECT CASE WHEN t.{subject} <> g.subject THEN 'MISMATCH' WHEN t.{revoked_at} IS NOT NULL THEN 'REVOKED' END
     FROM {table} t JOIN given g ON {key}) END
 
 -- name: find
-SELECT {columns} FROM {table} WHERE {tenant} = ? AND {jti} = ?
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns} FROM {table} WHERE {tenant} = ? AND {jti} = ?) r ON true
 
 -- name: isRevoked
-SELECT 1 FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL
+SELECT {me}, EXISTS (SELECT FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL)
 
 -- name: revoked
-SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
+) r ON true
 
 -- name: state
-SELECT t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at}, t.{updated_at},
-    t.{revoked_at}, w.watermark
+SELECT {me}, t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at},
+    t.{updated_at}, t.{revoked_at}, w.watermark
 FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
 LEFT JOIN {table} t ON {key}
 LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
@@ -57,7 +64,7 @@ WITH given AS (
         {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
     FROM given g, stored s WHERE {key} AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
 )
-SELECT CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
+SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 FROM given LEFT JOIN stored s ON true
 
@@ -71,13 +78,13 @@ WITH given AS (
     UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
     FROM given g, stored s WHERE {key} AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
 )
-SELECT {columns} FROM stored
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns} FROM stored) r ON true
 
 -- name: revokeSubject
 INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
 ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
-RETURNING 1
+RETURNING {me}
 
 -- Not SKIP LOCKED: what somebody is just storing again must be revoked too. By an array and not a join: that takes the
 -- key's index, however many rows the planner expects.
@@ -91,16 +98,20 @@ WITH batch AS (
     FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
     WHERE t.{tenant} = g.tenant AND t.{jti} = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
 )
-SELECT count(*) FROM updated
+SELECT {me}, count(*) FROM updated
 
 -- name: list
-SELECT {columns} FROM {table}
-WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
-ORDER BY {expires_at}, {jti} LIMIT ?
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT {columns} FROM {table}
+    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
+    ORDER BY {expires_at}, {jti} LIMIT ?
+) r ON true
 
 -- name: readExpired
-SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
-ORDER BY {expires_at}, {jti} LIMIT ?
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
+    ORDER BY {expires_at}, {jti} LIMIT ?
+) r ON true
 
 -- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
 -- partitioned, where a place is there more than once. One node at a time: a second one finds nothing to do, and leaves it
@@ -121,7 +132,10 @@ WITH turn AS MATERIALIZED (
     DELETE FROM {watermarks} WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
         AND (tableoid, ctid) IN (SELECT part, place FROM ended) RETURNING 1
 )
-SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
+SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
+
+-- name: serverTime
+SELECT {me}, clock_timestamp()
 
 -- How the tables differ from what the statements above need: missing, different, or only slow; whether the server may
 -- lose what it has acknowledged; and in words.
@@ -161,53 +175,55 @@ WITH tables (name, key, ways) AS (VALUES
             WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
     FROM present p JOIN pg_index i ON i.indrelid = p.id AND i.indisvalid
 )
-SELECT 'missing', 'table ' || name || ' is missing' FROM missing
-UNION ALL
-SELECT DISTINCT 'missing', CASE
-    WHEN array_length(path, 1) > 1 AND to_regnamespace(quote_ident(path[1])) IS NULL
-        THEN 'schema "' || path[1] || '" does not exist'
-    WHEN array_length(path, 1) > 1 THEN NULL
-    WHEN current_schemas(false) = '{}' THEN 'no schema of the search_path exists, or the user may use none of them (USAGE)' || advice
-    WHEN elsewhere IS NOT NULL
-        THEN 'such a table is in schema ' || elsewhere || ', which is not on the search_path, or which the user may not use'
-            || ' (USAGE)' || advice
-    END
-FROM (
-    SELECT parse_ident(name) AS path FROM missing
-) m, LATERAL (
-    SELECT string_agg(DISTINCT '"' || n.nspname || '"', ', ') AS elsewhere
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relname = path[array_length(path, 1)] AND c.relkind IN ('r', 'p')
-) e, (
-    VALUES (', and nothing was changed. ALTER ROLE … SET search_path, or name the schema:'
-        || ' JdbcTokenStore.builder(…).schema(…), or currentSchema=… in the URL')
-) a (advice)
-UNION ALL
-SELECT 'different', 'the database is encoded in ' || current_setting('server_encoding') || ' and not in UTF8'
-WHERE current_setting('server_encoding') <> 'UTF8'
-UNION ALL
-SELECT 'different', CASE
-    WHEN h.name IS NULL THEN 'column ' || c.name || ' of ' || c.table_name || ' is missing'
-    WHEN h.type <> c.type AND (c.type, h.type) <> ('text', 'character varying')
-        THEN 'column ' || h.name || ' of ' || h.table_name || ' is ' || h.type || ' instead of ' || c.type
-    WHEN c.presence = 'optional' AND h.required
-        THEN 'column ' || h.name || ' of ' || h.table_name || ' is NOT NULL and must not be'
-    WHEN NOT h.deterministic
-        THEN 'column ' || h.name || ' of ' || h.table_name || ' has a nondeterministic collation'
-    WHEN c.name IS NULL AND h.required AND NOT h.filled
-        THEN 'column ' || h.name || ' of ' || h.table_name || ' is unknown, NOT NULL and without a default'
-    END AS difference
-FROM (SELECT c.* FROM columns c JOIN present p ON p.name = c.table_name) c
-FULL JOIN have h ON h.table_name = c.table_name AND h.name = c.name
-UNION ALL
-SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
-WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
-UNION ALL
-SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
-WHERE NOT EXISTS (
-    SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
-UNION ALL
-SELECT 'lossy', name || ' is ' || setting FROM pg_settings
-WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
-UNION ALL
-SELECT 'lossy', 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
+SELECT {me}, d.* FROM (SELECT) g LEFT JOIN (
+    SELECT 'missing', 'table ' || name || ' is missing' FROM missing
+    UNION ALL
+    SELECT DISTINCT 'missing', CASE
+        WHEN array_length(path, 1) > 1 AND to_regnamespace(quote_ident(path[1])) IS NULL
+            THEN 'schema "' || path[1] || '" does not exist'
+        WHEN array_length(path, 1) > 1 THEN NULL
+        WHEN current_schemas(false) = '{}' THEN 'no schema of the search_path exists, or the user may use none of them (USAGE)' || advice
+        WHEN elsewhere IS NOT NULL
+            THEN 'such a table is in schema ' || elsewhere || ', which is not on the search_path, or which the user may not use'
+                || ' (USAGE)' || advice
+        END
+    FROM (
+        SELECT parse_ident(name) AS path FROM missing
+    ) m, LATERAL (
+        SELECT string_agg(DISTINCT '"' || n.nspname || '"', ', ') AS elsewhere
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relname = path[array_length(path, 1)] AND c.relkind IN ('r', 'p')
+    ) e, (
+        VALUES (', and nothing was changed. ALTER ROLE … SET search_path, or name the schema:'
+            || ' JdbcTokenStore.builder(…).schema(…), or currentSchema=… in the URL')
+    ) a (advice)
+    UNION ALL
+    SELECT 'different', 'the database is encoded in ' || current_setting('server_encoding') || ' and not in UTF8'
+    WHERE current_setting('server_encoding') <> 'UTF8'
+    UNION ALL
+    SELECT 'different', CASE
+        WHEN h.name IS NULL THEN 'column ' || c.name || ' of ' || c.table_name || ' is missing'
+        WHEN h.type <> c.type AND (c.type, h.type) <> ('text', 'character varying')
+            THEN 'column ' || h.name || ' of ' || h.table_name || ' is ' || h.type || ' instead of ' || c.type
+        WHEN c.presence = 'optional' AND h.required
+            THEN 'column ' || h.name || ' of ' || h.table_name || ' is NOT NULL and must not be'
+        WHEN NOT h.deterministic
+            THEN 'column ' || h.name || ' of ' || h.table_name || ' has a nondeterministic collation'
+        WHEN c.name IS NULL AND h.required AND NOT h.filled
+            THEN 'column ' || h.name || ' of ' || h.table_name || ' is unknown, NOT NULL and without a default'
+        END AS difference
+    FROM (SELECT c.* FROM columns c JOIN present p ON p.name = c.table_name) c
+    FULL JOIN have h ON h.table_name = c.table_name AND h.name = c.name
+    UNION ALL
+    SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
+    WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
+    UNION ALL
+    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
+    WHERE NOT EXISTS (
+        SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
+    UNION ALL
+    SELECT 'lossy', name || ' is ' || setting FROM pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+    UNION ALL
+    SELECT 'lossy', 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
+) d ON true

@@ -1,5 +1,6 @@
 package dev.curfew.jdbc;
 
+import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
@@ -13,6 +14,7 @@ import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -32,6 +34,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
@@ -65,7 +68,10 @@ import org.slf4j.LoggerFactory;
  *
  * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
  * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
- * transaction another connection.
+ * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up.
+ *
+ * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or has not
+ * answered within half of the deadline. A statement that writes is sent once.
  */
 public final class JdbcTokenStore implements TokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
@@ -76,7 +82,7 @@ public final class JdbcTokenStore implements TokenStore {
     private static final long BACK_OFF_NANOS = 500_000;
 
     private final DataSource dataSource;
-    private final @Nullable AutoCloseable owned;
+    private final @Nullable HikariDataSource owned;
     private final boolean createsSchema;
     private final @Nullable String schema;
     private final @Nullable String table;
@@ -85,6 +91,8 @@ public final class JdbcTokenStore implements TokenStore {
     // The domain of a table that was named: there is one.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, Domain> domains = new ConcurrentHashMap<>();
+    // How often the store's own pool was emptied.
+    private final AtomicInteger emptied = new AtomicInteger();
 
     @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
     private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
@@ -130,7 +138,7 @@ public final class JdbcTokenStore implements TokenStore {
         private final Map<RecordField, String> columns = new EnumMap<>(RecordField.class);
         private @Nullable String schema;
         private @Nullable String table;
-        private @Nullable AutoCloseable owned;
+        private @Nullable HikariDataSource owned;
         private boolean createsSchema;
 
         private Builder(DataSource dataSource) {
@@ -158,7 +166,7 @@ public final class JdbcTokenStore implements TokenStore {
             return this;
         }
 
-        Builder owning(AutoCloseable pool) {
+        Builder owning(HikariDataSource pool) {
             this.owned = pool;
             return this;
         }
@@ -197,7 +205,7 @@ public final class JdbcTokenStore implements TokenStore {
         }
         // The lock lasts as long as the transaction, which these statements are together.
         String ddl = "SELECT pg_advisory_xact_lock(" + ("curfew " + domain).hashCode() + ");\n" + schema(domain);
-        run(domain, SCHEMA_DEADLINE, connection -> {
+        run(domain, SCHEMA_DEADLINE, false, connection -> {
             try (var statement = connection.createStatement()) {
                 return statement.execute(ddl);
             }
@@ -240,19 +248,19 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     private Map<String, List<String>> compared(String domain, Duration deadline) {
-        return query(domain, deadline, "differences", JdbcTokenStore::differences);
+        return send(domain, deadline, true, "differences", JdbcTokenStore::differences);
     }
 
     private static Map<String, List<String>> differences(ResultSet rows) throws SQLException {
         Map<String, List<String>> differences = new HashMap<>();
-        while (rows.next()) {
-            String difference = rows.getString(2);
+        do {
+            String difference = rows.getString(3);
             if (difference != null) {
                 differences
-                        .computeIfAbsent(rows.getString(1), kind -> new ArrayList<>())
+                        .computeIfAbsent(rows.getString(2), kind -> new ArrayList<>())
                         .add(difference);
             }
-        }
+        } while (rows.next());
         return differences;
     }
 
@@ -262,14 +270,22 @@ public final class JdbcTokenStore implements TokenStore {
             return domain;
         }
         if (table != null && !claimant.compareAndSet(null, name) && !name.equals(claimant.get())) {
-            throw new TokenStoreException("Table " + table + " serves domain '" + claimant.get() + "', and not also '"
-                    + name + "': build a JdbcTokenStore with another table for that");
+            throw Failures.exception(
+                    Outcome.UNCHANGED,
+                    "Table " + table + " serves domain '" + claimant.get() + "', and not also '" + name
+                            + "': build a JdbcTokenStore with another table for that",
+                    null);
         }
         return domains.computeIfAbsent(
                 name, d -> new Domain(new Statements(schema, table == null ? Statements.table(d) : table, columns)));
     }
 
     // The verbs
+
+    @Override
+    public Instant serverTime(StoreScope scope) {
+        return read(scope, "serverTime", row -> instant(row, 2));
+    }
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
@@ -284,7 +300,7 @@ public final class JdbcTokenStore implements TokenStore {
             json,
             now
         };
-        String outcome = query(scope, "store", JdbcTokenStore::text, parameters);
+        String outcome = write(scope, "store", JdbcTokenStore::text, parameters);
         if (outcome.equals("MISMATCH")) {
             throw new SubjectMismatchException();
         }
@@ -293,34 +309,35 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        List<TokenRecord> found = query(scope, "find", JdbcTokenStore::records, scope.tenant(), jti);
+        List<TokenRecord> found = read(scope, "find", JdbcTokenStore::records, scope.tenant(), jti);
         return found.isEmpty() ? null : found.get(0);
     }
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        return query(scope, "isRevoked", ResultSet::next, scope.tenant(), jti);
+        return read(scope, "isRevoked", row -> row.getBoolean(2), scope.tenant(), jti);
     }
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
         Reader<Set<String>> reader = rows -> {
             Set<String> revoked = new HashSet<>();
-            while (rows.next()) {
-                revoked.add(rows.getString(1));
-            }
+            do {
+                String jti = rows.getString(2);
+                if (jti != null) {
+                    revoked.add(jti);
+                }
+            } while (rows.next());
             return revoked;
         };
-        return query(scope, "revoked", reader, scope.tenant(), jtis.toArray(String[]::new));
+        return read(scope, "revoked", reader, scope.tenant(), jtis.toArray(String[]::new));
     }
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Reader<StoredState> reader = row -> {
-            row.next();
-            return new StoredState(row.getString(1) == null ? null : record(row), roundedUp(row, 10));
-        };
-        return query(scope, "state", reader, scope.tenant(), jti, subject);
+        Reader<StoredState> reader =
+                row -> new StoredState(row.getString(2) == null ? null : record(row), roundedUp(row, 11));
+        return read(scope, "state", reader, scope.tenant(), jti, subject);
     }
 
     @Override
@@ -329,13 +346,13 @@ public final class JdbcTokenStore implements TokenStore {
         Object[] parameters = {
             scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), keepUntil, now
         };
-        return RevokeOutcome.valueOf(query(scope, "revoke", JdbcTokenStore::text, parameters));
+        return RevokeOutcome.valueOf(write(scope, "revoke", JdbcTokenStore::text, parameters));
     }
 
     @Override
     public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         List<TokenRecord> found =
-                query(scope, "consume", JdbcTokenStore::records, scope.tenant(), jti, purpose, subject, now);
+                write(scope, "consume", JdbcTokenStore::records, scope.tenant(), jti, purpose, subject, now);
         if (found.isEmpty()) {
             return Refused.UNKNOWN;
         }
@@ -348,13 +365,13 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        query(scope, "revokeSubject", ResultSet::next, scope.tenant(), subject, watermark, keepUntil);
+        write(scope, "revokeSubject", row -> true, scope.tenant(), subject, watermark, keepUntil);
     }
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         Object[] parameters = {scope.tenant(), subject, now, limit, scope.tenant(), now};
-        return query(scope, "revokeStored", JdbcTokenStore::count, parameters);
+        return write(scope, "revokeStored", JdbcTokenStore::count, parameters);
     }
 
     @Override
@@ -364,7 +381,7 @@ public final class JdbcTokenStore implements TokenStore {
         boolean further = after != null && after.isLive(now);
         Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
         String jti = after == null || !further ? "" : after.jti();
-        return query(scope, "list", JdbcTokenStore::records, scope.tenant(), subject, expiry, jti, limit);
+        return read(scope, "list", JdbcTokenStore::records, scope.tenant(), subject, expiry, jti, limit);
     }
 
     @Override
@@ -372,7 +389,7 @@ public final class JdbcTokenStore implements TokenStore {
         Instant due = now.minus(scope.skew());
         Instant expiry = after == null ? BEGINNING : after.expiresAt();
         String jti = after == null ? "" : after.jti();
-        return query(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
+        return read(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
     }
 
     @Override
@@ -380,17 +397,18 @@ public final class JdbcTokenStore implements TokenStore {
         Domain domain = domain(scope.domain());
         Reader<Integer> reader = row -> {
             int removed = count(row);
-            Instant last = instant(row, 2);
+            Instant last = instant(row, 3);
             // One that is not full is the last of its run; the next run looks from the beginning.
             domain.expungedUntil = removed < limit || last == null ? BEGINNING : last;
             return removed;
         };
         Object[] parameters = {domain.expungedUntil, now.minus(scope.skew()), limit, now, limit};
-        return query(scope, "expunge", reader, parameters);
+        return write(scope, "expunge", reader, parameters);
     }
 
     // Rows
 
+    /** Reads from the first row on, and from the second column on: the first one is the statement's signature. */
     private interface Reader<T> {
         /** The answer, or null where the statement has to be repeated. */
         @Nullable
@@ -398,35 +416,35 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     private static @Nullable String text(ResultSet row) throws SQLException {
-        row.next();
-        return row.getString(1);
+        return row.getString(2);
     }
 
     private static int count(ResultSet row) throws SQLException {
-        row.next();
-        return row.getInt(1);
+        return row.getInt(2);
     }
 
     private static List<TokenRecord> records(ResultSet rows) throws SQLException {
         List<TokenRecord> records = new ArrayList<>();
-        while (rows.next()) {
-            records.add(record(rows));
-        }
+        do {
+            if (rows.getString(2) != null) {
+                records.add(record(rows));
+            }
+        } while (rows.next());
         return records;
     }
 
     private static TokenRecord record(ResultSet row) throws SQLException {
-        String extraData = row.getString(6);
+        String extraData = row.getString(7);
         return new TokenRecord(
-                row.getString(1),
                 row.getString(2),
                 row.getString(3),
-                instant(row, 4),
-                Objects.requireNonNull(roundedUp(row, 5)),
+                row.getString(4),
+                instant(row, 5),
+                Objects.requireNonNull(roundedUp(row, 6)),
                 extraData == null ? null : ExtraData.read(extraData),
-                Objects.requireNonNull(instant(row, 7)),
                 Objects.requireNonNull(instant(row, 8)),
-                instant(row, 9));
+                Objects.requireNonNull(instant(row, 9)),
+                instant(row, 10));
     }
 
     private static @Nullable Instant instant(ResultSet row, int column) throws SQLException {
@@ -492,36 +510,64 @@ public final class JdbcTokenStore implements TokenStore {
         T on(Connection connection) throws SQLException;
     }
 
-    private <T> T query(StoreScope scope, String name, Reader<T> reader, @Nullable Object... parameters) {
-        return query(scope.domain(), scope.deadline(), name, reader, parameters);
+    /** Sends a statement that changes nothing, and may be sent again. */
+    private <T> T read(StoreScope scope, String name, Reader<T> reader, @Nullable Object... parameters) {
+        return send(scope.domain(), scope.deadline(), true, name, reader, parameters);
     }
 
-    private <T> T query(
-            String domain, Duration deadline, String name, Reader<T> reader, @Nullable Object... parameters) {
-        String sql = domain(domain).sql.get(name);
-        return run(domain, deadline, connection -> {
-            try (PreparedStatement statement = connection.prepareStatement(sql)) {
+    private <T> T write(StoreScope scope, String name, Reader<T> reader, @Nullable Object... parameters) {
+        return send(scope.domain(), scope.deadline(), false, name, reader, parameters);
+    }
+
+    private <T> T send(
+            String domain,
+            Duration deadline,
+            boolean reads,
+            String name,
+            Reader<T> reader,
+            @Nullable Object... parameters) {
+        Statements.Statement sent = domain(domain).sql.get(name);
+        return run(domain, deadline, reads, connection -> {
+            try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
                 bind(statement, parameters);
                 try (ResultSet rows = statement.executeQuery()) {
+                    if (!isAnswerOf(sent, rows)) {
+                        throw Failures.mixedUp(domain);
+                    }
                     return reader.read(rows);
                 }
             }
         });
     }
 
-    private <T> T run(String domain, Duration deadline, Work<T> work) {
+    private static boolean isAnswerOf(Statements.Statement sent, ResultSet rows) {
+        try {
+            return rows.next() && sent.signature().equals(rows.getString(1));
+        } catch (SQLException | RuntimeException e) {
+            return false; // the driver finds something else than it was told to expect
+        }
+    }
+
+    private <T> T run(String domain, Duration deadline, boolean reads, Work<T> work) {
         Connection outer = transaction.get();
-        try (Deadlines.Call call = deadlines.begin(deadline)) {
+        try (Deadlines.Call call = deadlines.begin(deadline, reads && outer == null)) {
             while (!closed) {
+                int before = emptied.get();
                 try {
                     T answer = outer == null ? onOwnConnection(domain, call, work) : on(outer, domain, call, work);
                     if (answer != null) {
                         return answer;
                     }
                 } catch (SQLException e) {
+                    boolean gone = call.isCut() || Failures.isOfConnection(e);
+                    if (gone && outer == null) {
+                        emptyOwnPool(before);
+                    }
                     if (call.isOver()) {
                         throw Failures.late(domain, e);
-                    } else if (outer != null || !Failures.mayRepeat(e)) {
+                    }
+                    boolean again = gone ? call.mayBeAskedAgain() : outer == null && Failures.mayRepeat(e);
+                    if (!again) {
                         throw Failures.of(domain, e, true);
                     }
                 }
@@ -533,7 +579,8 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     private <T> @Nullable T onOwnConnection(String domain, Deadlines.Call call, Work<T> work) throws SQLException {
-        try (Connection connection = connection(domain)) {
+        try (Connection connection = connection(domain, call)) {
+            requireFresh(connection, domain);
             boolean commitsByHand = !connection.getAutoCommit();
             if (commitsByHand) {
                 connection.setAutoCommit(true); // the driver's own affair: it costs no round trip
@@ -548,11 +595,53 @@ public final class JdbcTokenStore implements TokenStore {
         }
     }
 
-    private Connection connection(String domain) {
+    /**
+     * Refuses a connection on which a transaction has begun: it is somebody else's, and setAutoCommit would commit it. JDBC
+     * forbids setReadOnly within a transaction, and the driver knows without a round trip whether there is one.
+     */
+    private static void requireFresh(Connection connection, String domain) throws SQLException {
+        try {
+            connection.setReadOnly(connection.isReadOnly());
+        } catch (SQLException e) {
+            if (Failures.isOfConnection(e)) {
+                throw e;
+            }
+            throw Failures.inTransaction(domain, e);
+        }
+    }
+
+    /**
+     * Asks the pool twice, if the first time was short: it may have spent that on finding out that connections are dead.
+     * Nothing has been sent yet. A pool that gave up within half of the deadline does so again within the other half.
+     */
+    private Connection connection(String domain, Deadlines.Call call) {
+        int before = emptied.get();
+        try {
+            return dataSource.getConnection();
+        } catch (SQLException e) {
+            if (call.isHalfOver()) {
+                throw Failures.of(domain, e, false);
+            }
+            if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
+                emptyOwnPool(before); // else it was merely busy
+            }
+        }
         try {
             return dataSource.getConnection();
         } catch (SQLException e) {
             throw Failures.of(domain, e, false);
+        }
+    }
+
+    /**
+     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
+     * too. A connection that is in use is closed when it comes back.
+     *
+     * @param before how often it had been emptied when the dead one was lent: what was made since then is not like it
+     */
+    private void emptyOwnPool(int before) {
+        if (owned != null && emptied.compareAndSet(before, before + 1)) {
+            owned.getHikariPoolMXBean().softEvictConnections();
         }
     }
 
@@ -576,11 +665,7 @@ public final class JdbcTokenStore implements TokenStore {
         closed = true;
         deadlines.close();
         if (owned != null) {
-            try {
-                owned.close();
-            } catch (Exception e) {
-                throw new TokenStoreException("The connection pool could not be closed", e);
-            }
+            owned.close();
         }
     }
 }

@@ -58,9 +58,9 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setPoolName("curfew");
         config.setMaximumPoolSize(POOL_SIZE);
         config.setMinimumIdle(1);
-        // Together less than the deadline, of which the statement has the rest.
-        config.setConnectionTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 2));
-        config.setValidationTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 4));
+        // Twice the one and once the other are less than the deadline, of which the statement has the rest.
+        config.setConnectionTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 4));
+        config.setValidationTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 8));
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
         JdbcTokenStore.Builder builder = JdbcTokenStore.builder(pool).owning(pool);

@@ -10,6 +10,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.Function;
 import java.util.regex.MatchResult;
@@ -30,8 +31,15 @@ final class Statements {
     private static final int TABLE_BYTES = 51;
 
     private final Map<String, String> raw = new HashMap<>();
-    private final Map<String, String> names = new HashMap<>();
-    private final Map<String, String> statements = new HashMap<>();
+    private final Map<String, String> names = new TreeMap<>();
+    private final Map<String, Statement> statements = new HashMap<>();
+
+    /**
+     * A statement of the file.
+     *
+     * @param signature with which every row of its answer begins, and no row of another statement's
+     */
+    record Statement(String sql, String signature) {}
 
     Statements(@Nullable String schema, String table, Map<RecordField, String> columns) {
         String qualifier = schema == null ? "" : quoted(schema) + ".";
@@ -54,11 +62,22 @@ final class Statements {
         names.put("key", "t." + name("tenant") + " = g.tenant AND t." + name("jti") + " = g.jti");
         Matcher named = STATEMENT.matcher(STATEMENTS);
         while (named.find()) {
+            String signature = named.group(1) + " " + hash(named.group(2) + names);
             // In one pass: what a name is replaced by may look like another name.
-            statements.put(
-                    named.group(1),
-                    replaced(NAME, named.group(2), m -> m.group(1).isEmpty() ? name(m.group(2)) : literal(m.group(2))));
+            String sql = replaced(NAME, named.group(2), match -> {
+                String name = match.group(2);
+                if (name.equals("me")) {
+                    return "'" + signature + "'::text";
+                }
+                return match.group(1).isEmpty() ? name(name) : literal(name);
+            });
+            statements.put(named.group(1), new Statement(sql, signature));
         }
+    }
+
+    private static String hash(String text) {
+        UUID hash = UUID.nameUUIDFromBytes(text.getBytes(StandardCharsets.UTF_8));
+        return Long.toHexString(hash.getMostSignificantBits());
     }
 
     private static String file(String name) {
@@ -96,7 +115,7 @@ final class Statements {
     }
 
     /** A statement of the file, by its name there. */
-    String get(String statement) {
+    Statement get(String statement) {
         return Objects.requireNonNull(statements.get(statement), statement);
     }
 

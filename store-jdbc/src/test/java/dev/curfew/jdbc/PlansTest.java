@@ -74,7 +74,7 @@ class PlansTest {
         try (Connection connection = DriverManager.getConnection(URL);
                 Connection simple = DriverManager.getConnection(URL + "&preferQueryMode=simple")) {
             for (Map.Entry<String, Object[]> statement : statements().entrySet()) {
-                String sql = SQL.get(statement.getKey());
+                String sql = SQL.get(statement.getKey()).sql();
                 assertIndexed(
                         statement.getKey() + ", for these parameters",
                         explained(connection, sql, statement.getValue()));
@@ -87,10 +87,14 @@ class PlansTest {
     @Test
     void neitherDoTheFirstPages() throws SQLException {
         try (Connection connection = DriverManager.getConnection(URL)) {
-            assertIndexed("list", explained(connection, SQL.get("list"), "", "s1", NOW.minusDays(10), "", 100));
-            assertIndexed("readExpired", explained(connection, SQL.get("readExpired"), "", NOW, BEGINNING, "", 1000));
-            assertIndexed("revokeStored", explained(connection, SQL.get("revokeStored"), "", "s1", NOW, 1000, "", NOW));
-            assertIndexed("expunge", explained(connection, SQL.get("expunge"), NOW.minusDays(2), NOW, 1000, NOW, 1000));
+            assertIndexed("list", explained(connection, SQL.get("list").sql(), "", "s1", NOW.minusDays(10), "", 100));
+            assertIndexed(
+                    "readExpired", explained(connection, SQL.get("readExpired").sql(), "", NOW, BEGINNING, "", 1000));
+            assertIndexed(
+                    "revokeStored",
+                    explained(connection, SQL.get("revokeStored").sql(), "", "s1", NOW, 1000, "", NOW));
+            assertIndexed(
+                    "expunge", explained(connection, SQL.get("expunge").sql(), NOW.minusDays(2), NOW, 1000, NOW, 1000));
         }
     }
 

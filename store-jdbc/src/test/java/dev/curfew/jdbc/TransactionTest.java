@@ -11,15 +11,19 @@ import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.List;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Whose transaction a call is part of. */
 class TransactionTest {
@@ -122,6 +126,77 @@ class TransactionTest {
                     .hasMessageContaining("setAutoCommit(false)");
         }
         assertThat(tokens.isRevoked("t")).isFalse();
+    }
+
+    private enum Begun {
+        BY_AUTOCOMMIT_OFF,
+        BY_HAND
+    }
+
+    /** A DataSource that hands out the connection of the running transaction, as Spring's proxy does. */
+    private static JdbcTokenStore onRunningTransaction(HikariDataSource pool, Connection running) {
+        return JdbcTokenStore.create(new LendingDataSource(pool) {
+            @Override
+            Connection lend(DataSource from) {
+                return ConnectionWrapper.of(running, "close", (connection, arguments) -> null);
+            }
+        });
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void R8_2_aTransactionThatHasBegunIsNeitherCommittedNorRolledBack(Begun how) throws SQLException {
+        for (boolean commit : List.of(false, true)) {
+            try (Connection running = pool.getConnection();
+                    Statement statement = running.createStatement();
+                    JdbcTokenStore wrong = onRunningTransaction(pool, running)) {
+                if (how == Begun.BY_HAND) {
+                    statement.execute("BEGIN");
+                } else {
+                    running.setAutoCommit(false);
+                }
+                changePassword(running);
+                List<Runnable> calls = List.of(
+                        () -> wrong.isRevoked(Fixture.scope(domain), "t", NOW),
+                        () -> wrong.state(Fixture.scope(domain), "t", "s", NOW),
+                        () -> wrong.revokeSubject(Fixture.scope(domain), "s", NOW, NOW, NOW),
+                        () -> wrong.prepare(Fixture.scope(domain)),
+                        () -> wrong.createSchema(Fixture.newDomain()));
+                for (Runnable call : calls) {
+                    assertThatThrownBy(call::run)
+                            .isInstanceOf(TokenStoreException.class)
+                            .hasMessageContaining("inTransaction")
+                            .hasMessageContaining("Nothing was changed");
+                    // Others do not see it yet.
+                    assertThat(password()).isEqualTo("old");
+                }
+                assertThat(running.getAutoCommit()).isEqualTo(how == Begun.BY_HAND);
+                if (how == Begun.BY_HAND) {
+                    statement.execute(commit ? "COMMIT" : "ROLLBACK");
+                } else if (commit) {
+                    running.commit();
+                } else {
+                    running.rollback();
+                }
+                assertThat(password()).isEqualTo(commit ? "new" : "old");
+            }
+        }
+    }
+
+    /** Where nothing has begun yet, the store commits its own statement by itself. */
+    @Test
+    void R8_2_aFreshConnectionWithoutAutocommitIsUsedAndLeftAsItWas() throws SQLException {
+        try (Connection running = pool.getConnection();
+                JdbcTokenStore other = onRunningTransaction(pool, running)) {
+            running.setAutoCommit(false);
+            other.revokeSubject(Fixture.scope(domain), "s", NOW, NOW, NOW);
+            assertThat(running.getAutoCommit()).isFalse();
+            assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.REVOKED);
+            changePassword(running);
+            running.rollback();
+            assertThat(password()).isEqualTo("old");
+        }
+        assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.REVOKED);
     }
 
     @Test

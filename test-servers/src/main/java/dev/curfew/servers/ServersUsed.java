@@ -24,9 +24,6 @@ public final class ServersUsed implements TestExecutionListener {
                 USED.clear();
             }
         }
-        String leftOut = RealServersOnly.leftOut();
-        if (!leftOut.isEmpty()) {
-            System.out.println(leftOut);
-        }
+        RealServersOnly.leftOut().forEach(System.out::println);
     }
 }
