@@ -1,6 +1,7 @@
 package dev.curfew;
 
 import java.time.Instant;
+import java.util.Comparator;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -31,6 +32,30 @@ public record TokenRecord(
 
     /** The purpose of a record that a revocation inserted because nothing was stored (R3.4). */
     public static final String REVOCATION = "revocation";
+
+    /**
+     * The order of two jtis: by their bytes in UTF-8, which is the order of their code points (R2.7, R7.1).
+     * {@link String#compareTo} has another order: to it, U+10000 and all above come before U+E000.
+     */
+    public static final Comparator<String> JTI_ORDER = TokenRecord::compareCodePoints;
+
+    /** The order of a page: by expiry, then by jti in {@link #JTI_ORDER} (R2.7, R7.1). */
+    public static final Comparator<TokenRecord> BY_EXPIRY =
+            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti, JTI_ORDER);
+
+    private static int compareCodePoints(String a, String b) {
+        int shorter = Math.min(a.length(), b.length());
+        for (int i = 0; i < shorter; i++) {
+            char x = a.charAt(i);
+            char y = b.charAt(i);
+            if (x != y) {
+                boolean isAbove = Character.isSurrogate(x);
+                // A surrogate is half of a code point above U+FFFF.
+                return isAbove == Character.isSurrogate(y) ? x - y : isAbove ? 1 : -1;
+            }
+        }
+        return a.length() - b.length();
+    }
 
     /** Whether it has not expired yet: {@code now < expiresAt}, in every store (R1.1). */
     public boolean isLive(Instant now) {

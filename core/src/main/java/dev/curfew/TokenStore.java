@@ -83,7 +83,10 @@ public interface TokenStore extends AutoCloseable {
 
     /**
      * Sets the subject's watermark, in O(1) writes, unless a later one stands; it stays until {@code keepUntil} at the
-     * least, and an earlier end never shortens a later one (R4.2).
+     * least, and an earlier end never shortens a later one (R4.2). The latest watermark and the latest end win, each by
+     * itself: an earlier watermark with a later end raises the end alone.
+     *
+     * @param keepUntil the end itself, to the millisecond, the skew included: from then on the watermark is garbage
      */
     void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now);
 
@@ -94,14 +97,16 @@ public interface TokenStore extends AutoCloseable {
     int revokeStored(StoreScope scope, String subject, int limit, Instant now);
 
     /**
-     * At most {@code limit} live, unrevoked records of the subject, ordered by expiry, then jti (R2.7).
+     * A page of the subject's live, unrevoked records, in the order of {@link TokenRecord#BY_EXPIRY} (R2.7): {@code limit}
+     * of them, or fewer where there are no more.
      *
      * @param after the last record of the page before, or {@code null} for the first page
      */
     List<TokenRecord> list(StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now);
 
     /**
-     * At most {@code limit} records of the tenant past their retention end, ordered by expiry, then jti (R7.1).
+     * A page of the tenant's records past their retention end, in the order of {@link TokenRecord#BY_EXPIRY} (R7.1):
+     * {@code limit} of them, or fewer where there are no more.
      *
      * @param after the last record of the page before, or {@code null} for the first page
      */

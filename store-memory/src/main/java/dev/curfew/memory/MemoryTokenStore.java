@@ -70,7 +70,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         @Override
         public int compareTo(Position other) {
             int byExpiry = expiresAt.compareTo(other.expiresAt);
-            return byExpiry != 0 ? byExpiry : jti.compareTo(other.jti);
+            return byExpiry != 0 ? byExpiry : TokenRecord.JTI_ORDER.compare(jti, other.jti);
         }
 
         static Position of(TokenRecord record) {

@@ -33,7 +33,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
@@ -90,8 +89,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private static final Set<String> NOTHING_TO_KEEP = Set.of("UNKNOWN", "EXPIRED");
 
     private static final int PAGE = 200;
-    private static final Comparator<TokenRecord> BY_EXPIRY =
-            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
 
     private final Link link;
     private final boolean inCluster;
@@ -463,7 +460,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         long from = Math.max(
                 now.toEpochMilli() + 1,
                 after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
-        var page = new TreeSet<>(BY_EXPIRY);
+        var page = new TreeSet<>(TokenRecord.BY_EXPIRY);
         Set<String> onPage = new HashSet<>();
         int passed = 0;
         String last = NONE;
@@ -487,7 +484,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                         && subject.equals(record.subject())
                         && record.isLive(now)
                         && !record.isRevoked()
-                        && (after == null || BY_EXPIRY.compare(record, after) > 0)
+                        && (after == null || TokenRecord.BY_EXPIRY.compare(record, after) > 0)
                         // Stored again meanwhile, and met again: it stays where it was.
                         && onPage.add(record.jti())) {
                     page.add(record);
