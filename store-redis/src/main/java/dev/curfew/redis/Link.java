@@ -127,6 +127,13 @@ final class Link {
                     // It goes on, and the next call may find it made.
                     throw new ExecutionException(new NotSentException("no connection could be made within the call"
                             + " deadline. Check the host and the port, that it runs, and that no firewall is between"));
+                } catch (ExecutionException e) {
+                    if (!(e.getCause() instanceof TimeoutException)) {
+                        throw e;
+                    }
+                    // One attempt has had its time, and this call has some left.
+                    replace(made);
+                    continue;
                 }
                 if (connection.isOpen()) {
                     return connection;

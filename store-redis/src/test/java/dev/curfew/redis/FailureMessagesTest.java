@@ -11,6 +11,7 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
@@ -328,6 +329,43 @@ class FailureMessagesTest {
                                 .close()),
                         "Redis failed");
             }
+        }
+    }
+
+    /** The longest that one attempt to connect may take is less than this call may take. */
+    @Test
+    void R8_3_aConnectionThatHangsIsTriedAgainWithinTheDeadline() {
+        try (TcpProxy proxy = TcpProxy.to("127.0.0.1", server.port())) {
+            var begun = new AtomicBoolean();
+            proxy.onRequest((connection, bytes) -> {
+                if (begun.compareAndSet(false, true)) {
+                    // This one goes nowhere.
+                    proxy.swallow();
+                } else {
+                    proxy.pass();
+                }
+            });
+            var client = RedisClient.create(url("secret-user:secret-password", proxy.port()));
+            try (RedisTokenStore store = RedisTokenStore.create(client)) {
+                var scope = new StoreScope(domain, "", Fixture.SKEW, Duration.ofSeconds(30));
+                assertThat(store.isRevoked(scope, "t", Fixture.NOW)).isFalse();
+                assertThat(begun).isTrue();
+            }
+            client.shutdown();
+        }
+    }
+
+    @Test
+    void R8_2_theOutcomeWhereNoConnectionIsMade() throws IOException {
+        try (var socket = new ServerSocket(0)) {
+            var client = RedisClient.create(RedisServer.url(socket.getLocalPort()));
+            try (RedisTokenStore store = RedisTokenStore.create(client)) {
+                var scope = new StoreScope(domain, "", Fixture.SKEW, Duration.ofSeconds(6));
+                assertThat(outcome(() -> store.revokeSubject(
+                                scope, "secret", Fixture.NOW, Fixture.NOW.plus(Fixture.HOUR), Fixture.NOW)))
+                        .isEqualTo(Outcome.UNCHANGED);
+            }
+            client.shutdown();
         }
     }
 
