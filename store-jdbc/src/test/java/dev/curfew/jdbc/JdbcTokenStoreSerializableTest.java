@@ -10,21 +10,29 @@ import org.junit.jupiter.api.BeforeAll;
 /** The kit, smaller, where every transaction is serializable and autocommit is off. */
 class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
     private static HikariDataSource pool;
+    private static HikariDataSource poolOfAnotherNode;
 
     @BeforeAll
-    static void openPool() {
-        pool = Fixture.pool(
-                PostgresServer.shared().url() + "&options=-c%20default_transaction_isolation=serializable", 10, false);
+    static void openPools() {
+        String url = PostgresServer.shared().url() + "&options=-c%20default_transaction_isolation=serializable";
+        pool = Fixture.pool(url, 10, false);
+        poolOfAnotherNode = Fixture.pool(url, 10, false);
     }
 
     @AfterAll
-    static void closePool() {
+    static void closePools() {
         pool.close();
+        poolOfAnotherNode.close();
     }
 
     @Override
     protected TokenStore newStore() {
         return JdbcTokenStore.builder(pool).createsSchema().build();
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return JdbcTokenStore.builder(poolOfAnotherNode).createsSchema().build();
     }
 
     @Override

@@ -11,23 +11,48 @@ import org.junit.jupiter.api.BeforeAll;
 /** The kit, on the application's own pool. */
 class JdbcTokenStoreTest extends ExpungingStoreContract {
     private static HikariDataSource pool;
+    private static HikariDataSource poolOfAnotherNode;
 
     @BeforeAll
-    static void openPool() {
+    static void openPools() {
+        pool = pool();
+        poolOfAnotherNode = pool();
+    }
+
+    private static HikariDataSource pool() {
         var config = new HikariConfig();
         config.setJdbcUrl(PostgresServer.shared().url());
         config.setMaximumPoolSize(10);
-        pool = new HikariDataSource(config);
+        return new HikariDataSource(config);
     }
 
     @AfterAll
-    static void closePool() {
+    static void closePools() {
         pool.close();
+        poolOfAnotherNode.close();
     }
 
     @Override
     protected TokenStore newStore() {
         return JdbcTokenStore.builder(pool).createsSchema().build();
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return JdbcTokenStore.builder(poolOfAnotherNode).createsSchema().build();
+    }
+
+    @Override
+    protected String url() {
+        return PostgresServer.shared().url();
+    }
+
+    /** Those that were opened by a URL. */
+    @Override
+    protected int connections() {
+        String count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'curfew'";
+        return Integer.parseInt(
+                Fixture.sql(PostgresServer.shared().url(), count).get(0));
     }
 
     /** Not quite as large as everywhere, for the sake of those who wait; {@code -Dcurfew.test.full} makes it so. */

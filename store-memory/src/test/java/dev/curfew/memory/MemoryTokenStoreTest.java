@@ -4,8 +4,21 @@ import dev.curfew.TokenStore;
 import dev.curfew.tck.SelfExpiringStoreContract;
 
 class MemoryTokenStoreTest extends SelfExpiringStoreContract {
+    private final TokenStore store = MemoryTokenStore.create();
+
     @Override
     protected TokenStore newStore() {
-        return MemoryTokenStore.create();
+        return store;
+    }
+
+    /** The same one: its records are known to this process alone. */
+    @Override
+    protected TokenStore anotherStore() {
+        return store;
+    }
+
+    @Override
+    protected String url() {
+        return "memory:";
     }
 }

@@ -4,6 +4,7 @@ import com.mongodb.client.MongoClient;
 import dev.curfew.TokenStore;
 import dev.curfew.servers.MongoServer;
 import dev.curfew.tck.ExpungingStoreContract;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
@@ -12,21 +13,45 @@ import org.junit.jupiter.api.BeforeAll;
 class MongoTokenStoreTest extends ExpungingStoreContract {
     private static MongoServer server;
     private static MongoClient client;
+    private static MongoClient clientOfAnotherNode;
 
     @BeforeAll
     static void connect() {
         server = MongoServer.shared();
         client = server.connect();
+        clientOfAnotherNode = server.connect();
     }
 
     @AfterAll
     static void disconnect() {
         client.close();
+        clientOfAnotherNode.close();
     }
 
     @Override
     protected TokenStore newStore() {
         return MongoTokenStore.create(client.getDatabase("curfew_kit"));
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return MongoTokenStore.create(clientOfAnotherNode.getDatabase("curfew_kit"));
+    }
+
+    /** In the same database. */
+    @Override
+    protected String url() {
+        return server.url().replaceFirst("^(mongodb(?:\\+srv)?://[^/?]*)/?[^?]*", "$1/curfew_kit");
+    }
+
+    @Override
+    protected @Nullable String noPastBecause() {
+        return server.isReal() ? "a real MongoDB removes at once what expired in the past" : null;
+    }
+
+    @Override
+    protected @Nullable String noOrderBeyondFfffBecause() {
+        return server.isReal() ? null : "the stand-in sorts text as Java does, and a real MongoDB by its bytes";
     }
 
     private static int least(int asked, int real, int standIn) {

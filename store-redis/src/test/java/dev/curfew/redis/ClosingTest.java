@@ -18,28 +18,18 @@ import org.junit.jupiter.api.Test;
 class ClosingTest {
     private final String domain = Fixture.newDomain();
 
-    private static int connections(List<RedisServer> nodes) {
-        // Without that of the one who asks, and without those of the nodes among themselves.
-        return nodes.stream()
-                .mapToInt(node -> (int) String.valueOf(node.command("CLIENT", "LIST", "TYPE", "normal"))
-                                .lines()
-                                .count()
-                        - 1)
-                .sum();
-    }
-
     private void assertThatNothingStaysBehind(String url, List<RedisServer> nodes) {
         // Those of other tests' clients, which are still open.
         Set<Thread> before = Thread.getAllStackTraces().keySet();
         TokenResource tokens = Fixture.builder(domain).url(url).build();
         tokens.isRevoked("t");
-        assertThat(connections(nodes)).isPositive();
+        assertThat(Servers.connections(nodes)).isPositive();
         tokens.close();
         await().untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
                 .filteredOn(thread -> !before.contains(thread))
                 .filteredOn(thread -> thread.getName().matches("(curfew|lettuce).*"))
                 .isEmpty());
-        await().untilAsserted(() -> assertThat(connections(nodes)).isZero());
+        await().untilAsserted(() -> assertThat(Servers.connections(nodes)).isZero());
         assertThatThrownBy(() -> tokens.inspect("t"))
                 .isInstanceOf(IllegalStateException.class)
                 .hasMessageContaining("closed");
@@ -70,7 +60,8 @@ class ClosingTest {
             tokens.close();
             store.close();
             store.close();
-            await().untilAsserted(() -> assertThat(connections(List.of(server))).isZero());
+            await().untilAsserted(() ->
+                    assertThat(Servers.connections(List.of(server))).isZero());
             assertThatThrownBy(() -> store.isRevoked(Fixture.scope(domain), "t", Fixture.NOW))
                     .isInstanceOf(IllegalStateException.class)
                     .hasMessageContaining("closed");

@@ -3,6 +3,7 @@ package dev.curfew.redis;
 import dev.curfew.TokenStore;
 import dev.curfew.tck.SelfExpiringStoreContract;
 import java.time.Duration;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 
 /** The kit, on the application's own client; after each test the servers hold nothing that does not end. */
@@ -44,6 +45,21 @@ abstract class RedisKit extends SelfExpiringStoreContract {
     @Override
     protected TokenStore newStore() {
         return topology().builder().build();
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return topology().builderOfAnotherNode().build();
+    }
+
+    @Override
+    protected @Nullable String url() {
+        return topology().url();
+    }
+
+    @Override
+    protected int connections() {
+        return Servers.connections(topology().nodes());
     }
 
     @AfterEach

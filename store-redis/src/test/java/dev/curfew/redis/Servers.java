@@ -13,14 +13,22 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /** The servers that the kits share, one of each kind and version, and the application's clients for them. */
 final class Servers {
     private static final Map<String, String> HASTY = Map.of("appendonly", "no");
     private static final Map<String, Topology> STARTED = new ConcurrentHashMap<>();
 
-    /** Some servers, and how an application opens a store on them. */
-    record Topology(List<RedisServer> nodes, RedisTokenStore.Builder builder) {}
+    /**
+     * Some servers, and how an application opens a store on them: with a client, with a client of another node, and by a
+     * URL, where that says all.
+     */
+    record Topology(
+            List<RedisServer> nodes,
+            RedisTokenStore.Builder builder,
+            RedisTokenStore.Builder builderOfAnotherNode,
+            @Nullable String url) {}
 
     private Servers() {}
 
@@ -28,24 +36,36 @@ final class Servers {
         return STARTED.computeIfAbsent(kind + version, key -> start.apply(version));
     }
 
+    private static Topology of(List<RedisServer> nodes, String url) {
+        return new Topology(
+                nodes,
+                RedisTokenStore.builder(RedisClient.create(url)),
+                RedisTokenStore.builder(RedisClient.create(url)),
+                url);
+    }
+
     static Topology standalone(String version) {
         return once("standalone", version, v -> {
             RedisServer server = RedisServer.shared(v);
-            return new Topology(List.of(server), RedisTokenStore.builder(RedisClient.create(server.url())));
+            return of(List.of(server), server.url());
         });
     }
 
     static Topology sentinels(String version) {
         return once("sentinels", version, v -> {
             RedisSentinels sentinels = RedisSentinels.start(v, HASTY);
-            return new Topology(sentinels.nodes(), RedisTokenStore.builder(RedisClient.create(sentinels.url())));
+            return of(sentinels.nodes(), sentinels.url());
         });
     }
 
     static Topology cluster(String version) {
         return once("cluster", version, v -> {
             RedisCluster cluster = RedisCluster.start(v, HASTY);
-            return new Topology(cluster.nodes(), RedisTokenStore.builder(clusterClient(cluster)));
+            return new Topology(
+                    cluster.nodes(),
+                    RedisTokenStore.builder(clusterClient(cluster)),
+                    RedisTokenStore.builder(clusterClient(cluster)),
+                    cluster.url());
         });
     }
 
@@ -58,14 +78,31 @@ final class Servers {
         return once("tls", version, v -> {
             Certificate certificate = Certificate.create();
             RedisServer server = RedisServer.start(v, certificate.settings(HASTY));
-            RedisClient client = RedisClient.create("rediss://localhost:" + server.setting("tls-port"));
-            client.setOptions(ClientOptions.builder()
-                    .sslOptions(SslOptions.builder()
-                            .jdkSslProvider()
-                            .truststore(certificate.store(), Certificate.PASSWORD)
-                            .build())
-                    .build());
-            return new Topology(List.of(server), RedisTokenStore.builder(client));
+            String url = "rediss://localhost:" + server.setting("tls-port");
+            // A URL cannot name a certificate.
+            return new Topology(List.of(server), tls(url, certificate), tls(url, certificate), null);
         });
+    }
+
+    private static RedisTokenStore.Builder tls(String url, Certificate certificate) {
+        RedisClient client = RedisClient.create(url);
+        client.setOptions(ClientOptions.builder()
+                .sslOptions(SslOptions.builder()
+                        .jdkSslProvider()
+                        .truststore(certificate.store(), Certificate.PASSWORD)
+                        .build())
+                .build());
+        return RedisTokenStore.builder(client);
+    }
+
+    /** How many clients the nodes have, without the one who asks, the sentinels, and the nodes among themselves. */
+    static int connections(List<RedisServer> nodes) {
+        return nodes.stream()
+                .mapToInt(node -> (int) String.valueOf(node.command("CLIENT", "LIST", "TYPE", "normal"))
+                                .lines()
+                                .filter(line -> !line.contains("name=sentinel"))
+                                .count()
+                        - 1)
+                .sum();
     }
 }

@@ -1,26 +1,19 @@
 package dev.curfew.tck;
 
-import dev.curfew.Consumption;
-import dev.curfew.RevokeOutcome;
-import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
-import dev.curfew.StoredState;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import java.time.Instant;
-import java.util.Collection;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** Counts the batches that pass to and from a store, and how large the largest was. */
-final class CountingStore implements TokenStore {
-    private final TokenStore store;
+final class CountingStore extends DelegatingStore {
     private int batches;
     private int largest;
 
     CountingStore(TokenStore store) {
-        this.store = store;
+        super(store);
     }
 
     synchronized int batches() {
@@ -38,75 +31,19 @@ final class CountingStore implements TokenStore {
     }
 
     @Override
-    public @Nullable Instant serverTime(StoreScope scope) {
-        return store.serverTime(scope);
-    }
-
-    @Override
-    public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-        return store.store(scope, record, now);
-    }
-
-    @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        return store.find(scope, jti, now);
-    }
-
-    @Override
-    public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        return store.isRevoked(scope, jti, now);
-    }
-
-    @Override
-    public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
-        return store.revoked(scope, jtis, now);
-    }
-
-    @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return store.state(scope, jti, subject, now);
-    }
-
-    @Override
-    public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-        return store.revoke(scope, revocation, keepUntil, now);
-    }
-
-    @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        return store.consume(scope, jti, subject, purpose, now);
-    }
-
-    @Override
-    public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        store.revokeSubject(scope, subject, watermark, keepUntil, now);
-    }
-
-    @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        return batch(store.revokeStored(scope, subject, limit, now));
-    }
-
-    @Override
-    public List<TokenRecord> list(
-            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        return store.list(scope, subject, after, limit, now);
+        return batch(super.revokeStored(scope, subject, limit, now));
     }
 
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
-        List<TokenRecord> page = store.readExpired(scope, after, limit, now);
+        List<TokenRecord> page = super.readExpired(scope, after, limit, now);
         batch(page.size());
         return page;
     }
 
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
-        return batch(store.expunge(scope, limit, now));
-    }
-
-    @Override
-    public void close() {
-        store.close();
+        return batch(super.expunge(scope, limit, now));
     }
 }

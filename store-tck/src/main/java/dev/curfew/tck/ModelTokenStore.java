@@ -26,8 +26,7 @@ import org.jspecify.annotations.Nullable;
  * the kit's own deliberately broken stores are made from.
  */
 class ModelTokenStore implements TokenStore {
-    static final Comparator<TokenRecord> BY_EXPIRY =
-            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
+    private static final Comparator<TokenRecord> BY_EXPIRY = TokenRecord.BY_EXPIRY;
 
     record Key(String domain, String tenant, String id) {
         static Key of(StoreScope scope, String id) {

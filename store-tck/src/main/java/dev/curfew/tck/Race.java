@@ -8,6 +8,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 
@@ -30,7 +31,12 @@ final class Race {
 
     private Race() {}
 
-    static void run(int rounds, IntConsumer prepare, Action action, Verdict verdict) {
+    /**
+     * Runs rounds of a race, and judges each.
+     *
+     * @param what the verbs that race, for the message of a round that fails
+     */
+    static void run(String what, int rounds, IntConsumer prepare, Action action, Verdict verdict) {
         ExecutorService racers = Executors.newFixedThreadPool(RACERS);
         try {
             for (int first = 0; first < rounds; first += ROUNDS_AT_A_TIME) {
@@ -38,11 +44,26 @@ final class Race {
                 for (int i = 0; i < count; i++) {
                     prepare.accept(first + i);
                 }
-                heat(racers, first, count, action, verdict);
+                heat(racers, first, count, action, named(what, rounds, verdict));
             }
         } finally {
             racers.shutdownNow();
         }
+    }
+
+    /** Says of a round that fails what was raced, which round it was, and what the racers answered. */
+    private static Verdict named(String what, int rounds, Verdict verdict) {
+        return (round, answers) -> {
+            try {
+                verdict.on(round, answers);
+            } catch (AssertionError e) {
+                throw new AssertionError(
+                        "Race of " + what + ", round " + round + " of " + rounds + " (-Dcurfew.tck.races=" + rounds
+                                + " repeats it; it may take several runs to meet), answers " + answers + ": "
+                                + e.getMessage(),
+                        e);
+            }
+        };
     }
 
     private static void heat(ExecutorService racers, int first, int count, Action action, Verdict verdict) {
@@ -91,6 +112,20 @@ final class Race {
                 throw new IllegalStateException("Interrupted while waiting");
             }
             Thread.yield();
+        }
+    }
+
+    /**
+     * Waits for a condition that a server brings about.
+     *
+     * @param what the condition, for the message
+     */
+    static void awaitThat(String what, BooleanSupplier condition) {
+        for (int looks = 0; !condition.getAsBoolean(); looks++) {
+            if (looks == 500) {
+                throw new AssertionError("In vain was waited that " + what);
+            }
+            LockSupport.parkNanos(20_000_000);
         }
     }
 

@@ -11,6 +11,11 @@ final class RuleViolation extends AssertionError {
         this.rule = rule;
     }
 
+    RuleViolation(String rule, String message, Throwable cause) {
+        super(rule + ": " + message, cause);
+        this.rule = rule;
+    }
+
     /** The rule, as {@code R3.2}. */
     String rule() {
         return rule;

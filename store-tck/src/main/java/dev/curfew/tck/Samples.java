@@ -48,6 +48,31 @@ final class Samples {
             List.of("1", "01"),
             List.of("x\u200b", "x"));
 
+    /**
+     * Texts in the order of their bytes in UTF-8, which is that of their code points. To Java, where those above U+FFFF are
+     * two surrogates, they come before U+E000; to a language's collation, capitals stand beside their small letters.
+     */
+    static final List<String> BY_BYTES = List.of(
+            "A",
+            "Z",
+            "_",
+            "b",
+            "c",
+            "c-",
+            "cc",
+            "d",
+            "\u00e9",
+            "\ud7ff",
+            "\ue000",
+            "\uffee",
+            "\uffee\ud83d\udd11",
+            "\uffff",
+            "\ud800\udc00",
+            "\ud800\udc00a",
+            "\ud800\udc01",
+            "\ud83d\udd11",
+            "\udbff\udfff");
+
     private Samples() {}
 
     static Map<String, @Nullable Object> object(@Nullable Object... namesAndValues) {

@@ -42,9 +42,6 @@ import org.jspecify.annotations.Nullable;
  * {@code watermarks}: [domain, tenant, subject] to [watermark, kept until].
  */
 final class DocumentTokenStore implements TokenStore {
-    private static final Comparator<TokenRecord> BY_EXPIRY =
-            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
-
     private final ConcurrentMap<List<String>, Map<String, Object>> documents = new ConcurrentHashMap<>();
     private final ConcurrentMap<List<String>, List<Instant>> watermarks = new ConcurrentHashMap<>();
     private final Map<RecordField, String> names;
@@ -194,8 +191,9 @@ final class DocumentTokenStore implements TokenStore {
         return documents.entrySet().stream()
                 .filter(entry -> entry.getKey().subList(0, 2).equals(tenant))
                 .map(entry -> read(entry.getValue()))
-                .filter(record -> wanted.test(record) && (after == null || BY_EXPIRY.compare(record, after) > 0))
-                .sorted(BY_EXPIRY)
+                .filter(record ->
+                        wanted.test(record) && (after == null || TokenRecord.BY_EXPIRY.compare(record, after) > 0))
+                .sorted(TokenRecord.BY_EXPIRY)
                 .limit(limit)
                 .toList();
     }

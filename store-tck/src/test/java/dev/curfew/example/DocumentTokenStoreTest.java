@@ -6,9 +6,17 @@ import dev.curfew.tck.ExpungingStoreContract;
 import java.util.Map;
 
 class DocumentTokenStoreTest extends ExpungingStoreContract {
+    private final TokenStore store = new DocumentTokenStore(Map.of(RecordField.CREATED_AT, "inserted_at"));
+
     @Override
     protected TokenStore newStore() {
-        return new DocumentTokenStore(Map.of(RecordField.CREATED_AT, "inserted_at"));
+        return store;
+    }
+
+    /** The same one: its documents are in the memory of this process. */
+    @Override
+    protected TokenStore anotherStore() {
+        return store;
     }
 
     /** It has no index: every page looks at every document. */

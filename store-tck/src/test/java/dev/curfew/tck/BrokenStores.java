@@ -14,6 +14,7 @@ import java.text.Normalizer;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -21,6 +22,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
@@ -72,6 +75,33 @@ enum BrokenStores {
         }
     }),
 
+    R1_2_READS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
+        @Override
+        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
+            TokenRecord record = super.find(scope, jti, now);
+            return record == null || !record.isLive(Instant.now()) ? null : record;
+        }
+    }),
+
+    R1_2_LISTS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject, after, limit, now).stream()
+                    .filter(record -> record.isLive(Instant.now()))
+                    .toList();
+        }
+    }),
+
+    R1_2_CHECKS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
+        @Override
+        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+            StoredState state = super.state(scope, jti, subject, now);
+            TokenRecord record = state.record();
+            return record == null || record.isLive(Instant.now()) ? state : new StoredState(null, state.watermark());
+        }
+    }),
+
     R1_3_KEEPS_THE_TIME_OF_ISSUE_IN_SECONDS(() -> new Broken() {
         @Override
         public StoreOutcome store(StoreScope scope, TokenRecord r, Instant now) {
@@ -91,6 +121,16 @@ enum BrokenStores {
                     now);
         }
     }),
+
+    // Where it should extend a retention it extends it too little (R3.3).
+    R1_3_KEEPS_THE_END_OF_A_REVOCATION_IN_SECONDS(
+            () -> new Broken() {
+                @Override
+                public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    return super.revoke(scope, revocation, keepUntil.truncatedTo(ChronoUnit.SECONDS), now);
+                }
+            },
+            "R3.3"),
 
     R1_4_EXPUNGES_REVOCATIONS_AT_EXPIRY(() -> new Broken() {
         @Override
@@ -130,6 +170,18 @@ enum BrokenStores {
             StoreOutcome outcome = super.store(scope, record, now);
             if (outcome == StoreOutcome.STORED) {
                 change(scope, record.jti(), r -> record);
+            }
+            return outcome;
+        }
+    }),
+
+    R2_1_TAKES_THE_LAST_CHANGE_FOR_THE_TIME_OF_CREATION(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            TokenRecord before = find(scope, record.jti(), now);
+            StoreOutcome outcome = super.store(scope, record, now);
+            if (outcome == StoreOutcome.STORED && before != null) {
+                change(scope, record.jti(), r -> r.withCreatedAt(before.updatedAt()));
             }
             return outcome;
         }
@@ -186,6 +238,32 @@ enum BrokenStores {
         }
     }),
 
+    R2_2_STORES_OVER_AN_EXPIRED_REVOCATION(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            TokenRecord before = find(scope, record.jti(), now);
+            if (before != null
+                    && before.isRevoked()
+                    && !before.isLive(now.plusMillis(1).minus(scope.skew()))) {
+                records.remove(key(scope, record.jti()));
+            }
+            return super.store(scope, record, now);
+        }
+    }),
+
+    R2_2_LOCKS_ONLY_ITSELF_WHEN_IT_STORES(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            TokenRecord before = shared.find(scope, record.jti(), now);
+            if (before != null) {
+                return super.store(scope, record, now);
+            }
+            pause();
+            put(scope, record);
+            return StoreOutcome.STORED;
+        }
+    }),
+
     R2_3_GIVES_A_RECORD_TO_ANOTHER_SUBJECT(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
@@ -219,6 +297,65 @@ enum BrokenStores {
         }
     }),
 
+    // Also those milliseconds before the epoch are lost (R1.3).
+    R2_6_TAKES_THE_EPOCH_FOR_NO_TIME_OF_ISSUE(
+            () -> new Broken() {
+                @Override
+                public TokenRecord find(StoreScope scope, String jti, Instant now) {
+                    TokenRecord r = super.find(scope, jti, now);
+                    return r == null || r.issuedAt() == null || r.issuedAt().isAfter(Instant.EPOCH)
+                            ? r
+                            : new TokenRecord(
+                                    r.jti(),
+                                    r.subject(),
+                                    r.purpose(),
+                                    null,
+                                    r.expiresAt(),
+                                    r.extraData(),
+                                    r.createdAt(),
+                                    r.updatedAt(),
+                                    r.revokedAt());
+                }
+            },
+            "R1.3"),
+
+    R2_7_FILTERS_A_PAGE_THAT_IS_CUT_ALREADY(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            find(scope, "", now);
+            return records.values().stream()
+                    .filter(r -> subject.equals(r.subject()) && r.isLive(now) && r == find(scope, r.jti(), now))
+                    .filter(r -> after == null || TokenRecord.BY_EXPIRY.compare(r, after) > 0)
+                    .sorted(TokenRecord.BY_EXPIRY)
+                    .limit(limit)
+                    .filter(r -> !r.isRevoked())
+                    .toList();
+        }
+
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            int revoked = 0;
+            for (TokenRecord r : super.list(scope, subject, null, limit, now)) {
+                records.put(key(scope, r.jti()), r.revoked(now, r.expiresAt()));
+                revoked++;
+            }
+            return revoked;
+        }
+    }),
+
+    R2_7_LISTS_BY_UTF_16(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> list(
+                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
+                    .filter(r -> after == null || BY_UTF_16.compare(r, after) > 0)
+                    .sorted(BY_UTF_16)
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
     R2_7_LISTS_BY_JTI(() -> new Broken() {
         @Override
         public synchronized List<TokenRecord> list(
@@ -249,6 +386,21 @@ enum BrokenStores {
                 @Override
                 public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
                     boolean revoked = isRevoked(scope, revocation.jti(), now);
+                    pause();
+                    super.revoke(scope, revocation, keepUntil, now);
+                    return revoked ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+                }
+            },
+            "R5.4",
+            "R5.1"),
+
+    // As above.
+    R3_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES(
+            shared -> new LocksOnlyItself(shared) {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    boolean revoked = shared.isRevoked(scope, revocation.jti(), now);
                     pause();
                     super.revoke(scope, revocation, keepUntil, now);
                     return revoked ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
@@ -303,6 +455,59 @@ enum BrokenStores {
                 }
                 return removed == limit ? removed : removed + super.expunge(scope, limit - removed, now);
             }
+        }
+    }),
+
+    R3_2_LOCKS_ONLY_ITSELF_WHEN_IT_EXPUNGES(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            Map<ModelTokenStore.Key, TokenRecord> survivors = new HashMap<>();
+            synchronized (shared) {
+                shared.records.forEach((key, record) -> {
+                    if (record.isLive(now) && !record.isRevoked()) {
+                        survivors.put(key, record);
+                    }
+                });
+            }
+            pause();
+            synchronized (shared) {
+                shared.records.putAll(survivors);
+            }
+            return super.expunge(scope, limit, now);
+        }
+    }),
+
+    R3_2_REMEMBERS_WHAT_WAS_NOT_REVOKED(shared -> new LocksOnlyItself(shared) {
+        private final Set<List<String>> seen = new HashSet<>();
+
+        @Override
+        public synchronized boolean isRevoked(StoreScope scope, String jti, Instant now) {
+            List<String> key = List.of(scope.domain(), scope.tenant(), jti);
+            boolean revoked = !seen.contains(key) && super.isRevoked(scope, jti, now);
+            if (!revoked) {
+                seen.add(key);
+            }
+            return revoked;
+        }
+
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            seen.clear();
+            return super.revoke(scope, revocation, keepUntil, now);
+        }
+
+        @Override
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            seen.clear();
+            return super.consume(scope, jti, subject, purpose, now);
+        }
+
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            seen.clear();
+            return super.revokeStored(scope, subject, limit, now);
         }
     }),
 
@@ -403,6 +608,13 @@ enum BrokenStores {
         }
     }),
 
+    R3_9_ASKS_FOR_FIVE_HUNDRED_AT_MOST(() -> new Broken() {
+        @Override
+        public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+            return super.revoked(scope, jtis.stream().limit(500).toList(), now);
+        }
+    }),
+
     R3_10_REVOKES_ONLY_IN_THE_OWNERS_NAME(() -> new Broken() {
         @Override
         public synchronized RevokeOutcome revoke(
@@ -463,6 +675,23 @@ enum BrokenStores {
         }
     }),
 
+    R4_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES_ALL(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            List<TokenRecord> batch = shared.list(scope, subject, null, limit, now);
+            pause();
+            synchronized (shared) {
+                int revoked = 0;
+                for (TokenRecord r : batch) {
+                    if (shared.records.replace(shared.key(scope, r.jti()), r, r.revoked(now, now))) {
+                        revoked++;
+                    }
+                }
+                return revoked;
+            }
+        }
+    }),
+
     R4_2_LETS_AN_EARLIER_WATERMARK_WIN(() -> new Broken() {
         @Override
         public synchronized void revokeSubject(
@@ -479,6 +708,24 @@ enum BrokenStores {
                     .values()
                     .removeIf(w -> !w.keptUntil().minusSeconds(60).isAfter(now) && now.isBefore(w.keptUntil()));
             return super.expunge(scope, limit, now);
+        }
+    }),
+
+    R4_2_RAISES_AN_END_WITH_A_LATER_WATERMARK_ONLY(() -> new Broken() {
+        @Override
+        public synchronized void revokeSubject(
+                StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+            Watermark stored = watermarks.get(key(scope, subject));
+            if (stored == null || watermark.isAfter(stored.at())) {
+                super.revokeSubject(scope, subject, watermark, keepUntil, now);
+            }
+        }
+    }),
+
+    R4_2_KEEPS_THE_END_OF_A_WATERMARK_IN_SECONDS(() -> new Broken() {
+        @Override
+        public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+            super.revokeSubject(scope, subject, watermark, keepUntil.truncatedTo(ChronoUnit.SECONDS), now);
         }
     }),
 
@@ -500,6 +747,19 @@ enum BrokenStores {
         @Override
         public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
             TokenRecord record = find(scope, jti, now);
+            pause();
+            Consumption answer = super.consume(scope, jti, subject, purpose, now);
+            return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
+                    ? new Consumed(record.revoked(now, now))
+                    : answer;
+        }
+    }),
+
+    R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            TokenRecord record = shared.find(scope, jti, now);
             pause();
             Consumption answer = super.consume(scope, jti, subject, purpose, now);
             return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
@@ -558,6 +818,53 @@ enum BrokenStores {
         }
     }),
 
+    R7_1_READS_A_PAGE_THAT_IS_NOT_FULL(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> readExpired(StoreScope scope, TokenRecord after, int limit, Instant now) {
+            return super.readExpired(scope, after, limit, now).stream()
+                    .limit(Math.max(1, limit / 2))
+                    .toList();
+        }
+    }),
+
+    R7_1_READS_THE_EXPIRED_BY_UTF_16(() -> new Broken() {
+        @Override
+        public synchronized List<TokenRecord> readExpired(StoreScope scope, TokenRecord after, int limit, Instant now) {
+            return super.readExpired(scope, null, Integer.MAX_VALUE, now).stream()
+                    .filter(r -> after == null || BY_UTF_16.compare(r, after) > 0)
+                    .sorted(BY_UTF_16)
+                    .limit(limit)
+                    .toList();
+        }
+    }),
+
+    R7_2_KEEPS_THE_WATERMARKS_OF_TENANTS(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            Map<Key, Watermark> ofTenants = new HashMap<>(watermarks);
+            ofTenants.keySet().removeIf(key -> key.tenant().isEmpty());
+            watermarks.keySet().removeAll(ofTenants.keySet());
+            int removed = super.expunge(scope, limit, now);
+            watermarks.putAll(ofTenants);
+            return removed;
+        }
+    }),
+
+    R7_2_REMOVES_A_BATCH_OF_RECORDS_AND_A_BATCH_OF_WATERMARKS(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            Map<Key, Watermark> all = new HashMap<>(watermarks);
+            watermarks.clear();
+            int removed = super.expunge(scope, limit, now);
+            watermarks.putAll(all);
+            Map<Key, TokenRecord> left = new HashMap<>(records);
+            records.clear();
+            removed += super.expunge(scope, limit, now);
+            records.putAll(left);
+            return removed;
+        }
+    }),
+
     R7_2_TAKES_NO_NOTICE_OF_THE_BATCH_SIZE(() -> new Broken() {
         @Override
         public synchronized int expunge(StoreScope scope, int limit, Instant now) {
@@ -599,6 +906,27 @@ enum BrokenStores {
         @Override
         public Instant serverTime(StoreScope scope) {
             return Instant.now().plusSeconds(7200);
+        }
+    }),
+
+    R7_3_LOCKS_ONLY_ITSELF_WHEN_IT_EXPUNGES(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            int seen = Math.min(shared.readExpired(scope, null, limit, now).size(), limit);
+            pause();
+            return Math.max(seen, super.expunge(scope, limit, now));
+        }
+    }),
+
+    R8_6_LEAVES_A_THREAD_BEHIND(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            if (record.jti().equals("by URL")) {
+                var thread = new Thread(() -> LockSupport.parkNanos(30_000_000_000L), "left-behind");
+                thread.setDaemon(true);
+                thread.start();
+            }
+            return super.store(scope, record, now);
         }
     }),
 
@@ -658,22 +986,37 @@ enum BrokenStores {
             super.readExpired(scope, after, limit, now);
             return garbage(scope, now).stream()
                     .map(records::get)
-                    .filter(r -> after == null || BY_EXPIRY.compare(r, after) > 0)
-                    .sorted(BY_EXPIRY)
+                    .filter(r -> after == null || TokenRecord.BY_EXPIRY.compare(r, after) > 0)
+                    .sorted(TokenRecord.BY_EXPIRY)
                     .limit(limit)
                     .toList();
         }
     });
 
-    private final Supplier<TokenStore> maker;
+    /** To Java's strings, what is above U+FFFF comes before U+E000. */
+    private static final Comparator<TokenRecord> BY_UTF_16 =
+            Comparator.comparing(TokenRecord::expiresAt).thenComparing(TokenRecord::jti);
+
+    private final Supplier<List<TokenStore>> maker;
     private final Set<String> alsoBlamed;
 
+    /** A store in one process: two nodes have the same object. */
     BrokenStores(Supplier<TokenStore> maker, String... alsoBlamed) {
-        this.maker = maker;
+        this.maker = () -> Collections.nCopies(2, maker.get());
         this.alsoBlamed = Set.of(alsoBlamed);
     }
 
-    TokenStore newStore() {
+    /** A store of which each node has an object of its own, on records that they share. */
+    BrokenStores(Function<ModelTokenStore, TokenStore> maker, String... alsoBlamed) {
+        this.maker = () -> {
+            var shared = new ModelTokenStore();
+            return List.of(maker.apply(shared), maker.apply(shared));
+        };
+        this.alsoBlamed = Set.of(alsoBlamed);
+    }
+
+    /** The objects of two nodes. */
+    List<TokenStore> newStores() {
         return maker.get();
     }
 
@@ -697,16 +1040,68 @@ enum BrokenStores {
             return records.entrySet().stream()
                     .filter(e -> e.getKey().domain().equals(scope.domain())
                             && scope.isPastRetention(e.getValue().expiresAt(), now))
-                    .sorted(Map.Entry.comparingByValue(BY_EXPIRY))
+                    .sorted(Map.Entry.comparingByValue(TokenRecord.BY_EXPIRY))
                     .map(Map.Entry::getKey)
                     .toList();
         }
+    }
 
-        /** Long enough for the others of a race to come in between. */
-        final void pause() {
-            for (int i = 0; i < 20; i++) {
+    private static final AtomicInteger PAUSING = new AtomicInteger();
+
+    /** Long enough for another one of a race to come in between; and none where there is no race. */
+    private static void pause() {
+        if (Thread.currentThread().getName().startsWith("pool-")) {
+            PAUSING.incrementAndGet();
+            for (int i = 0; i < 20 && PAUSING.get() < 2; i++) {
                 Thread.yield();
             }
+            PAUSING.decrementAndGet();
+        }
+    }
+
+    /**
+     * One at a time inside this object; and no order among several. Each verb of the shared store is atomic, and two of them
+     * are not.
+     */
+    private static class LocksOnlyItself extends DelegatingStore {
+        private final ModelTokenStore shared;
+
+        LocksOnlyItself(ModelTokenStore shared) {
+            super(shared);
+            this.shared = shared;
+        }
+
+        final void put(StoreScope scope, TokenRecord record) {
+            synchronized (shared) {
+                shared.records.put(shared.key(scope, record.jti()), record);
+            }
+        }
+
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            return super.store(scope, record, now);
+        }
+
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            return super.revoke(scope, revocation, keepUntil, now);
+        }
+
+        @Override
+        public synchronized Consumption consume(
+                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            return super.consume(scope, jti, subject, purpose, now);
+        }
+
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            return super.revokeStored(scope, subject, limit, now);
+        }
+
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            return super.expunge(scope, limit, now);
         }
     }
 

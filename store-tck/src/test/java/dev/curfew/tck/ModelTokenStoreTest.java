@@ -4,9 +4,16 @@ import dev.curfew.TokenStore;
 
 /** The model that other stores are compared with keeps the contract itself. */
 class ModelTokenStoreTest extends ExpungingStoreContract {
+    private final TokenStore store = new ModelTokenStore();
+
     @Override
     protected TokenStore newStore() {
-        return new ModelTokenStore();
+        return store;
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return new DelegatingStore(store);
     }
 
     /** It looks at every record for every page. */

@@ -1,0 +1,24 @@
+package dev.curfew.tck;
+
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreProvider;
+import java.time.Duration;
+import java.util.Set;
+
+/** Opens the broken store of the moment by {@code broken:}. */
+public final class BrokenStoreProvider implements TokenStoreProvider {
+    @Override
+    public String name() {
+        return "broken";
+    }
+
+    @Override
+    public Set<String> schemes() {
+        return Set.of("broken");
+    }
+
+    @Override
+    public TokenStore open(String url, Duration deadline) {
+        return BrokenStoresTest.KitOfABrokenStore.broken.newStores().get(0);
+    }
+}
