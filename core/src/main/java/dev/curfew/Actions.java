@@ -228,6 +228,8 @@ final class Actions {
                 batch = stored(call, () -> store.revokeStored(call.scope(), subject, batchSize, now));
                 revoked += batch;
             } while (batch >= batchSize);
+        } catch (TokenStoreException e) {
+            throw afterOthers(call, e, revoked);
         } finally {
             if (revoked > 0) {
                 tell(call, null, subject, revoked, now);
@@ -381,7 +383,11 @@ final class Actions {
         }
         do {
             Instant began = now();
-            batch = stored(call, () -> store.expunge(call.scope(), batchSize, startedAt));
+            try {
+                batch = stored(call, () -> store.expunge(call.scope(), batchSize, startedAt));
+            } catch (TokenStoreException e) {
+                throw afterOthers(call, e, removed);
+            }
             removed += batch;
             batches++;
             if (batch >= batchSize) {
@@ -500,6 +506,17 @@ final class Actions {
         if (e instanceof IllegalStateException) {
             throw e;
         }
+    }
+
+    /** A batch that fails and has changed nothing leaves those before it done: so the action has changed something. */
+    private TokenStoreException afterOthers(ActionCall call, TokenStoreException e, long done) {
+        return done == 0 || e.outcome() != TokenStoreException.Outcome.UNCHANGED
+                ? e
+                : new TokenStoreException(
+                        TokenStoreException.Outcome.UNKNOWN,
+                        call.name() + " in domain '" + domain + "' has done " + done
+                                + " records, and then failed. Call it again for the others",
+                        e);
     }
 
     /** A verb that decides whether somebody gets in: what fails is answered by the policy (R8.1). */

@@ -253,9 +253,9 @@ final class Discovery {
                 .toList();
     }
 
-    /** Not in the middle of one: a user named app is not told by "applied". */
+    /** Not in the middle of one: a user named app is not told by "applied", nor one named curfew by "curfew_tokens". */
     private static Pattern word(String secret) {
-        return Pattern.compile("(?<![\\p{L}\\p{N}])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}])");
+        return Pattern.compile("(?<![\\p{L}\\p{N}_])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}_])");
     }
 
     private static String decoded(String secret) {

@@ -167,6 +167,10 @@ class DiscoveryTest {
         assertThatThrownBy(() -> discovery.openNamed("redis://app:right@h", SCOPE))
                 .hasMessageContaining("A bright message")
                 .hasCause(redis.failure);
+        redis.failure = new TokenStoreException("The table curfew_tokens is missing");
+        assertThatThrownBy(() -> discovery.openNamed("redis://curfew:right@h", SCOPE))
+                .hasMessageContaining("The table curfew_tokens is missing")
+                .hasCause(redis.failure);
         // What a driver says does not hide what the store says.
         redis.failure = new TokenStoreException("The server refused it", new IllegalStateException("user=app"));
         assertThatThrownBy(() -> discovery.openNamed("redis://app:right@h", SCOPE))

@@ -93,19 +93,19 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
     @Test
     final void R1_6_theServersDeadlineOutlivesAClockThatWasAhead() {
         var expiring = (SelfExpiringTokenStore) store;
-        Instant expiresAt = START.plus(HOUR.multipliedBy(4));
+        Instant expiresAt = start.plus(HOUR.multipliedBy(4));
         tokens.isRevoked("before");
         clock.advance(HOUR.multipliedBy(3));
         tokens.revokeToken(token("during", "s", HOUR));
         tokens.revokeSubject("s");
-        clock.set(START);
+        clock.set(start);
         tokens.isRevoked("after");
-        assertThat(expiring.removalTime(scope, "during", START))
+        assertThat(expiring.removalTime(scope, "during", start))
                 .as("when the record is removed")
                 .isAfterOrEqualTo(scope.retentionEnd(expiresAt));
-        assertThat(expiring.watermarkRemovalTime(scope, "s", START))
+        assertThat(expiring.watermarkRemovalTime(scope, "s", start))
                 .as("when the watermark is removed")
-                .isAfterOrEqualTo(START.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
+                .isAfterOrEqualTo(start.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
     }
 
     private void assertRemoval(String jti, Instant expiresAt) {

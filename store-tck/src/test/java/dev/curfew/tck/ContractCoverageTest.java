@@ -78,7 +78,9 @@ class ContractCoverageTest {
             Set<String> patterns = new TreeSet<>();
             for (Path list : files(resources, "resource-config.json")) {
                 Path artifact = list.getParent().getFileName();
-                assertThat(list).isEqualTo(resources.resolve("META-INF/native-image/dev.curfew/" + artifact + "/resource-config.json"));
+                assertThat(list)
+                        .isEqualTo(resources.resolve(
+                                "META-INF/native-image/dev.curfew/" + artifact + "/resource-config.json"));
                 Matcher pattern = Pattern.compile("\"pattern\": \"(.*)\"").matcher(Files.readString(list));
                 while (pattern.find()) {
                     patterns.add(pattern.group(1).replace("\\\\", "\\"));
@@ -119,7 +121,8 @@ class ContractCoverageTest {
             return List.of();
         }
         try (Stream<Path> files = Files.walk(folder)) {
-            return files.filter(file -> Files.isRegularFile(file) && file.toString().endsWith(ending))
+            return files.filter(
+                            file -> Files.isRegularFile(file) && file.toString().endsWith(ending))
                     .toList();
         } catch (IOException e) {
             throw new UncheckedIOException(e);

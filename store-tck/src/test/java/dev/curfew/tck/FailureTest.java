@@ -214,11 +214,40 @@ class FailureTest {
         }
     }
 
+    /** The batch that failed has changed nothing, but the action has. */
+    @Test
+    void R8_2_theOutcomeIsThatOfTheActionAndNotOfItsLastBatch() {
+        var refused = new TokenStoreException(Outcome.UNCHANGED, "The server is full", null);
+        try (TokenResource tokens = builder().expungeBatchSize(10).build()) {
+            for (int i = 0; i < 35; i++) {
+                tokens.storeToken(Token.of("t" + i, "s", NOW, NOW.plusSeconds(3600)));
+            }
+            faulty.failure = refused;
+            assertOutcome(Outcome.UNCHANGED, () -> tokens.revokeAllStoredForSubject("s"));
+            faulty.failure = null;
+            failAfterTwoBatches(refused);
+            assertThatThrownBy(() -> tokens.revokeAllStoredForSubject("s"))
+                    .isInstanceOfSatisfying(
+                            TokenStoreException.class,
+                            e -> assertThat(e.outcome()).isEqualTo(Outcome.UNKNOWN))
+                    .hasMessageContaining("has done 20 records")
+                    .hasCause(refused);
+            faulty.failure = null;
+            clock.advance(Duration.ofHours(2));
+            failAfterTwoBatches(refused);
+            assertOutcome(Outcome.UNKNOWN, tokens::expungeExpired);
+        }
+    }
+
     private void failAfterTwoBatches() {
+        failAfterTwoBatches(driverFailure());
+    }
+
+    private void failAfterTwoBatches(RuntimeException failure) {
         int[] batches = {0};
         faulty.answer = answer -> {
             if (answer instanceof Integer && ++batches[0] == 2) {
-                faulty.failure = driverFailure();
+                faulty.failure = failure;
                 faulty.answer = java.util.function.UnaryOperator.identity();
             }
             return answer;
