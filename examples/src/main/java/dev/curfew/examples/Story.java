@@ -243,7 +243,11 @@ final class Story {
                 .maxTokenLifetime(SESSION)
                 .expunger(expunger)
                 .build()) {
-            line("Nobody gets in, and it is no log-out: answer 503", "check", unlucky.check(token), TokenStatus.UNAVAILABLE);
+            line(
+                    "Nobody gets in, and it is no log-out: answer 503",
+                    "check",
+                    unlucky.check(token),
+                    TokenStatus.UNAVAILABLE);
             Object outcome;
             try {
                 outcome = unlucky.revokeToken(token);

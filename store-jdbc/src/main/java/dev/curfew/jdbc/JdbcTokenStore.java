@@ -132,6 +132,13 @@ public final class JdbcTokenStore implements TokenStore {
         return new Builder(dataSource);
     }
 
+    private static <T> T present(String name, @Nullable T argument) {
+        if (argument == null) {
+            throw new IllegalArgumentException(name + " must not be null");
+        }
+        return argument;
+    }
+
     /** Under which names the tables are found; made by {@link JdbcTokenStore#builder}. */
     public static final class Builder {
         private final DataSource dataSource;
@@ -142,12 +149,12 @@ public final class JdbcTokenStore implements TokenStore {
         private boolean createsSchema;
 
         private Builder(DataSource dataSource) {
-            this.dataSource = Objects.requireNonNull(dataSource, "dataSource");
+            this.dataSource = present("dataSource", dataSource);
         }
 
         /** The tables' schema; by default the first one of the connection's {@code search_path} that has them. */
         public Builder schema(String name) {
-            this.schema = Objects.requireNonNull(name, "name");
+            this.schema = present("name", name);
             return this;
         }
 
@@ -156,13 +163,13 @@ public final class JdbcTokenStore implements TokenStore {
          * {@code _watermarks}. Such a store serves one domain. By default the name is {@code curfew_} and the domain.
          */
         public Builder table(String name) {
-            this.table = Statements.checked(name);
+            this.table = Statements.checked(present("name", name));
             return this;
         }
 
         /** The name of a column, case-sensitive; by default {@link RecordField#defaultName}. */
         public Builder column(RecordField field, String name) {
-            columns.put(field, Objects.requireNonNull(name, "name"));
+            columns.put(present("field", field), present("name", name));
             return this;
         }
 
@@ -489,13 +496,14 @@ public final class JdbcTokenStore implements TokenStore {
      */
     public <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
         try {
-            if (connection.getAutoCommit()) {
+            if (present("connection", connection).getAutoCommit()) {
                 throw new IllegalArgumentException(
                         "The connection commits every statement by itself: call setAutoCommit(false) first");
             }
         } catch (SQLException e) {
             throw Failures.of(null, e, false);
         }
+        present("actions", actions);
         Connection outer = transaction.get();
         transaction.set(connection);
         try {

@@ -33,17 +33,21 @@ class PgBouncerTest extends ExpungingStoreContract {
     private static PostgresServer server;
     private static PgBouncer pooler;
     private static HikariDataSource pool;
+    private static HikariDataSource poolOfAnotherNode;
 
     @BeforeAll
     static void start() {
         server = PostgresServer.start(Map.of("fsync", "off"));
         pooler = PgBouncer.before(server.port(), 3);
-        pool = Fixture.pool(PostgresServer.url("localhost", pooler.port()) + "&prepareThreshold=0", 10);
+        String url = PostgresServer.url("localhost", pooler.port()) + "&prepareThreshold=0";
+        pool = Fixture.pool(url, 10);
+        poolOfAnotherNode = Fixture.pool(url, 10);
     }
 
     @AfterAll
     static void stop() {
         pool.close();
+        poolOfAnotherNode.close();
         pooler.close();
         server.close();
     }
@@ -51,6 +55,11 @@ class PgBouncerTest extends ExpungingStoreContract {
     @Override
     protected TokenStore newStore() {
         return JdbcTokenStore.builder(pool).createsSchema().build();
+    }
+
+    @Override
+    protected TokenStore anotherStore() {
+        return JdbcTokenStore.builder(poolOfAnotherNode).createsSchema().build();
     }
 
     @Override

@@ -30,6 +30,7 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -73,6 +74,22 @@ class SchemaTest {
             assertThat(tokens.check(token("v", "s2"))).isEqualTo(TokenStatus.REVOKED);
             assertThat(tokens.readExpired(10)).isEmpty();
             assertThat(tokens.expungeExpired().removed()).isZero();
+        }
+    }
+
+    @Test
+    void R9_1_nullIsRefusedByName() {
+        try (HikariDataSource pool = Fixture.pool("jdbc:postgresql://localhost/unused", 1);
+                JdbcTokenStore store = JdbcTokenStore.create(pool)) {
+            Map<String, ThrowingCallable> calls = Map.of(
+                    "dataSource", () -> JdbcTokenStore.create(null),
+                    "name", () -> JdbcTokenStore.builder(pool).schema(null),
+                    "field", () -> JdbcTokenStore.builder(pool).column(null, "name"),
+                    "connection", () -> store.inTransaction(null, () -> 1));
+            calls.forEach((name, call) -> assertThatThrownBy(call)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage(name + " must not be null"));
+            assertThatThrownBy(() -> JdbcTokenStore.builder(pool).table(null)).hasMessage("name must not be null");
         }
     }
 

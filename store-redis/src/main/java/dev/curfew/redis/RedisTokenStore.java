@@ -119,17 +119,27 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     /** A store on the application's own client, with other settings. */
     public static Builder builder(RedisClient client) {
+        present("client", client);
         return new Builder(() -> client.connect(UTF8), null);
     }
 
     /** A store on the application's own client, at another URI than the client's, or where it was made without one. */
     public static Builder builder(RedisClient client, RedisURI uri) {
+        present("client", client);
+        present("uri", uri);
         return new Builder(() -> client.connect(UTF8, uri), null);
     }
 
     /** A store in a cluster, on the application's own client, with other settings. */
     public static Builder builder(RedisClusterClient client) {
+        present("client", client);
         return new Builder(() -> client.connect(UTF8), client);
+    }
+
+    private static void present(String name, @Nullable Object argument) {
+        if (argument == null) {
+            throw new IllegalArgumentException(name + " must not be null");
+        }
     }
 
     /** How much a store waits for and puts up with; made by {@link RedisTokenStore#builder}. */

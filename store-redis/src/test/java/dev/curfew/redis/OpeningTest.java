@@ -18,6 +18,7 @@ import dev.curfew.servers.RedisCluster;
 import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
+import io.lettuce.core.cluster.RedisClusterClient;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +28,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -78,6 +80,20 @@ class OpeningTest {
         try (RedisServer server = RedisServer.start(version, Map.of("maxmemory", "100mb"))) {
             assertThat(said(server.url())).isEmpty();
             assertThat(said(server.url() + "?strictDurability=true")).isEmpty();
+        }
+    }
+
+    @Test
+    void R9_1_nullIsRefusedByName() {
+        RedisClient none = null;
+        RedisClusterClient noCluster = null;
+        for (ThrowingCallable call : List.<ThrowingCallable>of(
+                () -> RedisTokenStore.create(none),
+                () -> RedisTokenStore.create(noCluster),
+                () -> RedisTokenStore.builder(none, RedisURI.create("redis://localhost")))) {
+            assertThatThrownBy(call)
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessage("client must not be null");
         }
     }
 

@@ -467,10 +467,16 @@ public abstract class TokenStoreContract {
         tokens.revokeToken(during);
         tokens.revokeSubject("all");
         clock.set(start);
-        assertThat(tokens.consume("used", "link")).isEqualTo(Refused.ALREADY_USED);
-        assertThat(tokens.revokeToken(after)).isEqualTo(RevokeOutcome.REVOKED);
+        assertThat(tokens.consume("used", "link"))
+                .as("consume of what was used before")
+                .isEqualTo(Refused.ALREADY_USED);
+        assertThat(tokens.revokeToken(after))
+                .as("revokeToken of a stored token")
+                .isEqualTo(RevokeOutcome.REVOKED);
         Token unknown = token("unknown", "s", HOUR);
-        assertThat(tokens.revokeToken(unknown)).isEqualTo(RevokeOutcome.REVOKED);
+        assertThat(tokens.revokeToken(unknown))
+                .as("revokeToken of an unknown token")
+                .isEqualTo(RevokeOutcome.REVOKED);
         for (Token token : List.of(before, used, during, after, unknown)) {
             assertThat(tokens.check(token)).as("check of %s", token.jti()).isEqualTo(TokenStatus.REVOKED);
             assertThat(tokens.isRevoked(token.jti()))
@@ -480,7 +486,9 @@ public abstract class TokenStoreContract {
                     .as("revokeToken of %s", token.jti())
                     .isEqualTo(RevokeOutcome.ALREADY_REVOKED);
         }
-        assertThat(tokens.check(ofAll)).isEqualTo(TokenStatus.REVOKED);
+        assertThat(tokens.check(ofAll))
+                .as("check of a token whose subject was revoked meanwhile")
+                .isEqualTo(TokenStatus.REVOKED);
         // And so it stays, by the clock that is right now.
         clock.set(start.plus(HOUR).minusMillis(1));
         expunge();
@@ -489,7 +497,9 @@ public abstract class TokenStoreContract {
                     .as("isRevoked of %s later", token.jti())
                     .isTrue();
         }
-        assertThat(tokens.check(ofAll)).isEqualTo(TokenStatus.REVOKED);
+        assertThat(tokens.check(ofAll))
+                .as("check of a token whose subject was revoked meanwhile")
+                .isEqualTo(TokenStatus.REVOKED);
     }
 
     @Test
@@ -1356,8 +1366,12 @@ public abstract class TokenStoreContract {
                     return tokens.check(token);
                 },
                 (round, answers) -> {
-                    assertThat(answers.get(1)).as("round %d", round).isEqualTo(TokenStatus.REVOKED);
-                    assertThat(answers.get(3)).as("round %d", round).isEqualTo(TokenStatus.REVOKED);
+                    assertThat(answers.get(1))
+                            .as("check after all were revoked, round %d", round)
+                            .isEqualTo(TokenStatus.REVOKED);
+                    assertThat(answers.get(3))
+                            .as("check after all were revoked, round %d", round)
+                            .isEqualTo(TokenStatus.REVOKED);
                 });
     }
 
