@@ -83,9 +83,10 @@ class OutcomeTest {
         try (HikariDataSource pool = Fixture.pool(URL, 1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
-            TokenResource tokens = Fixture.resource(store, domain);
-            sql(URL, "DROP TABLE \"curfew_" + domain + "\"");
-            assertOutcome(catchThrowable(() -> tokens.revokeToken(token("t", "s"))), Outcome.UNCHANGED);
+            try (TokenResource tokens = Fixture.resource(store, domain)) {
+                sql(URL, "DROP TABLE \"curfew_" + domain + "\"");
+                assertOutcome(catchThrowable(() -> tokens.revokeToken(token("t", "s"))), Outcome.UNCHANGED);
+            }
         }
     }
 
