@@ -386,11 +386,10 @@ class FailureMessagesTest {
         sql(server.url(), "CREATE ROLE crowd LOGIN PASSWORD 'Pw7-of-test' CONNECTION LIMIT 0");
         assertTells(opening(url("crowd", "Pw7-of-test", "postgres")), "no connection left", "53300");
         // A pool that is too small says so, and that nothing was sent.
-        try (HikariDataSource pool = Fixture.pool(server.url(), 1);
+        try (HikariDataSource pool = Fixture.pool(server.url(), 1, true, Duration.ofSeconds(3));
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             TokenResource tokens = builder().store(store).build();
-            pool.setConnectionTimeout(1000);
             try (Connection busy = pool.getConnection()) {
                 assertTells(
                         catchThrowable(() -> tokens.revokeToken(token("secret-jti", "secret-subject"))),

@@ -31,6 +31,9 @@ import org.junit.jupiter.api.Test;
 
 /** What is promised when the server or the network fails, and what is peculiar to a pool and a transaction. */
 class FaultsTest extends ServerFaultsContract {
+    // Of a pool whose connections are all dead: a call of a test waits for so long.
+    private static final Duration PATIENCE = Duration.ofSeconds(1);
+
     private static PostgresServer server;
 
     private final String domain = Fixture.newDomain();
@@ -98,8 +101,7 @@ class FaultsTest extends ServerFaultsContract {
 
     @Test
     void R8_3_aCallInFlightKeepsItsDeadlineWhenTheStoreIsClosed() throws Exception {
-        try (HikariDataSource pool = Fixture.pool(proxied(), 1)) {
-            pool.setConnectionTimeout(1000);
+        try (HikariDataSource pool = Fixture.pool(proxied(), 1, true, PATIENCE)) {
             JdbcTokenStore store = JdbcTokenStore.create(pool);
             TokenResource tokens = ready(store);
             proxy.swallow();
@@ -124,12 +126,11 @@ class FaultsTest extends ServerFaultsContract {
         config.setMaximumPoolSize(1);
         config.setConnectionTimeout(20_000);
         try (HikariDataSource pool = new HikariDataSource(config);
-                HikariDataSource silent = Fixture.pool(proxied(), 1);
+                HikariDataSource silent = Fixture.pool(proxied(), 1, true, PATIENCE);
                 JdbcTokenStore store = JdbcTokenStore.create(pool);
                 JdbcTokenStore clock = JdbcTokenStore.create(silent);
                 TokenResource tokens = ready(store)) {
             clock.isRevoked(Fixture.scope(domain), "t", NOW); // has a connection
-            silent.setConnectionTimeout(1000);
             Connection busy = pool.getConnection();
             var revocation = new TokenRecord("t", "s", "user", NOW, NOW.plus(Fixture.HOUR), null, NOW, NOW, NOW);
             Future<?> call = threads.submit(() -> assertThatThrownBy(
@@ -154,8 +155,6 @@ class FaultsTest extends ServerFaultsContract {
         try (HikariDataSource pool = Fixture.pool(proxied(), 4);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             ready(store).close();
-            // New connections for those that are cut are made one after another, and slowly on a busy machine.
-            pool.setConnectionTimeout(20_000);
             StoreScope shortly = Fixture.scope(domain, Duration.ofMillis(30));
             StoreScope patient = Fixture.scope(domain);
             proxy.delay(Duration.ofMillis(12)); // there and back: near 30 ms

@@ -50,11 +50,16 @@ final class Fixture {
     }
 
     static HikariDataSource pool(String url, int size, boolean autocommit) {
+        return pool(url, size, autocommit, DEADLINE);
+    }
+
+    /** @param patience how long a call waits for a connection, for as long as the pool is there */
+    static HikariDataSource pool(String url, int size, boolean autocommit, Duration patience) {
         var config = new HikariConfig();
         config.setJdbcUrl(url);
         config.setMaximumPoolSize(size);
         config.setAutoCommit(autocommit);
-        config.setConnectionTimeout(DEADLINE.toMillis());
+        config.setConnectionTimeout(patience.toMillis());
         config.setValidationTimeout(500);
         config.setInitializationFailTimeout(-1);
         return new HikariDataSource(config);

@@ -31,8 +31,17 @@ final class ProcessTree {
         }
     }
 
-    /** Sends a signal, such as {@code STOP}, to all of it, the root first; a child may end meanwhile. */
+    /**
+     * Sends a signal, such as {@code STOP}, to the root, and then to all that it has started until then: a root that is
+     * stopped starts no more. A child may end meanwhile.
+     */
     void signal(String name) {
+        ProcessHandle root = processes.get(0);
+        send(name, List.of(root), root);
+        send(name, root.descendants().toList(), root);
+    }
+
+    private static void send(String name, List<ProcessHandle> processes, ProcessHandle root) {
         for (ProcessHandle process : processes) {
             try {
                 Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid()))
@@ -40,7 +49,7 @@ final class ProcessTree {
                         .redirectOutput(ProcessBuilder.Redirect.DISCARD)
                         .start();
                 boolean sent = kill.waitFor(10, TimeUnit.SECONDS) && kill.exitValue() == 0;
-                if (!sent && (process.isAlive() || process.equals(processes.get(0)))) {
+                if (!sent && (process.isAlive() || process.equals(root))) {
                     throw new IllegalStateException("The signal " + name + " could not be sent");
                 }
             } catch (IOException e) {
