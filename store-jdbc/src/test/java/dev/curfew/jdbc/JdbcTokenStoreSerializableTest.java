@@ -37,11 +37,16 @@ class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
 
     @Override
     protected int races() {
-        return Math.min(super.races(), 2000);
+        return Math.min(super.races(), 1000);
     }
 
     @Override
     protected int manyRecords() {
-        return Math.min(super.manyRecords(), 10_000);
+        return Math.min(super.manyRecords(), 5_000);
+    }
+
+    @Override
+    protected int modelSteps() {
+        return Math.min(super.modelSteps(), 5_000);
     }
 }

@@ -64,12 +64,17 @@ class PgBouncerTest extends ExpungingStoreContract {
 
     @Override
     protected int races() {
-        return Math.min(super.races(), 500);
+        return Math.min(super.races(), 300);
     }
 
     @Override
     protected int manyRecords() {
         return Math.min(super.manyRecords(), 3000);
+    }
+
+    @Override
+    protected int modelSteps() {
+        return Math.min(super.modelSteps(), 3_000);
     }
 
     /** Two applications behind one PgBouncer, without prepareThreshold=0: each may run what the other has prepared. */
