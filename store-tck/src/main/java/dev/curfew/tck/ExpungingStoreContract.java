@@ -270,6 +270,43 @@ public abstract class ExpungingStoreContract extends TokenStoreContract {
         assertThat(tokens.readExpired(1)).as("readExpired after that").isEmpty();
     }
 
+    @Test
+    final void R7_2_nothingIsLeftForTheNextRun() {
+        tokens.storeToken(token("t", "s", MINUTE));
+        tokens.revokeSubject("s1");
+        tokens.forTenant("other").revokeSubject("s2");
+        clock.set(start.plus(LONGEST).plus(SKEW).plus(HOUR));
+        assertThat(tokens.expungeExpired().removed())
+                .as("records and watermarks removed by one run")
+                .isEqualTo(3);
+    }
+
+    /** A watermark past its end is raised anew, with a later end, while the expunger is about to remove it. */
+    @Test
+    final void R4_2_anExpungeRacingARevocationOfASubjectDoesNotUndoIt() {
+        Race.run(
+                "revokeSubject against expunge",
+                Math.min(races(), 2000),
+                round -> {
+                    Instant end = start.plus(MINUTE).plusMillis(round);
+                    store.revokeSubject(scope, "s" + round, start, end, start);
+                },
+                (round, racer) -> {
+                    Instant now = start.plus(MINUTE).plusMillis(round);
+                    if (racer != 0) {
+                        return (racer % 2 == 0 ? store : another).expunge(scope, 10, now);
+                    }
+                    store.revokeSubject(scope, "s" + round, now, now.plus(HOUR), now);
+                    return "raised";
+                },
+                (round, answers) -> {
+                    Instant now = start.plus(MINUTE).plusMillis(round);
+                    assertThat(store.state(scope, "none", "s" + round, now).watermark())
+                            .as("the watermark that was raised in round %d", round)
+                            .isEqualTo(now);
+                });
+    }
+
     /** A record past its retention is revoked anew, with a later expiry, while the expunger is about to remove it. */
     @Test
     final void R3_2_anExpungeRacingARevocationDoesNotUndoIt() {

@@ -36,6 +36,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReferenceArray;
+import java.util.function.BiConsumer;
 import java.util.function.Function;
 import java.util.function.IntFunction;
 import java.util.random.RandomGenerator;
@@ -660,6 +661,48 @@ public abstract class TokenStoreContract {
     }
 
     @Test
+    final void R2_1_theTimeOfCreationStaysAlsoOfAnExpiredRecord() {
+        tokens.storeToken(token("t", "s", Duration.ofMinutes(1)), "link");
+        clock.advance(Duration.ofSeconds(90));
+        tokens.storeToken(token("t", "s", HOUR), "link");
+        assertThat(inspected("t").createdAt()).as("createdAt").isEqualTo(start);
+    }
+
+    @Test
+    final void R2_3_alsoAnExpiredRecordIsItsSubjects() {
+        tokens.storeToken(token("t", "s", Duration.ofMinutes(1)), "link");
+        clock.advance(Duration.ofSeconds(90));
+        assertThatThrownBy(
+                        () -> tokens.storeToken(token("t", "somebody else", HOUR)),
+                        "storeToken of a jti whose record has expired and is kept, for another subject")
+                .isInstanceOf(SubjectMismatchException.class);
+    }
+
+    @Test
+    final void R2_3_ofTwoSubjectsOneGetsTheRecord() {
+        Race.run(
+                "storeToken for two subjects",
+                Math.min(races(), 2000),
+                round -> {},
+                (round, racer) -> node(racer).storeToken(token("t" + round, "s" + racer / 2, HOUR)),
+                (round, answers) -> {
+                    int winner = answers.get(0) == StoreOutcome.STORED ? 0 : 1;
+                    for (int racer = 0; racer < answers.size(); racer++) {
+                        Object answer = answers.get(racer);
+                        boolean right = racer / 2 == winner
+                                ? answer == StoreOutcome.STORED
+                                : answer instanceof SubjectMismatchException;
+                        assertThat(right)
+                                .as("storeToken by racer %d in round %d, among %s", racer, round, answers)
+                                .isTrue();
+                    }
+                    assertThat(("s" + winner).equals(inspected("t" + round).subject()))
+                            .as("the record of round %d is the winner's", round)
+                            .isTrue();
+                });
+    }
+
+    @Test
     final void R2_4_anExpiredTokenIsNotStored() {
         inEachEra(() -> {
             Token token = token("t", "s", HOUR);
@@ -1234,6 +1277,19 @@ public abstract class TokenStoreContract {
     }
 
     @Test
+    final void R3_9_bulkIsRevokedTakesEachJtiAsAWhole() {
+        for (String part : List.of("a", "b", "q")) {
+            tokens.revokeToken(token(part, "s", HOUR));
+        }
+        Set<String> asked = Set.of(
+                "a,b", "z,q,y", "a b", "a;b", "a|b", "a:b", "a\nb", "'q'", "\"a\"", "{a,b}", "[a]", "(a)", "a%", "_",
+                "*");
+        assertThat(store.revoked(scope, asked, clock.instant()))
+                .as("revoked, of jtis whose parts alone are revoked")
+                .isEmpty();
+    }
+
+    @Test
     final void R3_10_aRevocationInAnothersNameStillRevokes() {
         tokens.storeToken(token("t", "s", HOUR));
         assertThat(tokens.revokeToken(token("t", "somebody else", HOUR)))
@@ -1348,6 +1404,25 @@ public abstract class TokenStoreContract {
                     .as("how many revokeAllStoredForSubject revoked in round %d, while they were stored again", round)
                     .isGreaterThanOrEqualTo(many);
         }
+    }
+
+    /** Each token is revoked by one of them, and counted by that one alone. */
+    @Test
+    final void R4_1_whatAnotherHasRevokedIsNotCounted() {
+        Race.run(
+                "revokeAllStoredForSubject, consume and revokeToken",
+                Math.min(races(), 2000),
+                round -> tokens.storeToken(token("t" + round, "s" + round, HOUR), "link"),
+                (round, racer) -> switch (racer) {
+                    case 0, 3 -> node(racer).revokeAllStoredForSubject("s" + round);
+                    case 1 -> node(racer).consume("t" + round, "link");
+                    default -> node(racer).revokeToken(token("t" + round, "s" + round, HOUR));
+                },
+                (round, answers) -> assertThat(answers.stream()
+                                .filter(a -> a.equals(1L) || a instanceof Consumed || a == RevokeOutcome.REVOKED)
+                                .toList())
+                        .as("who revoked the token of round %d, by the answers %s", round, answers)
+                        .hasSize(1));
     }
 
     /** A revocation that is under way when all are revoked is done when that returns, whoever does it. */
@@ -1566,6 +1641,23 @@ public abstract class TokenStoreContract {
                                 .toList())
                         .as("winners")
                         .hasSize(1));
+    }
+
+    @Test
+    final void R5_1_theRecordIsTheOneThatWasUsed() {
+        Race.run(
+                "consume against storeToken",
+                Math.min(races(), 2000),
+                round -> tokens.storeToken(token("t" + round, "s", HOUR), "link", Map.of("n", -1)),
+                (round, racer) -> racer == 0
+                        ? node(round).consume("t" + round, "link")
+                        : node(racer).storeToken(token("t" + round, "s", HOUR), "link", Map.of("n", racer)),
+                (round, answers) -> {
+                    assertThat(answers.get(0)).as("consume in round %d", round).isInstanceOf(Consumed.class);
+                    assertThat(((Consumed) answers.get(0)).record().extraData())
+                            .as("the extra data that consume answered in round %d", round)
+                            .isEqualTo(inspected("t" + round).extraData());
+                });
     }
 
     @Test
@@ -1849,6 +1941,38 @@ public abstract class TokenStoreContract {
             // Two tenants of one domain stay as they are; the jti and subject are new for every pair.
             assertApart(pair.get(0), pair.get(1), pair.get(2), pair.get(3), n++);
             assertApart(pair.get(2), pair.get(3), pair.get(0), pair.get(1), n++);
+        }
+    }
+
+    /** The same jti and subject in two tenants and two domains: what changes the one leaves the others as they are. */
+    @Test
+    final void R10_1_whatIsDoneToATokenIsNotDoneToItsNamesakes() {
+        Map<String, BiConsumer<TokenResource, Token>> changes = new LinkedHashMap<>();
+        changes.put("storeToken", (r, t) -> r.storeToken(token(t.jti(), t.subject(), HOUR.multipliedBy(2)), "other"));
+        changes.put("revokeToken", TokenResource::revokeToken);
+        changes.put("revokeJti", (r, t) -> r.revokeJti(t.jti()));
+        changes.put("consume", (r, t) -> r.consume(t.jti(), "link"));
+        changes.put(
+                "revokeAllStoredForSubject",
+                (r, t) -> assertThat(r.revokeAllStoredForSubject(t.subject()))
+                        .as("revokeAllStoredForSubject")
+                        .isEqualTo(1));
+        try (TokenResource otherDomain = resource(domain + "-other", store)) {
+            store.prepare(new StoreScope(domain + "-other", "", SKEW, deadline()));
+            List<TokenResource> namesakes =
+                    List.of(tokens.forTenant("a"), tokens.forTenant("b"), otherDomain.forTenant("a"));
+            changes.forEach((name, change) -> {
+                Token token = token("jti of " + name, "subject of " + name, HOUR);
+                namesakes.forEach(r -> r.storeToken(token, "link", Map.of("k", 1)));
+                TokenRecord before = namesakes.get(1).inspect(token.jti()).orElseThrow();
+                clock.advance(Duration.ofSeconds(1));
+                change.accept(namesakes.get(0), token);
+                for (TokenResource other : namesakes.subList(1, 3)) {
+                    assertThat(other.inspect(token.jti()).filter(before::equals).isPresent())
+                            .as("a namesake is as it was after %s", name)
+                            .isTrue();
+                }
+            });
         }
     }
 

@@ -213,30 +213,34 @@ enum BrokenStores {
         }
     }),
 
-    R2_2_STORING_CLEARS_A_REVOCATION(() -> new Broken() {
-        @Override
-        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            StoreOutcome outcome = super.store(scope, record, now);
-            if (outcome == StoreOutcome.REVOKED) {
-                change(scope, record.jti(), r -> record.withCreatedAt(r.createdAt()));
-            }
-            return StoreOutcome.STORED;
-        }
-    }),
+    R2_2_STORING_CLEARS_A_REVOCATION(
+            () -> new Broken() {
+                @Override
+                public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                    StoreOutcome outcome = super.store(scope, record, now);
+                    if (outcome == StoreOutcome.REVOKED) {
+                        change(scope, record.jti(), r -> record.withCreatedAt(r.createdAt()));
+                    }
+                    return StoreOutcome.STORED;
+                }
+            },
+            "R5.1"),
 
-    R2_2_READS_BEFORE_IT_INSERTS(() -> new Broken() {
-        @Override
-        public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            if (find(scope, record.jti(), now) != null) {
-                return super.store(scope, record, now);
-            }
-            pause();
-            synchronized (this) {
-                records.put(key(scope, record.jti()), record);
-            }
-            return StoreOutcome.STORED;
-        }
-    }),
+    R2_2_READS_BEFORE_IT_INSERTS(
+            () -> new Broken() {
+                @Override
+                public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                    if (find(scope, record.jti(), now) != null) {
+                        return super.store(scope, record, now);
+                    }
+                    pause();
+                    synchronized (this) {
+                        records.put(key(scope, record.jti()), record);
+                    }
+                    return StoreOutcome.STORED;
+                }
+            },
+            "R2.3"),
 
     R2_2_STORES_OVER_AN_EXPIRED_REVOCATION(() -> new Broken() {
         @Override
@@ -251,16 +255,62 @@ enum BrokenStores {
         }
     }),
 
-    R2_2_LOCKS_ONLY_ITSELF_WHEN_IT_STORES(shared -> new LocksOnlyItself(shared) {
+    R2_2_LOCKS_ONLY_ITSELF_WHEN_IT_STORES(
+            shared -> new LocksOnlyItself(shared) {
+                @Override
+                public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                    TokenRecord before = shared.find(scope, record.jti(), now);
+                    if (before != null) {
+                        return super.store(scope, record, now);
+                    }
+                    pause();
+                    put(scope, record);
+                    return StoreOutcome.STORED;
+                }
+            },
+            "R2.3"),
+
+    R2_1_CREATES_ANEW_WHAT_HAS_EXPIRED(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            TokenRecord before = shared.find(scope, record.jti(), now);
-            if (before != null) {
+            TokenRecord before = find(scope, record.jti(), now);
+            StoreOutcome outcome = super.store(scope, record, now);
+            if (outcome == StoreOutcome.STORED && before != null && !before.isLive(now)) {
+                change(scope, record.jti(), r -> record);
+            }
+            return outcome;
+        }
+    }),
+
+    R2_3_GIVES_AN_EXPIRED_RECORD_TO_ANOTHER_SUBJECT(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            try {
+                return super.store(scope, record, now);
+            } catch (SubjectMismatchException e) {
+                TokenRecord before = find(scope, record.jti(), now);
+                if (before == null || before.isRevoked() || before.isLive(now)) {
+                    throw e;
+                }
+                change(scope, record.jti(), r -> record);
+                return StoreOutcome.STORED;
+            }
+        }
+    }),
+
+    R2_3_LOOKS_AT_THE_SUBJECT_BEFORE_IT_LOCKS(() -> new Broken() {
+        @Override
+        public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            TokenRecord before = find(scope, record.jti(), now);
+            pause();
+            synchronized (this) {
+                TokenRecord stored = find(scope, record.jti(), now);
+                if (before == null && stored != null && !stored.isRevoked()) {
+                    change(scope, record.jti(), r -> record.withCreatedAt(r.createdAt()));
+                    return StoreOutcome.STORED;
+                }
                 return super.store(scope, record, now);
             }
-            pause();
-            put(scope, record);
-            return StoreOutcome.STORED;
         }
     }),
 
@@ -392,7 +442,8 @@ enum BrokenStores {
                 }
             },
             "R5.4",
-            "R5.1"),
+            "R5.1",
+            "R4.1"),
 
     // As above.
     R3_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES(
@@ -407,7 +458,8 @@ enum BrokenStores {
                 }
             },
             "R5.4",
-            "R5.1"),
+            "R5.1",
+            "R4.1"),
 
     R3_1_CALLS_AN_EXTENSION_A_REVOCATION(() -> new Broken() {
         @Override
@@ -615,6 +667,14 @@ enum BrokenStores {
         }
     }),
 
+    R3_9_JOINS_JTIS_BY_COMMAS(() -> new Broken() {
+        @Override
+        public synchronized Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+            return super.revoked(
+                    scope, java.util.Arrays.asList(String.join(",", jtis).split(",", -1)), now);
+        }
+    }),
+
     R3_10_REVOKES_ONLY_IN_THE_OWNERS_NAME(() -> new Broken() {
         @Override
         public synchronized RevokeOutcome revoke(
@@ -650,6 +710,16 @@ enum BrokenStores {
                 }
                 return revoked;
             }
+        }
+    }),
+
+    R4_1_COUNTS_WHAT_ANOTHER_HAS_REVOKED(() -> new Broken() {
+        @Override
+        public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            pause();
+            batch.forEach(record -> change(scope, record.jti(), r -> r.revoked(now, r.expiresAt())));
+            return batch.size();
         }
     }),
 
@@ -701,6 +771,30 @@ enum BrokenStores {
         }
     }),
 
+    R4_2_EXPUNGES_A_WATERMARK_THAT_WAS_RAISED_MEANWHILE(() -> new Broken() {
+        @Override
+        public int expunge(StoreScope scope, int limit, Instant now) {
+            List<Key> ended;
+            synchronized (this) {
+                ended = watermarks.entrySet().stream()
+                        .filter(e -> e.getKey().domain().equals(scope.domain()))
+                        .filter(e -> !now.isBefore(e.getValue().keptUntil()))
+                        .map(Map.Entry::getKey)
+                        .toList();
+            }
+            pause();
+            synchronized (this) {
+                int removed = 0;
+                for (Key key : ended) {
+                    if (removed < limit && watermarks.remove(key) != null) {
+                        removed++;
+                    }
+                }
+                return removed == limit ? removed : removed + super.expunge(scope, limit - removed, now);
+            }
+        }
+    }),
+
     R4_2_EXPUNGES_WATERMARKS_TOO_EARLY(() -> new Broken() {
         @Override
         public synchronized int expunge(StoreScope scope, int limit, Instant now) {
@@ -743,27 +837,43 @@ enum BrokenStores {
     }),
 
     // A consumption and a revocation at once are two revocations (R3.1).
-    R5_1_READS_BEFORE_IT_CONSUMES(() -> new Broken() {
+    R5_1_READS_BEFORE_IT_CONSUMES(
+            () -> new Broken() {
+                @Override
+                public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                    TokenRecord record = find(scope, jti, now);
+                    pause();
+                    Consumption answer = super.consume(scope, jti, subject, purpose, now);
+                    return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
+                            ? new Consumed(record.revoked(now, now))
+                            : answer;
+                }
+            },
+            "R4.1"),
+
+    R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(
+            shared -> new LocksOnlyItself(shared) {
+                @Override
+                public synchronized Consumption consume(
+                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                    TokenRecord record = shared.find(scope, jti, now);
+                    pause();
+                    Consumption answer = super.consume(scope, jti, subject, purpose, now);
+                    return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
+                            ? new Consumed(record.revoked(now, now))
+                            : answer;
+                }
+            },
+            "R4.1"),
+
+    R5_1_ANSWERS_THE_RECORD_THAT_IT_READ_BEFORE(() -> new Broken() {
         @Override
         public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            TokenRecord record = find(scope, jti, now);
+            TokenRecord before = find(scope, jti, now);
             pause();
             Consumption answer = super.consume(scope, jti, subject, purpose, now);
-            return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
-                    ? new Consumed(record.revoked(now, now))
-                    : answer;
-        }
-    }),
-
-    R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(shared -> new LocksOnlyItself(shared) {
-        @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            TokenRecord record = shared.find(scope, jti, now);
-            pause();
-            Consumption answer = super.consume(scope, jti, subject, purpose, now);
-            return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
-                    ? new Consumed(record.revoked(now, now))
+            return answer instanceof Consumed && before != null
+                    ? new Consumed(before.revoked(now, before.expiresAt()))
                     : answer;
         }
     }),
@@ -872,6 +982,20 @@ enum BrokenStores {
         }
     }),
 
+    R7_2_LEAVES_WATERMARKS_TO_THE_NEXT_RUN(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            if (garbage(scope, now).isEmpty()) {
+                return super.expunge(scope, limit, now);
+            }
+            Map<Key, Watermark> all = Map.copyOf(watermarks);
+            watermarks.clear();
+            int removed = super.expunge(scope, limit, now);
+            watermarks.putAll(all);
+            return removed;
+        }
+    }),
+
     R7_2_IS_A_MILLISECOND_LATE(() -> new Broken() {
         @Override
         public synchronized int expunge(StoreScope scope, int limit, Instant now) {
@@ -977,6 +1101,20 @@ enum BrokenStores {
         @Override
         Key key(StoreScope scope, String id) {
             return new Key(scope.domain(), scope.tenant().replaceAll("[:/*]", ""), id);
+        }
+    }),
+
+    R10_1_REVOKES_ALL_STORED_OF_A_JTI_IN_EVERY_TENANT(() -> new Broken() {
+        @Override
+        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            for (TokenRecord record : batch) {
+                records.replaceAll((key, r) ->
+                        key.domain().equals(scope.domain()) && key.id().equals(record.jti())
+                                ? r.revoked(now, r.expiresAt())
+                                : r);
+            }
+            return batch.size();
         }
     }),
 
