@@ -232,7 +232,7 @@ class RealMongoDbTest {
                                 .append("force", true));
                 load.awaitSuccesses(200);
                 load.stop();
-                load.assertNothingLost();
+                load.assertNothingLost(tokens);
             }
         } finally {
             threads.shutdownNow();
