@@ -1,10 +1,16 @@
 package dev.curfew.jdbc;
 
+import static org.assertj.core.api.Assertions.assertThatCode;
+
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.tck.ExpungingStoreContract;
+import java.sql.Connection;
+import java.sql.DriverManager;
+import java.sql.SQLException;
+import java.sql.Statement;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 
@@ -45,6 +51,22 @@ class JdbcTokenStoreTest extends ExpungingStoreContract {
     @Override
     protected String url() {
         return PostgresServer.shared().url();
+    }
+
+    /** By a lock on both tables. */
+    @Override
+    protected Runnable blockServer(String domain) {
+        String url = PostgresServer.shared().url();
+        try {
+            Connection connection = DriverManager.getConnection(url);
+            connection.setAutoCommit(false);
+            try (Statement statement = connection.createStatement()) {
+                statement.execute("LOCK TABLE \"curfew_" + domain + "\", \"curfew_" + domain + "_watermarks\"");
+            }
+            return () -> assertThatCode(connection::close).doesNotThrowAnyException();
+        } catch (SQLException e) {
+            throw new AssertionError("The tables could not be locked", e);
+        }
     }
 
     /** Those that were opened by a URL. */

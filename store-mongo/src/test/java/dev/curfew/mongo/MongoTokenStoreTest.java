@@ -54,6 +54,11 @@ class MongoTokenStoreTest extends ExpungingStoreContract {
         return server.isReal() ? null : "the stand-in sorts text as Java does, and a real MongoDB by its bytes";
     }
 
+    @Override
+    protected @Nullable Runnable blockServer(String domain) {
+        return server.block();
+    }
+
     private static int least(int asked, int real, int standIn) {
         return Boolean.getBoolean("curfew.test.full") ? asked : Math.min(asked, server.isReal() ? real : standIn);
     }

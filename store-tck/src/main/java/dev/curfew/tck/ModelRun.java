@@ -283,7 +283,8 @@ final class ModelRun {
         Records.Difference difference = Records.difference(found.get(), expected.get());
         if (difference != null) {
             String blamed = switch (difference.field()) {
-                case "revokedAt" -> "R1.2";
+                case "revokedAt" ->
+                    difference.is() instanceof Instant time && time.isBefore(kit.start) ? "R1.2" : "R3.4";
                 case "expiresAt" -> expiryRule;
                 default -> rule;
             };

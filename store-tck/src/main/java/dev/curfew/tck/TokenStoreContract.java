@@ -1,5 +1,6 @@
 package dev.curfew.tck;
 
+import static java.util.concurrent.TimeUnit.MILLISECONDS;
 import static java.util.concurrent.TimeUnit.MINUTES;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,6 +20,7 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
@@ -32,6 +34,10 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
@@ -124,6 +130,16 @@ public abstract class TokenStoreContract {
      */
     protected int connections() {
         return -1;
+    }
+
+    /**
+     * Keeps the server from answering what is asked of a domain, and returns an action that lets it answer again;
+     * {@code null}, the default, where there is no server or it cannot be blocked. With it the kit tries deadlines (R8.3),
+     * and looks for a jti or a subject in the exceptions (R9.2). A lock on all records does it, as does a server process
+     * that is stopped (SIGSTOP).
+     */
+    protected @Nullable Runnable blockServer(String ofDomain) {
+        return null;
     }
 
     /**
@@ -1080,15 +1096,40 @@ public abstract class TokenStoreContract {
         inEachEra(() -> {
             tokens.storeToken(token("stored", "s", HOUR));
             for (String jti : List.of("stored", "unknown")) {
+                clock.set(start);
                 tokens.revokeToken(token(jti, "s", HOUR));
-                Instant revokedAt = inspected(jti).revokedAt();
+                clock.advance(Duration.ofSeconds(1));
                 tokens.revokeToken(token(jti, "s", Duration.ofMinutes(5)));
                 assertThat(inspected(jti).expiresAt()).as("expiresAt, %s", jti).isEqualTo(start.plus(HOUR));
                 tokens.revokeToken(token(jti, "s", HOUR.multipliedBy(2)));
                 assertThat(inspected(jti).expiresAt())
                         .as("expiresAt, %s", jti)
-                        .isEqualTo(start.plus(HOUR.multipliedBy(2)));
-                assertThat(inspected(jti).revokedAt()).as("revokedAt, %s", jti).isEqualTo(revokedAt);
+                        .isEqualTo(start.plus(HOUR.multipliedBy(2)).plusSeconds(1));
+            }
+        });
+    }
+
+    @Test
+    final void R3_4_aLaterRevocationLeavesTheTimeOfTheFirst() {
+        inEachEra(() -> {
+            tokens.storeToken(token("stored", "s", HOUR));
+            tokens.storeToken(token("used", "s", HOUR), "link");
+            tokens.consume("used", "link");
+            for (String jti : List.of("stored", "used", "unknown")) {
+                clock.set(start);
+                Token token = token(jti, "s", HOUR);
+                tokens.revokeToken(token);
+                clock.advance(Duration.ofSeconds(1));
+                tokens.revokeToken(token);
+                assertThat(inspected(jti).revokedAt()).as("revokedAt, %s", jti).isEqualTo(start);
+                assertThat(inspected(jti).updatedAt())
+                        .as("updatedAt, %s, where nothing was changed", jti)
+                        .isEqualTo(start);
+                tokens.revokeToken(token(jti, "s", HOUR));
+                assertThat(inspected(jti).revokedAt()).as("revokedAt, %s", jti).isEqualTo(start);
+                assertThat(inspected(jti).updatedAt())
+                        .as("updatedAt, %s, where the retention was extended", jti)
+                        .isEqualTo(clock.instant());
             }
         });
     }
@@ -1321,6 +1362,8 @@ public abstract class TokenStoreContract {
                         .isEqualTo(57);
                 for (int i = 0; i < 57; i++) {
                     assertThat(inspected("t" + i).revokedAt()).as("revokedAt").isEqualTo(clock.instant());
+                    assertThat(inspected("t" + i).updatedAt()).as("updatedAt").isEqualTo(clock.instant());
+                    assertThat(inspected("t" + i).createdAt()).as("createdAt").isEqualTo(start);
                 }
                 assertThat(inspected("t5").extraData()).as("extraData").isEqualTo(Map.of("n", 5));
                 assertThat(small.isRevoked("other")).as("isRevoked").isFalse();
@@ -1774,30 +1817,82 @@ public abstract class TokenStoreContract {
 
     // R8 Failure
 
+    /** Where its author can block the server. */
+    @TestFactory
+    final Stream<DynamicTest> R8_3_everyCallOfABlockedServerEndsByItsDeadline() {
+        tokens.storeToken(token("secret-jti", "secret-subject", HOUR), "p", Map.of("secret-key", "secret-value"));
+        @Nullable Runnable unblock = blockServer(domain);
+        return unblock == null
+                ? Stream.of()
+                : Stream.of(DynamicTest.dynamicTest(
+                        "R8_3_everyCallOfABlockedServerEndsByItsDeadline", () -> assertCallsEnd(unblock)));
+    }
+
+    private void assertCallsEnd(Runnable unblock) throws InterruptedException, ExecutionException {
+        StoreScope brief = new StoreScope(domain, "", SKEW, Duration.ofMillis(200));
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        try {
+            for (Map.Entry<String, Runnable> verb : verbs(brief).entrySet()) {
+                // A busy machine has 5 s more.
+                Throwable failure = thread.submit(() -> catchThrowable(verb.getValue()::run))
+                        .get(5_200, MILLISECONDS);
+                assertFailsAsItShould(verb.getKey(), failure);
+            }
+        } catch (TimeoutException e) {
+            throw new AssertionError("A call has not ended 5 s after its deadline of 200 ms; the server is blocked", e);
+        } finally {
+            unblock.run();
+            thread.shutdown();
+        }
+        Race.awaitThat(
+                "a store whose server answers again answers, too",
+                () -> catchThrowable(() -> store.find(scope, "secret-jti", clock.instant())) == null);
+    }
+
+    /** Some verbs have nothing to do in some stores, and then answer. */
+    private static void assertFailsAsItShould(String verb, @Nullable Throwable failure) {
+        if (failure != null && !(failure instanceof TokenStoreException)) {
+            throw new RuleViolation("R8.2", verb + " of a blocked server throws " + failure.getClass(), failure);
+        }
+        for (Throwable t = failure; t != null; t = t.getCause()) {
+            if (t.toString().contains("secret-")) {
+                throw new RuleViolation(
+                        "R9.2", "the exception of " + verb + " shows a jti, a subject or extra data: " + t.getClass());
+            }
+        }
+    }
+
     @Test
     final void R8_6_aStoreMayBeClosedTwiceAndThenSaysSo() {
         store.close();
         store.close();
+        verbs(scope)
+                .forEach((verb, call) -> assertThatThrownBy(call::run, "%s of a store that is closed", verb)
+                        .isInstanceOf(IllegalStateException.class)
+                        .hasMessageContaining("closed"));
+    }
+
+    /** One call of every verb. */
+    private Map<String, Runnable> verbs(StoreScope in) {
         Instant now = clock.instant();
-        TokenRecord record = new TokenRecord("t", "s", "p", null, now.plus(HOUR), null, now, now, null);
-        List<Runnable> verbs = List.of(
-                () -> store.store(scope, record, now),
-                () -> store.find(scope, "t", now),
-                () -> store.isRevoked(scope, "t", now),
-                () -> store.revoked(scope, Set.of("t"), now),
-                () -> store.state(scope, "t", "s", now),
-                () -> store.revoke(scope, record.revoked(now, now), now, now),
-                () -> store.consume(scope, "t", null, "p", now),
-                () -> store.revokeSubject(scope, "s", now, now.plus(HOUR), now),
-                () -> store.revokeStored(scope, "s", 1, now),
-                () -> store.list(scope, "s", null, 1, now),
-                () -> store.readExpired(scope, null, 1, now),
-                () -> store.expunge(scope, 1, now));
-        for (int verb = 0; verb < verbs.size(); verb++) {
-            assertThatThrownBy(verbs.get(verb)::run, "verb %d of TokenStore, of a store that is closed", verb)
-                    .isInstanceOf(IllegalStateException.class)
-                    .hasMessageContaining("closed");
-        }
+        String jti = "secret-jti";
+        String subject = "secret-subject";
+        TokenRecord record = new TokenRecord(
+                jti, subject, "p", null, now.plus(HOUR), Map.of("secret-key", "secret-value"), now, now, null);
+        Map<String, Runnable> verbs = new LinkedHashMap<>();
+        verbs.put("store", () -> store.store(in, record, now));
+        verbs.put("find", () -> store.find(in, jti, now));
+        verbs.put("isRevoked", () -> store.isRevoked(in, jti, now));
+        verbs.put("revoked", () -> store.revoked(in, Set.of(jti), now));
+        verbs.put("state", () -> store.state(in, jti, subject, now));
+        verbs.put("revoke", () -> store.revoke(in, record.revoked(now, now), now, now));
+        verbs.put("consume", () -> store.consume(in, jti, subject, "p", now));
+        verbs.put("revokeSubject", () -> store.revokeSubject(in, subject, now, now.plus(HOUR), now));
+        verbs.put("revokeStored", () -> store.revokeStored(in, subject, 1, now));
+        verbs.put("list", () -> store.list(in, subject, null, 1, now));
+        verbs.put("readExpired", () -> store.readExpired(in, null, 1, now));
+        verbs.put("expunge", () -> store.expunge(in, 1, now));
+        return verbs;
     }
 
     /** Where the store has a URL. */

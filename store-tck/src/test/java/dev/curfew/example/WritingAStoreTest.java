@@ -17,7 +17,8 @@ class WritingAStoreTest {
     void theDocumentShowsTheExampleAsItIs() throws IOException {
         Path sources = Path.of("src/test/java/dev/curfew/example");
         String example = Files.readString(sources.resolve("DocumentTokenStore.java"))
-                + Files.readString(sources.resolve("DocumentTokenStoreTest.java"));
+                + Files.readString(sources.resolve("DocumentTokenStoreTest.java"))
+                + Files.readString(sources.resolve("Failures.java"));
         Matcher block = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL)
                 .matcher(Files.readString(Path.of("../docs/writing-a-store.md")));
         int blocks = 0;
@@ -25,7 +26,7 @@ class WritingAStoreTest {
             assertThat(example).contains(block.group(1));
             blocks++;
         }
-        assertThat(blocks).isEqualTo(3);
+        assertThat(blocks).isEqualTo(4);
     }
 
     /** The versions of the project that it shows are those that this one is built with. */

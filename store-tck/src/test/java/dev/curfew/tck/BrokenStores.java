@@ -10,6 +10,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import java.text.Normalizer;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -50,30 +51,33 @@ enum BrokenStores {
         }
     }),
 
-    R1_2_STAMPS_REVOCATIONS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
-        @Override
-        public synchronized RevokeOutcome revoke(
-                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            if (outcome == RevokeOutcome.REVOKED) {
-                Instant own = Instant.now().truncatedTo(ChronoUnit.MILLIS);
-                change(
-                        scope,
-                        revocation.jti(),
-                        r -> new TokenRecord(
-                                r.jti(),
-                                r.subject(),
-                                r.purpose(),
-                                r.issuedAt(),
-                                r.expiresAt(),
-                                r.extraData(),
-                                r.createdAt(),
-                                r.updatedAt(),
-                                own));
-            }
-            return outcome;
-        }
-    }),
+    // Then a later revocation's time is no longer the first one's (R3.4).
+    R1_2_STAMPS_REVOCATIONS_BY_A_CLOCK_OF_ITS_OWN(
+            () -> new Broken() {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+                    if (outcome == RevokeOutcome.REVOKED) {
+                        Instant own = Instant.now().truncatedTo(ChronoUnit.MILLIS);
+                        change(
+                                scope,
+                                revocation.jti(),
+                                r -> new TokenRecord(
+                                        r.jti(),
+                                        r.subject(),
+                                        r.purpose(),
+                                        r.issuedAt(),
+                                        r.expiresAt(),
+                                        r.extraData(),
+                                        r.createdAt(),
+                                        r.updatedAt(),
+                                        own));
+                    }
+                    return outcome;
+                }
+            },
+            "R3.4"),
 
     R1_2_READS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
         @Override
@@ -587,6 +591,26 @@ enum BrokenStores {
         }
     }),
 
+    R3_4_A_LATER_REVOCATION_TAKES_THE_TIME_OF_THE_FIRST(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            change(scope, revocation.jti(), r -> revoked(r, now, now));
+            return outcome;
+        }
+    }),
+
+    R3_4_A_LATER_REVOCATION_MOVES_THE_TIME_OF_THE_LAST_CHANGE(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            change(scope, revocation.jti(), r -> revoked(r, now, r.revokedAt()));
+            return outcome;
+        }
+    }),
+
     R3_4_REPLACES_A_RECORD_BY_ITS_REVOCATION(() -> new Broken() {
         @Override
         public synchronized RevokeOutcome revoke(
@@ -1054,6 +1078,28 @@ enum BrokenStores {
         }
     }),
 
+    R8_2_LETS_AN_EXCEPTION_OF_ITS_DRIVER_PASS(() -> new Blockable() {
+        @Override
+        Object unanswered(Object... arguments) {
+            throw new IllegalArgumentException("Connection reset");
+        }
+    }),
+
+    R8_3_WAITS_AS_LONG_AS_ITS_SERVER(() -> new Blockable() {
+        @Override
+        Object unanswered(Object... arguments) {
+            Race.awaitThat(() -> !isBlocked);
+            throw new TokenStoreException("The server answers again, too late");
+        }
+    }),
+
+    R9_2_TELLS_THE_JTI_THAT_IT_WAS_ASKED_FOR(() -> new Blockable() {
+        @Override
+        Object unanswered(Object... arguments) {
+            throw new TokenStoreException("No answer", new IllegalStateException("get " + List.of(arguments)));
+        }
+    }),
+
     R8_6_ANSWERS_AFTER_IT_WAS_CLOSED(() -> new Broken() {
         @Override
         public synchronized void close() {
@@ -1174,6 +1220,19 @@ enum BrokenStores {
             records.computeIfPresent(key(scope, jti), (key, record) -> change.apply(record));
         }
 
+        static TokenRecord revoked(TokenRecord r, Instant updatedAt, Instant revokedAt) {
+            return new TokenRecord(
+                    r.jti(),
+                    r.subject(),
+                    r.purpose(),
+                    r.issuedAt(),
+                    r.expiresAt(),
+                    r.extraData(),
+                    r.createdAt(),
+                    updatedAt,
+                    revokedAt);
+        }
+
         final List<Key> garbage(StoreScope scope, Instant now) {
             return records.entrySet().stream()
                     .filter(e -> e.getKey().domain().equals(scope.domain())
@@ -1240,6 +1299,19 @@ enum BrokenStores {
         @Override
         public synchronized int expunge(StoreScope scope, int limit, Instant now) {
             return super.expunge(scope, limit, now);
+        }
+    }
+
+    /** A store whose server can be blocked; it asks the server for these verbs only. */
+    abstract static class Blockable extends Broken {
+        volatile boolean isBlocked;
+
+        /** What the store does when no answer comes. */
+        abstract Object unanswered(Object... arguments);
+
+        @Override
+        public TokenRecord find(StoreScope scope, String jti, Instant now) {
+            return isBlocked ? (TokenRecord) unanswered(jti) : super.find(scope, jti, now);
         }
     }
 

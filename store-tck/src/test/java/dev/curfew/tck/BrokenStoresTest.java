@@ -98,6 +98,15 @@ class BrokenStoresTest {
             return "broken:";
         }
 
+        @Override
+        protected Runnable blockServer(String domain) {
+            if (stores.get(0) instanceof BrokenStores.Blockable store) {
+                store.isBlocked = true;
+                return () -> store.isBlocked = false;
+            }
+            return null;
+        }
+
         /** So long the kit waits for a thread to end. */
         @Override
         protected Duration deadline() {
@@ -111,12 +120,12 @@ class BrokenStoresTest {
 
         @Override
         protected int manyRecords() {
-            return 3000;
+            return 1500;
         }
 
         @Override
         protected int modelSteps() {
-            return 5_000;
+            return 2_000;
         }
 
         @Override

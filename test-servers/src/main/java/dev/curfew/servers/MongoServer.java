@@ -142,6 +142,15 @@ public final class MongoServer implements TestServer {
         Condition.await("a MongoDB answers", this::answers);
     }
 
+    /** {@link #pause}, as the kit has it; what ends it is {@link #resume}. Null where the server is not ours. */
+    public @Nullable Runnable block() {
+        if (process == null) {
+            return null;
+        }
+        pause();
+        return this::resume;
+    }
+
     @Override
     public void pause() {
         process().pause();

@@ -181,6 +181,15 @@ public final class RedisServer implements TestServer {
         waitFor("LOADING");
     }
 
+    /** {@link #pause}, as the kit has it; what ends it is {@link #resume}. Null where the server is not ours. */
+    public @Nullable Runnable block() {
+        if (process == null) {
+            return null;
+        }
+        pause();
+        return this::resume;
+    }
+
     @Override
     public void pause() {
         process().pause();
