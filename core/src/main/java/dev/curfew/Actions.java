@@ -52,12 +52,15 @@ final class Actions {
     private volatile long lastFailure;
     private volatile boolean closed;
     private volatile @Nullable ExpungeReport lastExpunge;
+    // The domain's: that of this node, or the larger one of another.
+    private volatile Duration skew;
 
-    Actions(TokenResource.Builder settings, TokenStore store) {
+    Actions(TokenResource.Builder settings, TokenStore store, Duration skew) {
         this.store = store;
         this.clock = settings.clock;
         this.onSystemClock = settings.onSystemClock;
         this.issuerSkew = settings.issuerSkew;
+        this.skew = skew;
         this.domain = settings.domain;
         this.maxTokenLifetime = settings.maxTokenLifetime;
         this.requirePresence = settings.requirePresence;
@@ -116,6 +119,11 @@ final class Actions {
             case GET_TOKEN -> get(call, call.token(), call.has(1) ? call.argument(1, String.class) : null);
             case REVOKE_TOKEN -> revoke(call, call.argument(0, Token.class));
             case REVOKE_JTI -> revokeJti(call, Limits.jti(call.argument(0, String.class)));
+            case REVOKE_STORED_FOR_SUBJECT ->
+                revokeOwn(
+                        call,
+                        Limits.subject(call.argument(0, String.class)),
+                        Limits.jti(call.argument(1, String.class)));
             case REVOKE_ALL_STORED_FOR_SUBJECT -> revokeStored(call, Limits.subject(call.argument(0, String.class)));
             case REVOKE_SUBJECT -> revokeSubject(call, Limits.subject(call.argument(0, String.class)));
             case IS_REVOKED -> isRevoked(call);
@@ -132,12 +140,14 @@ final class Actions {
             case GET_CONFIRMATION_CHANGES ->
                 get(call, call.argument(0, Token.class), call.argument(1, String.class))
                         .flatMap(Actions::changes);
-            case INSPECT -> Optional.ofNullable(find(call, Limits.jti(call.argument(0, String.class)), now()));
+            case INSPECT ->
+                Optional.ofNullable(find(call, Limits.jti(call.argument(0, String.class)), now())
+                        .record());
             case LIST_TOKENS -> {
                 String subject = Limits.subject(call.argument(0, String.class));
                 int limit = limit(call.argument(1, Integer.class));
                 TokenRecord after = after(call, 2);
-                yield stored(call, () -> store.list(scope, subject, after, limit, now()));
+                yield list(call, subject, limit, after);
             }
             case READ_EXPIRED -> {
                 int limit = limit(call.argument(0, Integer.class));
@@ -170,18 +180,41 @@ final class Actions {
             Limits.purpose(purpose);
         }
         Instant now = now();
-        TokenRecord record = find(call, jti, now);
+        StoredState state = find(call, jti, now);
+        TokenRecord record = state.record();
         return record != null
                         && record.isLive(now)
                         && !record.isRevoked()
                         && (purpose == null || purpose.equals(record.purpose()))
                         && (token == null || token.subject().equals(record.subject()))
+                        && !isCovered(call.scope(), record.issuedAt(), state.watermark(), now)
                 ? Optional.of(record)
                 : Optional.empty();
     }
 
-    private @Nullable TokenRecord find(ActionCall call, String jti, Instant now) {
+    private StoredState find(ActionCall call, String jti, Instant now) {
         return stored(call, () -> store.find(call.scope(), jti, now));
+    }
+
+    /** Pages of the store, without what the watermark covers, until this page is full (R2.7, R4.5). */
+    private List<TokenRecord> list(ActionCall call, String subject, int limit, @Nullable TokenRecord after) {
+        Instant now = now();
+        List<TokenRecord> page = new ArrayList<>();
+        TokenRecord last = after;
+        int found;
+        do {
+            TokenRecord from = last;
+            Watermarked<List<TokenRecord>> next =
+                    stored(call, () -> store.list(call.scope(), subject, from, limit, now));
+            found = next.answer().size();
+            for (TokenRecord record : next.answer()) {
+                if (page.size() < limit && !isCovered(call.scope(), record.issuedAt(), next.watermark(), now)) {
+                    page.add(record);
+                }
+                last = record;
+            }
+        } while (found >= limit && page.size() < limit);
+        return page;
     }
 
     private RevokeOutcome revoke(ActionCall call, Token token) {
@@ -194,8 +227,18 @@ final class Actions {
             Instant expiresAt = Times.roundedUp("expiresAt", call.argument(1, Instant.class));
             return revoke(call, jti, null, null, expiresAt, expiresAt);
         }
-        // The stored expiry stays; only where nothing is stored does the longest lifetime stand in for it (R3.5).
-        return revoke(call, jti, null, null, longest(now()), Instant.EPOCH);
+        // A stored expiry may be shorter than the token's: the longest lifetime is sure to reach its end (R3.5).
+        Instant longest = longest(now());
+        return revoke(call, jti, null, null, longest, maxTokenLifetime == null ? Instant.EPOCH : longest);
+    }
+
+    /** Only what is stored for this subject, whose record keeps its subject (R2.3). */
+    private RevokeOutcome revokeOwn(ActionCall call, String subject, String jti) {
+        Instant now = now();
+        TokenRecord record = find(call, jti, now).record();
+        return record != null && subject.equals(record.subject()) && record.isLive(now)
+                ? revoke(call, jti, subject, record.issuedAt(), record.expiresAt(), record.expiresAt())
+                : RevokeOutcome.UNKNOWN;
     }
 
     private RevokeOutcome revoke(
@@ -318,36 +361,34 @@ final class Actions {
         if (record != null && record.isRevoked()) {
             return true;
         }
-        Instant watermark = state.watermark();
-        // Somebody else's record says nothing of this token.
-        TokenRecord own = record != null && token.subject().equals(record.subject()) ? record : null;
-        return watermark != null && isCovered(scope, token, own, watermark, now);
+        return isCovered(scope, issuedAt(token, record), state.watermark(), now);
+    }
+
+    /** As fine as it is known: the record's, if it is this token's and within the second that the token tells (R4.4). */
+    private static @Nullable Instant issuedAt(Token token, @Nullable TokenRecord record) {
+        Instant told = token.issuedAt();
+        Instant stored = record != null && token.subject().equals(record.subject()) ? record.issuedAt() : null;
+        boolean finer = told != null
+                && told.getNano() == 0
+                && stored != null
+                && stored.getEpochSecond() == told.getEpochSecond();
+        return finer ? stored : told;
     }
 
     /**
-     * Whether a watermark revokes a token (R4.2 to R4.4). A time of issue is good to the second only, and to the issuer's
-     * clock. Where it may lie on either side of the watermark, the record's time of creation decides, to the millisecond; but
-     * only if that lies in the watermark's own second, else storing an old token late would bring it back to life (R3.2).
+     * Whether a watermark revokes what was issued then (R4.2 to R4.4). A whole second may stand for any time within it, and
+     * the issuer's clock may be ahead: where that leaves a doubt, it does.
      */
-    private boolean isCovered(
-            StoreScope scope, Token token, @Nullable TokenRecord record, Instant watermark, Instant now) {
-        Instant issuedAt = token.issuedAt();
-        if (issuedAt == null
-                || isInTheFuture(scope, issuedAt, now)
-                || (record != null && !record.createdAt().isAfter(watermark))) {
-            return true;
-        }
-        if (issuedAt.getNano() != 0 && !issuedAt.isAfter(watermark)) {
-            return true; // finer than a second, and not after it: there is no doubt
-        }
-        long second = watermark.getEpochSecond();
-        if (issuedAt.getEpochSecond() < second) {
-            return true;
-        }
-        if (issuedAt.getEpochSecond() > watermark.plus(issuerSkew).getEpochSecond()) {
+    private boolean isCovered(StoreScope scope, @Nullable Instant issuedAt, @Nullable Instant watermark, Instant now) {
+        if (watermark == null) {
             return false;
+        } else if (issuedAt == null || isInTheFuture(scope, issuedAt, now)) {
+            return true;
         }
-        return record == null || record.createdAt().getEpochSecond() != second;
+        Instant latest = watermark.plus(issuerSkew);
+        return issuedAt.getNano() == 0
+                ? issuedAt.getEpochSecond() <= latest.getEpochSecond()
+                : !issuedAt.isAfter(latest);
     }
 
     /** Such a time of issue says nothing (R4.3): any watermark could be put behind it. */
@@ -361,11 +402,15 @@ final class Actions {
         String subject = token == null ? null : token.subject();
         String purpose = Limits.purpose(call.argument(1, String.class));
         Instant now = now();
-        Consumption consumption = stored(call, () -> store.consume(call.scope(), jti, subject, purpose, now));
-        if (consumption instanceof Consumption.Consumed consumed) {
-            tell(call, jti, consumed.record().subject(), 1, now);
+        Watermarked<Consumption> stored = stored(call, () -> store.consume(call.scope(), jti, subject, purpose, now));
+        if (stored.answer() instanceof Consumption.Consumed consumed) {
+            TokenRecord record = consumed.record();
+            if (isCovered(call.scope(), record.issuedAt(), stored.watermark(), now)) {
+                return Consumption.Refused.ALREADY_USED; // it had been revoked with all others of its subject
+            }
+            tell(call, jti, record.subject(), 1, now);
         }
-        return consumption;
+        return stored.answer();
     }
 
     private static Optional<Map<String, @Nullable Object>> changes(TokenRecord record) {
@@ -381,10 +426,11 @@ final class Actions {
         if (isAheadOfTheServer(call, startedAt)) {
             return new ExpungeReport(domain, 0, 0, startedAt, Duration.ZERO);
         }
+        StoreScope scope = stored(call, () -> agreed(call.scope()));
         do {
             Instant began = now();
             try {
-                batch = stored(call, () -> store.expunge(call.scope(), batchSize, startedAt));
+                batch = stored(call, () -> store.expunge(scope, batchSize, startedAt));
             } catch (TokenStoreException e) {
                 throw afterOthers(call, e, removed);
             }
@@ -415,6 +461,40 @@ final class Actions {
                 Duration.between(server, now).plusMillis(500).truncatedTo(ChronoUnit.SECONDS),
                 call.scope().skew());
         return true;
+    }
+
+    /**
+     * The scope with the largest skew that any node of the domain has had (R1.7), which this node uses from now on. It is kept
+     * as the watermark of the empty subject, which is nobody's, since of watermarks the latest stands.
+     */
+    StoreScope agreed(StoreScope scope) {
+        StoreScope whole = scope.forTenant("");
+        Instant largest = Instant.EPOCH.plus(scope.skew());
+        Instant kept = store.state(whole, "", "", now()).watermark();
+        if (kept == null || kept.isBefore(largest)) {
+            store.revokeSubject(whole, "", largest, Times.FOREVER, now());
+        } else if (kept.isAfter(largest)) {
+            Duration larger = Duration.between(Instant.EPOCH, kept);
+            if (!larger.equals(skew)) {
+                LOG.warn(
+                        "Domain '{}' has had a clockSkew of {} on another node, and of {} on this one, which takes the"
+                                + " larger. Set clockSkew to the same on every node.",
+                        domain,
+                        larger,
+                        skew);
+                skew = larger;
+            }
+        }
+        return withSkew(scope);
+    }
+
+    /** A scope as it is from now on. */
+    StoreScope withSkew(StoreScope scope) {
+        return new StoreScope(scope.domain(), scope.tenant(), skew, scope.deadline());
+    }
+
+    Duration skew() {
+        return skew;
     }
 
     /** Twice as long as the batch took, so that most of the time the store has nothing to do but to answer (R7.2). */

@@ -116,11 +116,15 @@ final class Discovery {
     TokenStore openEmbedded(StoreScope scope) {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
-        if (embedded.size() != 1) {
+        // With a server's store there, a URL was meant to be given, and has been lost.
+        if (embedded.size() != 1 || providers.size() > 1) {
+            String why = embedded.isEmpty()
+                    ? "none on the class path works without a server"
+                    : embedded.size() < providers.size()
+                            ? "one on the class path needs a server, so that the memory of this process may not be what was meant"
+                            : "more than one on the class path works without a server";
             throw new TokenStoreException(
-                    "No store is named, and "
-                            + (embedded.isEmpty() ? "none" : "more than one")
-                            + " on the class path works without a server. Name one: TokenResource.open(url), the system property "
+                    "No store is named, and " + why + ". Name one: TokenResource.open(url), the system property "
                             + PROPERTY + ", or the environment variable " + VARIABLE + ". " + listed(),
                     cause());
         }

@@ -36,6 +36,7 @@ final class JwtPayload {
     // Beyond this, arithmetic on the number would cost more than any real time is worth.
     private static final int MOST_SCALE = 100;
 
+    private @Nullable String issuer;
     private @Nullable String jti;
     private @Nullable String subject;
     private @Nullable BigDecimal expiresAt;
@@ -43,7 +44,11 @@ final class JwtPayload {
 
     private JwtPayload() {}
 
-    static Token read(String compact) {
+    /**
+     * @param issuer who must have issued it, or {@code null} for anybody
+     * @param orDigest whether a digest may take the place of a missing jti
+     */
+    static Token read(String compact, @Nullable String issuer, boolean orDigest) {
         String json = payload(compact);
         var claims = new JwtPayload();
         // What the parser says may quote the payload, so its words and its exception stop here.
@@ -51,6 +56,12 @@ final class JwtPayload {
             claims.read(parser);
         } catch (IOException e) {
             throw new InvalidTokenException(WHOLE, "its payload is not one JSON object without duplicate names");
+        }
+        if (issuer != null && !issuer.equals(claims.issuer)) {
+            throw new InvalidTokenException("iss", "it is not the issuer that was asked for");
+        }
+        if (orDigest && claims.jti == null) {
+            claims.jti = Secrets.idOf(compact.substring(0, compact.lastIndexOf('.')));
         }
         return claims.toToken();
     }
@@ -99,6 +110,7 @@ final class JwtPayload {
         while ((claim = parser.nextFieldName()) != null) {
             parser.nextToken();
             switch (claim) {
+                case "iss" -> issuer = text(parser, claim);
                 case "jti" -> jti = text(parser, claim);
                 case "sub" -> subject = text(parser, claim);
                 case "exp" -> expiresAt = number(parser, claim);

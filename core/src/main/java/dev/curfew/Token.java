@@ -53,6 +53,33 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
     }
 
     /**
+     * A secret to hand out: 256 random bits, in 43 characters of base64url. It is not stored: see {@link #ofSecret}.
+     */
+    public static String newSecret() {
+        return Secrets.newSecret();
+    }
+
+    /**
+     * A token that is an opaque secret, such as a magic link. Its jti is the {@link #idOf} of the secret, so that nobody who
+     * reads the store can use it (R15.1).
+     *
+     * @param secret what its holder has: {@link #newSecret}, or as hard to guess
+     * @throws IllegalArgumentException if a field is outside its limits
+     */
+    public static Token ofSecret(String secret, String subject, Instant issuedAt, Instant expiresAt) {
+        return of(idOf(secret), subject, issuedAt, expiresAt);
+    }
+
+    /**
+     * The jti of a secret, by which to {@code consume} what its holder sends: the SHA-256 of its UTF-8, in base64url.
+     *
+     * @throws IllegalArgumentException if it is null or empty
+     */
+    public static String idOf(String secret) {
+        return Secrets.idOf(Limits.text("secret", secret, 1, Secrets.MOST_BYTES));
+    }
+
+    /**
      * Reads {@code jti}, {@code sub}, {@code exp} and {@code iat} of a JWT's payload <strong>without verifying
      * it</strong>: anybody can write such a token, so verify it first, with a JOSE library.
      *
@@ -60,7 +87,28 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws InvalidTokenException if it is malformed, or a claim is missing or of the wrong type; it names the claim
      */
     public static Token peek(String compact) {
-        return JwtPayload.read(compact);
+        return JwtPayload.read(compact, null, false);
+    }
+
+    /**
+     * Reads a JWT as {@link #peek(String)} does, if its {@code iss} is this issuer. Two issuers may give the same
+     * {@code sub} and {@code jti}: have a domain, or a tenant, for each of them.
+     *
+     * @param issuer whose token it must be, compared by its characters (RFC 7519 section 4.1.1)
+     * @throws InvalidTokenException also if the issuer is another one or missing; it names {@code iss}
+     */
+    public static Token peek(String compact, String issuer) {
+        return JwtPayload.read(compact, Limits.present("issuer", issuer), false);
+    }
+
+    /**
+     * Reads a JWT as {@link #peek(String)} does; one without {@code jti} gets the SHA-256 of its header and payload, as they
+     * are written, in its place. The signature is left out, since it can be written in other ways that verify, too.
+     *
+     * @throws InvalidTokenException if it is malformed, or another claim is missing or of the wrong type; it names the claim
+     */
+    public static Token peekOrDigest(String compact) {
+        return JwtPayload.read(compact, null, true);
     }
 
     @Override

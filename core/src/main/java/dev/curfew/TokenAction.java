@@ -15,6 +15,8 @@ public enum TokenAction {
     REVOKE_TOKEN("revoke_token", "token"),
     /** {@link TokenResource#revokeJti}: {@code (String jti [, Instant expiresAt])}. */
     REVOKE_JTI("revoke_jti", "jti", "expiresAt"),
+    /** {@link TokenResource#revokeStoredForSubject}: {@code (String subject, String jti)}. */
+    REVOKE_STORED_FOR_SUBJECT("revoke_stored_for_subject", "subject", "jti"),
     /** {@link TokenResource#revokeAllStoredForSubject}: {@code (String subject)}. */
     REVOKE_ALL_STORED_FOR_SUBJECT("revoke_all_stored_for_subject", "subject"),
     /** {@link TokenResource#revokeSubject}: {@code (String subject)}. */

@@ -35,8 +35,8 @@ import org.slf4j.LoggerFactory;
  */
 public final class TokenResource implements AutoCloseable {
     private final Actions actions;
-    private final StoreScope scope;
     private final @Nullable Closing closing;
+    private volatile StoreScope scope;
 
     private TokenResource(Actions actions, StoreScope scope, @Nullable Closing closing) {
         this.actions = actions;
@@ -78,7 +78,7 @@ public final class TokenResource implements AutoCloseable {
      * @param tenant at most 128 bytes
      */
     public TokenResource forTenant(String tenant) {
-        return new TokenResource(actions, scope.forTenant(tenant), null);
+        return new TokenResource(actions, scope().forTenant(tenant), null);
     }
 
     /** Stores a token for the purpose {@value Token#DEFAULT_PURPOSE}: see {@link #storeToken(Token, String, Map)}. */
@@ -146,14 +146,19 @@ public final class TokenResource implements AutoCloseable {
         return list(TokenAction.LIST_TOKENS, subject, limit, after);
     }
 
-    /** Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. */
+    /**
+     * Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. The token
+     * has been verified: it is revoked whoever asks for that, also where the record names another subject. For what a
+     * browser says there is {@link #revokeStoredForSubject}.
+     */
     public RevokeOutcome revokeToken(Token token) {
         return perform(RevokeOutcome.class, TokenAction.REVOKE_TOKEN, token);
     }
 
     /**
-     * Revokes a token of which only the jti is known. A stored expiry is kept; where nothing is stored, the revocation
-     * is kept for {@link Builder#maxTokenLifetime}, else until 9999-12-31 (R3.5).
+     * Revokes a token of which only the jti is known. The revocation is kept for {@link Builder#maxTokenLifetime}, or until
+     * the stored expiry where that is later. Without a longest lifetime a stored expiry is trusted; where nothing is
+     * stored, the revocation is kept until 9999-12-31 (R3.5).
      */
     public RevokeOutcome revokeJti(String jti) {
         return perform(RevokeOutcome.class, TokenAction.REVOKE_JTI, jti);
@@ -165,6 +170,14 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
+     * Revokes one of a subject's stored tokens: for a page of "your devices", whose user picks the jti. What is not stored
+     * for this subject, or has expired, is not touched, and UNKNOWN. It takes two round trips.
+     */
+    public RevokeOutcome revokeStoredForSubject(String subject, String jti) {
+        return perform(RevokeOutcome.class, TokenAction.REVOKE_STORED_FOR_SUBJECT, subject, jti);
+    }
+
+    /**
      * Revokes every live token of a subject that was stored before the call began, and answers how many. One stored
      * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored.
      */
@@ -173,13 +186,12 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
-     * Logs a subject out everywhere, with one write: sets a watermark, by which {@link #check} and {@link #isRevoked(Token)} hold every
-     * token of the subject revoked that was issued at or before it, stored or not. Tokens without a time of issue are
-     * revoked as long as there is a watermark (R4.2 to R4.4).
+     * Logs a subject out everywhere, with one write: sets a watermark, by which every token of the subject is revoked that
+     * was issued at or before it, stored or not. Tokens without a time of issue are revoked as long as there is a
+     * watermark (R4.2 to R4.5).
      *
-     * <p>{@link #isRevoked(String)}, {@link #getToken}, {@link #listTokens} and {@link #consume} look at records alone,
-     * and know of no watermark. Where magic links or confirmations may be waiting, follow this call by
-     * {@link #revokeAllStoredForSubject}.
+     * <p>{@link #check}, {@link #isRevoked(Token)}, {@link #consume}, {@link #getToken}, {@link #getConfirmationChanges} and
+     * {@link #listTokens} look at the watermark. {@link #isRevoked(String)} and {@link #inspect} look at records alone.
      *
      * @return the watermark
      */
@@ -193,14 +205,14 @@ public final class TokenResource implements AutoCloseable {
      */
     public boolean isRevoked(String jti) {
         return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope, present("jti", jti))
+                ? actions.isRevoked(scope(), present("jti", jti))
                 : perform(Boolean.class, TokenAction.IS_REVOKED, jti);
     }
 
     /** Whether a token is revoked or used, by itself or by a watermark of its subject, be it expired or not. */
     public boolean isRevoked(Token token) {
         return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope, present("token", token))
+                ? actions.isRevoked(scope(), present("token", token))
                 : perform(Boolean.class, TokenAction.IS_REVOKED, token);
     }
 
@@ -218,11 +230,15 @@ public final class TokenResource implements AutoCloseable {
     /**
      * Whether to accept a token, in one round trip: only if the answer is ACTIVE.
      *
+     * <p>Without {@link Builder#requirePresence} the purpose is not looked at: a JWT that was issued to confirm an e-mail
+     * address is ACTIVE, and would pass for a session. Give the kinds of JWTs different {@code typ} headers, and verify
+     * them (RFC 8725 section 3.11).
+     *
      * @param purpose what it must be stored for, where {@link Builder#requirePresence} is set; else of no matter
      */
     public TokenStatus check(Token token, String purpose) {
         return actions.isPlain(TokenAction.CHECK)
-                ? actions.check(scope, present("token", token), present("purpose", purpose))
+                ? actions.check(scope(), present("token", token), present("purpose", purpose))
                 : perform(TokenStatus.class, TokenAction.CHECK, token, purpose);
     }
 
@@ -315,7 +331,7 @@ public final class TokenResource implements AutoCloseable {
 
             @Override
             public Object call(Object... arguments) {
-                return actions.perform(scope, action, arguments);
+                return actions.perform(scope(), action, arguments);
             }
         };
     }
@@ -334,8 +350,18 @@ public final class TokenResource implements AutoCloseable {
         Object call(Object... arguments);
     }
 
+    /** Another node's skew may have become this one's (R1.7). */
+    private StoreScope scope() {
+        StoreScope current = scope;
+        if (!current.skew().equals(actions.skew())) {
+            current = actions.withSkew(current);
+            scope = current;
+        }
+        return current;
+    }
+
     private <T> T perform(Class<T> type, TokenAction action, Object... arguments) {
-        Object answer = actions.perform(scope, action, arguments);
+        Object answer = actions.perform(scope(), action, arguments);
         if (!type.isInstance(answer)) {
             throw new IllegalStateException("An interceptor of " + actions.name(action) + " answered "
                     + (answer == null ? "null" : "a " + answer.getClass().getName()) + " instead of a "
@@ -544,9 +570,10 @@ public final class TokenResource implements AutoCloseable {
             Expunger expunges = expunger == null ? Expunger.create() : expunger;
             try {
                 TokenStore used = prepared(own, scope);
-                var actions = new Actions(this, used);
-                expunges.add(actions, scope, expungeInterval);
-                return new TokenResource(actions, scope, new Closing(own, expunges, expunger == null));
+                var actions = new Actions(this, used, scope.skew());
+                StoreScope agreed = actions.agreed(scope);
+                expunges.add(actions, agreed, expungeInterval);
+                return new TokenResource(actions, agreed, new Closing(own, expunges, expunger == null));
             } catch (RuntimeException e) {
                 if (own != null) {
                     own.close();

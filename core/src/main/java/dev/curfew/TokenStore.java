@@ -48,9 +48,11 @@ public interface TokenStore extends AutoCloseable {
      */
     StoreOutcome store(StoreScope scope, TokenRecord record, Instant now);
 
-    /** The record, whatever its state, or {@code null} (R2.7). */
-    @Nullable
-    TokenRecord find(StoreScope scope, String jti, Instant now);
+    /**
+     * The record, whatever its state, with its extra data (R2.7), and the watermark of its subject. The watermark may be left
+     * out where the record is expired or revoked.
+     */
+    StoredState find(StoreScope scope, String jti, Instant now);
 
     /** Whether a revoked record is there, expired or not (R3.6): the hottest path, with nothing else looked up. */
     boolean isRevoked(StoreScope scope, String jti, Instant now);
@@ -78,14 +80,17 @@ public interface TokenStore extends AutoCloseable {
      * a used or revoked one is ALREADY_USED, before and after its expiry; an expired one EXPIRED.
      *
      * @param subject whose record it must be, or {@code null} where only the jti is known
+     * @return with the watermark of the record's subject, read no earlier than this call, where the record was consumed
      */
-    Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now);
+    Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now);
 
     /**
      * Sets the subject's watermark, in O(1) writes, unless a later one stands; it stays until {@code keepUntil} at the
      * least, and an earlier end never shortens a later one (R4.2). The latest watermark and the latest end win, each by
      * itself: an earlier watermark with a later end raises the end alone.
      *
+     * @param subject also the empty one, under which the core keeps the domain's largest skew (R1.7)
      * @param keepUntil the end itself, to the millisecond, the skew included: from then on the watermark is garbage
      */
     void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now);
@@ -98,11 +103,13 @@ public interface TokenStore extends AutoCloseable {
 
     /**
      * A page of the subject's live, unrevoked records, in the order of {@link TokenRecord#BY_EXPIRY} (R2.7): {@code limit}
-     * of them, or fewer where there are no more.
+     * of them, or fewer where there are no more; whether the subject's watermark covers them or not.
      *
      * @param after the last record of the page before, or {@code null} for the first page
+     * @return with the subject's watermark
      */
-    List<TokenRecord> list(StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now);
+    Watermarked<List<TokenRecord>> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now);
 
     /**
      * A page of the tenant's records past their retention end, in the order of {@link TokenRecord#BY_EXPIRY} (R7.1):

@@ -74,7 +74,7 @@ class ArchitectureTest {
                         .filter(type -> !type.getName().endsWith("package-info"))
                         .map(type -> type.getName())
                         .sorted())
-                .hasSizeLessThanOrEqualTo(31);
+                .hasSizeLessThanOrEqualTo(32);
     }
 
     @Test

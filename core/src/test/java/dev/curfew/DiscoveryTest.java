@@ -110,17 +110,24 @@ class DiscoveryTest {
     }
 
     @Test
-    void withoutAUrlTheOnlyEmbeddedStoreIsTaken() {
+    void R11_4_withoutAUrlAStoreWithoutAServerIsTakenWhereItIsAlone() {
         assertThatThrownBy(() -> discovery.openEmbedded(SCOPE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("none on the class path works without a server")
                 .hasMessageContaining("curfew.store.url")
                 .hasMessageContaining("CURFEW_STORE_URL");
         memory.embedded = "memory:";
-        assertThat(discovery.openEmbedded(SCOPE)).isSameAs(STORE);
-        assertThat(memory.opened).containsExactly("memory:");
+        // The URL of the server has been lost, most likely.
+        assertThatThrownBy(() -> discovery.openEmbedded(SCOPE))
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContaining("one on the class path needs a server")
+                .hasMessageContaining("CURFEW_STORE_URL");
+        assertThat(memory.opened).isEmpty();
         redis.embedded = "redis:embedded";
-        assertThatThrownBy(() -> discovery.openEmbedded(SCOPE)).hasMessageContaining("more than one");
+        assertThatThrownBy(() -> new Discovery(List.of(memory, redis)).openEmbedded(SCOPE))
+                .hasMessageContaining("more than one");
+        assertThat(new Discovery(List.of(memory)).openEmbedded(SCOPE)).isSameAs(STORE);
+        assertThat(memory.opened).containsExactly("memory:");
     }
 
     @Test

@@ -194,6 +194,50 @@ class TokenTest {
                 .hasMessageContaining("expiresAt");
     }
 
+    @Test
+    void R9_5_aTokenOfAnotherIssuerIsRefused() {
+        String compact = jwt("{'iss':'https://a.example','jti':'a','sub':'s','exp':1924992000}");
+        assertThat(Token.peek(compact, "https://a.example")).isEqualTo(Token.peek(compact));
+        for (String other : List.of(
+                jwt("{'iss':'https://a.example/','jti':'a','sub':'s','exp':1924992000}"),
+                jwt("{'jti':'a','sub':'s','exp':1924992000}"))) {
+            assertThatThrownBy(() -> Token.peek(other, "https://a.example"))
+                    .isInstanceOf(InvalidTokenException.class)
+                    .hasMessageContaining("iss")
+                    .hasMessageNotContaining("a.example");
+        }
+        assertBlamed("iss", jwt("{'iss':1,'jti':'a','sub':'s','exp':1924992000}"));
+    }
+
+    @Test
+    void R15_1_aSecretIsKnownByItsHash() {
+        Instant now = Instant.parse("2030-01-01T00:00:00Z");
+        Token link = Token.ofSecret("abc", "s", now, now.plusSeconds(60));
+        // SHA-256 of "abc" is the example of FIPS 180-4, here in base64url.
+        assertThat(link.jti())
+                .isEqualTo("ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0")
+                .isEqualTo(Token.idOf("abc"));
+        assertThat(link.issuedAt()).isEqualTo(now);
+        assertThatThrownBy(() -> Token.idOf(""))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("secret");
+        String secret = Token.newSecret();
+        assertThat(secret).matches("[A-Za-z0-9_-]{43}").isNotEqualTo(Token.newSecret());
+    }
+
+    @Test
+    void R15_2_aJwtWithoutAnIdIsKnownByItsHeaderAndPayload() {
+        String compact = jwt("{'sub':'s','exp':1924992000}");
+        String signed = compact.substring(0, compact.lastIndexOf('.'));
+        assertBlamed("jti", compact);
+        assertThat(Token.peekOrDigest(compact).jti()).isEqualTo(Token.idOf(signed));
+        // The last character of a signature may have bits that mean nothing: it verifies, and is the same token.
+        assertThat(Token.peekOrDigest(signed + ".AB")).isEqualTo(Token.peekOrDigest(signed + ".AA"));
+        assertThat(Token.peekOrDigest(jwt("{'jti':'a','sub':'s','exp':1924992000}"))
+                        .jti())
+                .isEqualTo("a");
+    }
+
     private static String jwt(String payload) {
         return "eyJhbGciOiJIUzI1NiJ9."
                 + Base64.getUrlEncoder()

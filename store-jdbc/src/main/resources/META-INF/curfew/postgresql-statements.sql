@@ -30,7 +30,10 @@ SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
     FROM {table} t JOIN given g ON {key}) END
 
 -- name: find
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns} FROM {table} WHERE {tenant} = ? AND {jti} = ?) r ON true
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
+    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = t.{tenant} AND w.{subject} = t.{subject})
+    FROM {table} t WHERE t.{tenant} = ? AND t.{jti} = ?
+) r ON true
 
 -- name: isRevoked
 SELECT {me}, EXISTS (SELECT FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL)
@@ -78,7 +81,9 @@ WITH given AS (
     UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
     FROM given g, stored s WHERE {key} AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
 )
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns} FROM stored) r ON true
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
+    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = s.{tenant} AND w.{subject} = s.{subject}) FROM stored s
+) r ON true
 
 -- name: revokeSubject
 INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
@@ -101,11 +106,11 @@ WITH batch AS (
 SELECT {me}, count(*) FROM updated
 
 -- name: list
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+SELECT {me}, r.*, w.watermark FROM (SELECT) g LEFT JOIN (
     SELECT {columns} FROM {table}
     WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
     ORDER BY {expires_at}, {jti} LIMIT ?
-) r ON true
+) r ON true LEFT JOIN (SELECT watermark FROM {watermarks} WHERE {tenant} = ? AND {subject} = ?) w ON true
 
 -- name: readExpired
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (

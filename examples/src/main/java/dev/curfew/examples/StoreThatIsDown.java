@@ -1,5 +1,6 @@
 package dev.curfew.examples;
 
+import dev.curfew.StoredState;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
@@ -13,6 +14,13 @@ final class StoreThatIsDown {
         return (TokenStore) Proxy.newProxyInstance(
                 StoreThatIsDown.class.getClassLoader(), new Class<?>[] {TokenStore.class}, (proxy, verb, arguments) -> {
                     if (verb.getName().equals("prepare") || verb.getName().equals("close")) {
+                        return null;
+                    }
+                    // It went down when it was open.
+                    if (verb.getName().equals("state") && arguments[1].equals("")) {
+                        return new StoredState(null, null);
+                    }
+                    if (verb.getName().equals("revokeSubject") && arguments[1].equals("")) {
                         return null;
                     }
                     throw new TokenStoreException(Outcome.UNCHANGED, "The store is down. Nothing was changed", null);

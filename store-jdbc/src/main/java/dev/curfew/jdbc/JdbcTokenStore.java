@@ -15,6 +15,7 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
+import dev.curfew.Watermarked;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -315,9 +316,8 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        List<TokenRecord> found = read(scope, "find", JdbcTokenStore::records, scope.tenant(), jti);
-        return found.isEmpty() ? null : found.get(0);
+    public StoredState find(StoreScope scope, String jti, Instant now) {
+        return read(scope, "find", JdbcTokenStore::state, scope.tenant(), jti);
     }
 
     @Override
@@ -342,9 +342,7 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Reader<StoredState> reader =
-                row -> new StoredState(row.getString(2) == null ? null : record(row), roundedUp(row, 11));
-        return read(scope, "state", reader, scope.tenant(), jti, subject);
+        return read(scope, "state", JdbcTokenStore::state, scope.tenant(), jti, subject);
     }
 
     @Override
@@ -357,14 +355,16 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        List<TokenRecord> found =
-                write(scope, "consume", JdbcTokenStore::records, scope.tenant(), jti, purpose, subject, now);
-        if (found.isEmpty()) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        StoredState found = write(scope, "consume", JdbcTokenStore::state, scope.tenant(), jti, purpose, subject, now);
+        return new Watermarked<>(consumption(found.record(), now), found.watermark());
+    }
+
+    private static Consumption consumption(@Nullable TokenRecord stored, Instant now) {
+        if (stored == null) {
             return Refused.UNKNOWN;
-        }
-        TokenRecord stored = found.get(0);
-        if (stored.isRevoked()) {
+        } else if (stored.isRevoked()) {
             return Refused.ALREADY_USED;
         }
         return stored.isLive(now) ? new Consumed(stored.revoked(now, stored.expiresAt())) : Refused.EXPIRED;
@@ -382,13 +382,17 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         // Without a place to go on from: the first that can be live expires one millisecond from now, whatever its jti.
         boolean further = after != null && after.isLive(now);
         Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
         String jti = after == null || !further ? "" : after.jti();
-        return read(scope, "list", JdbcTokenStore::records, scope.tenant(), subject, expiry, jti, limit);
+        Reader<Watermarked<List<TokenRecord>>> reader = rows -> {
+            Instant watermark = watermark(rows); // on every row, also where there is no record
+            return new Watermarked<>(records(rows), watermark);
+        };
+        return read(scope, "list", reader, scope.tenant(), subject, expiry, jti, limit, scope.tenant(), subject);
     }
 
     @Override
@@ -438,6 +442,14 @@ public final class JdbcTokenStore implements TokenStore {
             }
         } while (rows.next());
         return records;
+    }
+
+    private static StoredState state(ResultSet row) throws SQLException {
+        return new StoredState(row.getString(2) == null ? null : record(row), watermark(row));
+    }
+
+    private static @Nullable Instant watermark(ResultSet row) throws SQLException {
+        return roundedUp(row, 11);
     }
 
     private static TokenRecord record(ResultSet row) throws SQLException {

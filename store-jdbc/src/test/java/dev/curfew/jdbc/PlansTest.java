@@ -62,7 +62,7 @@ class PlansTest {
         all.put("consume", new Object[] {"", "t", "user", "s1", NOW});
         all.put("revokeSubject", new Object[] {"", "s1", NOW, NOW});
         all.put("revokeStored", new Object[] {"", "many", NOW.minusDays(10), 1000, "", NOW});
-        all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100});
+        all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
         all.put("expunge", new Object[] {BEGINNING, NOW, 1000, NOW, 1000});
         return all;
@@ -87,7 +87,9 @@ class PlansTest {
     @Test
     void neitherDoTheFirstPages() throws SQLException {
         try (Connection connection = DriverManager.getConnection(URL)) {
-            assertIndexed("list", explained(connection, SQL.get("list").sql(), "", "s1", NOW.minusDays(10), "", 100));
+            assertIndexed(
+                    "list",
+                    explained(connection, SQL.get("list").sql(), "", "s1", NOW.minusDays(10), "", 100, "", "s1"));
             assertIndexed(
                     "readExpired", explained(connection, SQL.get("readExpired").sql(), "", NOW, BEGINNING, "", 1000));
             assertIndexed(

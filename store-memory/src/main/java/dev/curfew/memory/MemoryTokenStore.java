@@ -15,6 +15,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStoreException;
+import dev.curfew.Watermarked;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -217,10 +218,20 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+    public StoredState find(StoreScope scope, String jti, Instant now) {
+        TokenRecord record = record(scope, jti, now);
+        return new StoredState(record, record == null ? null : watermark(scope, record.subject()));
+    }
+
+    private @Nullable TokenRecord record(StoreScope scope, String jti, Instant now) {
         at(now);
         Entry entry = records.getIfPresent(key(scope, jti));
         return entry == null ? null : entry.record();
+    }
+
+    private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
+        Watermark watermark = subject == null ? null : watermarks.getIfPresent(key(scope, subject));
+        return watermark == null ? null : watermark.at();
     }
 
     @Override
@@ -243,9 +254,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        TokenRecord record = find(scope, jti, now);
-        Watermark watermark = watermarks.getIfPresent(key(scope, subject));
-        return new StoredState(record, watermark == null ? null : watermark.at());
+        return new StoredState(record(scope, jti, now), watermark(scope, subject));
     }
 
     @Override
@@ -277,7 +286,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
         var answer = new Answer<Consumption>(Refused.UNKNOWN);
         var before = new Answer<@Nullable TokenRecord>(null);
@@ -299,7 +309,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             return used;
         });
         takeOut(key, before.is);
-        return answer.is;
+        return new Watermarked<>(answer.is, before.is == null ? null : watermark(scope, before.is.subject()));
     }
 
     @Override
@@ -357,7 +367,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
         List<TokenRecord> page = new ArrayList<>();
@@ -374,7 +384,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 last = record;
             }
         } while (page.size() < limit && !indexed.isEmpty());
-        return page;
+        return new Watermarked<>(page, watermark(scope, subject));
     }
 
     /** A page of the subject's index. */

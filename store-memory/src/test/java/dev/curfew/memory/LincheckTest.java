@@ -38,7 +38,7 @@ public class LincheckTest {
 
     @Operation
     public String consume(@Param(name = "jti") int jti) {
-        Consumption answer = store.consume(SCOPE, "t" + jti, null, "link", NOW);
+        Consumption answer = store.consume(SCOPE, "t" + jti, null, "link", NOW).answer();
         return answer instanceof Consumed ? "CONSUMED" : answer.toString();
     }
 

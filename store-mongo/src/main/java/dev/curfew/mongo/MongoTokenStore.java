@@ -57,6 +57,7 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
+import dev.curfew.Watermarked;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -367,11 +368,13 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        var call = new Call(scope);
-        BsonDocument found =
-                call.look(c -> c.find(eq(Documents.recordId(scope, jti))).first());
-        return call.record(found);
+    public StoredState find(StoreScope scope, String jti, Instant now) {
+        var call = new Call(scope, 2);
+        TokenRecord record = call.record(
+                call.look(c -> c.find(eq(Documents.recordId(scope, jti))).first()));
+        return new StoredState(
+                record,
+                record != null && record.isLive(now) && !record.isRevoked() ? call.watermark(record.subject()) : null);
     }
 
     @Override
@@ -471,7 +474,8 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         BsonString id = Documents.recordId(scope, jti);
         var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
         Bson filter = all(
@@ -490,11 +494,15 @@ public final class MongoTokenStore implements TokenStore {
             if (stored == null
                     || !stored.purpose().equals(purpose)
                     || (subject != null && !subject.equals(stored.subject()))) {
-                return Refused.UNKNOWN;
+                return new Watermarked<>(Refused.UNKNOWN, null);
             } else if (stored.isRevoked()) {
-                return Documents.isBy(attempt, found) ? new Consumed(stored) : Refused.ALREADY_USED;
+                if (!Documents.isBy(attempt, found)) {
+                    return new Watermarked<>(Refused.ALREADY_USED, null);
+                }
+                call.unsure = true; // what fails from here on comes after the token was used
+                return new Watermarked<>(new Consumed(stored), call.watermark(stored.subject()));
             } else if (!stored.isLive(now)) {
-                return Refused.EXPIRED;
+                return new Watermarked<>(Refused.EXPIRED, null);
             }
         }
     }
@@ -552,18 +560,20 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        var call = new Call(scope, 3);
         TokenRecord place = after != null && after.isLive(now) ? after : null;
         Bson live = live(scope, subject, place == null ? now.plusMillis(1) : place.expiresAt());
-        return page(scope, place == null ? live : and(live, beyond(scope, place)), limit);
+        List<TokenRecord> page = page(call, place == null ? live : and(live, beyond(scope, place)), limit);
+        return new Watermarked<>(page, call.watermark(subject));
     }
 
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
         Bson due = and(eq(names.tenant, scope.tenant()), lte(names.expiresAt, Documents.date(now.minus(scope.skew()))));
         return page(
-                scope,
+                new Call(scope, 2),
                 after == null
                         ? due
                         : and(due, gte(names.expiresAt, Documents.date(after.expiresAt())), beyond(scope, after)),
@@ -576,9 +586,8 @@ public final class MongoTokenStore implements TokenStore {
                 gt(Documents.ID, Documents.recordId(scope, after.jti())));
     }
 
-    private List<TokenRecord> page(StoreScope scope, Bson filter, int limit) {
-        // What is left of a page that is too large for one reply is given up by a command of its own.
-        var call = new Call(scope, 2);
+    /** Two commands at the most: what is left of a page that is too large for one reply is given up by one of its own. */
+    private List<TokenRecord> page(Call call, Bson filter, int limit) {
         List<BsonDocument> found = call.next(c -> all(
                 c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
         return found.stream()
@@ -693,6 +702,18 @@ public final class MongoTokenStore implements TokenStore {
                         null);
             }
             return run(collection -> command.apply(timed(scope.domain(), collection, millis)));
+        }
+
+        /** Where the record is read first, and so is its subject. */
+        @Nullable
+        Instant watermark(@Nullable String subject) {
+            if (subject == null) {
+                return null;
+            }
+            BsonDocument found = next(c -> c.withReadConcern(readConcern)
+                    .find(eq(Documents.watermarkId(scope, subject)))
+                    .first());
+            return found == null ? null : read(() -> Documents.watermark(found));
         }
 
         private Outcome outcome() {

@@ -103,7 +103,8 @@ class ClockTest {
                 .isEqualTo(RevokeOutcome.REVOKED);
         assertThat(store.store(scope, stored("stored during", end, ahead), ahead))
                 .isEqualTo(StoreOutcome.STORED);
-        assertThat(store.consume(scope, "stored before", "s", "p", ahead)).isInstanceOf(Consumed.class);
+        assertThat(store.consume(scope, "stored before", "s", "p", ahead).answer())
+                .isInstanceOf(Consumed.class);
         store.revokeSubject(scope, "s", ahead, end.plus(HOUR), ahead);
         store.revokeSubject(scope, "during", ahead, end, ahead);
         // After, by the clock that is right again, on what the other one wrote.
@@ -117,7 +118,7 @@ class ClockTest {
         assertThat(store.expunge(scope, 100, end.minusMillis(1))).isZero();
         for (String jti : List.of("before", "during", "stored before", "stored during")) {
             assertThat(store.isRevoked(scope, jti, NOW)).as(jti).isTrue();
-            assertThat(store.find(scope, jti, NOW).expiresAt()).as(jti).isEqualTo(end);
+            assertThat(store.find(scope, jti, NOW).record().expiresAt()).as(jti).isEqualTo(end);
         }
         StoredState state = store.state(scope, "none", "s", NOW);
         assertThat(state.watermark()).isEqualTo(ahead);
@@ -149,9 +150,9 @@ class ClockTest {
             String jti = time.toString();
             var record = new TokenRecord(jti, "s", "p", time, last, null, time, time, null);
             assertThat(store.store(scope, record, time)).isEqualTo(StoreOutcome.STORED);
-            assertThat(store.find(scope, jti, NOW)).isEqualTo(record);
+            assertThat(store.find(scope, jti, NOW).record()).isEqualTo(record);
             store.revoke(scope, new TokenRecord("r" + jti, "s", "p", time, time, null, time, time, time), time, time);
-            TokenRecord revoked = store.find(scope, "r" + jti, NOW);
+            TokenRecord revoked = store.find(scope, "r" + jti, NOW).record();
             assertThat(List.of(revoked.issuedAt(), revoked.expiresAt(), revoked.createdAt(), revoked.revokedAt()))
                     .containsOnly(time);
             store.revokeSubject(scope, jti, time, last, time);

@@ -131,8 +131,8 @@ class RealMongoDbTest {
             store.revoke(scope, revocation, end, now);
         }
         await().atMost(Duration.ofMinutes(3))
-                .untilAsserted(
-                        () -> assertThat(store.find(scope, "until-61", now)).isNull());
+                .untilAsserted(() ->
+                        assertThat(store.find(scope, "until-61", now).record()).isNull());
         assertThat(store.isRevoked(scope, "until600", now)).isTrue();
         assertThat(collection.countDocuments()).isIn(1L, 2L);
     }

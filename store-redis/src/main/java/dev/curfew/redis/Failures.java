@@ -167,6 +167,16 @@ final class Failures {
                         failure);
     }
 
+    /** That of a call which had consumed the record before. */
+    static TokenStoreException afterConsuming(String domain, TokenStoreException failure) {
+        return exception(
+                Outcome.UNKNOWN,
+                domain,
+                "the token was used, and then it could not be read whether its subject had been logged out everywhere."
+                        + " Issue another token",
+                failure);
+    }
+
     /** What is in a record's place is not one. */
     static TokenStoreException spoiled(String domain, Outcome outcome) {
         return exception(

@@ -15,6 +15,7 @@ import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
+import dev.curfew.Watermarked;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.ScoredValue;
@@ -242,7 +243,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 List.of(
                         Request.of(
                                 CommandType.HMGET, () -> new ValueListOutput<>(UTF8), Keys.record(scope, jti), FIELDS),
-                        Request.of(CommandType.GET, () -> new ValueOutput<>(UTF8), Keys.watermark(scope, subject))));
+                        watermark(scope, subject)));
         Map<String, String> fields = new HashMap<>();
         List<?> values = (List<?>) answers.get(0);
         for (int i = 0; i < FIELDS.length; i++) {
@@ -255,8 +256,23 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
-        return record(scope, jti, link.ask(scope, fields(scope, jti)));
+    public StoredState find(StoreScope scope, String jti, Instant now) {
+        var deadline = new Deadline(scope.deadline());
+        TokenRecord record = record(scope, jti, link.ask(scope, deadline, fields(scope, jti)));
+        return new StoredState(
+                record,
+                record != null && record.isLive(now) && !record.isRevoked()
+                        ? watermark(scope, deadline, record.subject())
+                        : null);
+    }
+
+    private @Nullable Instant watermark(StoreScope scope, Deadline deadline, @Nullable String subject) {
+        return subject == null ? null : time(link.<@Nullable String>ask(scope, deadline, watermark(scope, subject)));
+    }
+
+    private static Request<@Nullable String> watermark(StoreScope scope, String subject) {
+        return Request.<@Nullable String>of(
+                CommandType.GET, () -> new ValueOutput<>(UTF8), Keys.watermark(scope, subject));
     }
 
     private static Request<Map<String, String>> fields(StoreScope scope, String jti) {
@@ -352,12 +368,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 millis(now),
                 millis(grace(scope)),
                 attempt());
-        return RevokeOutcome.valueOf(
-                changed(scope, change, "record", millis(keepUntil)).get(0));
+        return RevokeOutcome.valueOf(changed(scope, new Deadline(scope.deadline()), change, "record", millis(keepUntil))
+                .get(0));
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        var deadline = new Deadline(scope.deadline());
         Request<List<String>> change = Request.of(
                 Script.CONSUME,
                 Keys.record(scope, jti),
@@ -366,15 +384,20 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 millis(now),
                 millis(grace(scope)),
                 attempt());
-        List<String> answer = changed(scope, change, "record", "0");
+        List<String> answer = changed(scope, deadline, change, "record", "0");
         if (!answer.get(0).equals("CONSUMED")) {
-            return Refused.valueOf(answer.get(0));
+            return new Watermarked<>(Refused.valueOf(answer.get(0)), null);
         }
         Map<String, String> fields = new HashMap<>();
         for (int i = 1; i < answer.size(); i += 2) {
             fields.put(answer.get(i), answer.get(i + 1));
         }
-        return new Consumed(Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN)));
+        TokenRecord used = Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN));
+        try {
+            return new Watermarked<>(new Consumed(used), watermark(scope, deadline, used.subject()));
+        } catch (TokenStoreException e) {
+            throw Failures.afterConsuming(scope.domain(), e);
+        }
     }
 
     @Override
@@ -382,12 +405,12 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         String at = millis(watermark);
         Request<List<String>> change = Request.of(
                 Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, millis(keepUntil.plus(MARGIN)), millis(now));
-        changed(scope, change, "watermark", at);
+        changed(scope, new Deadline(scope.deadline()), change, "watermark", at);
     }
 
     /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
-    private List<String> changed(StoreScope scope, Request<List<String>> request, String... touched) {
-        var deadline = new Deadline(scope.deadline());
+    private List<String> changed(
+            StoreScope scope, Deadline deadline, Request<List<String>> request, String... touched) {
         List<String> answer = link.ask(scope, deadline, request);
         if (!NOTHING_TO_KEEP.contains(answer.get(0))) {
             link.awaitReplicas(scope, deadline, List.of(request), touched);
@@ -457,15 +480,30 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         var deadline = new Deadline(scope.deadline());
-        Double shortened = link.<@Nullable Double>ask(
-                        scope,
-                        deadline,
-                        List.of(Request.of(
-                                CommandType.ZSCORE, () -> new DoubleOutput<>(UTF8), Keys.index(scope, subject), NONE)))
-                .get(0);
+        List<@Nullable Object> answers = link.ask(
+                scope,
+                deadline,
+                List.of(
+                        Request.of(
+                                CommandType.ZSCORE, () -> new DoubleOutput<>(UTF8), Keys.index(scope, subject), NONE),
+                        watermark(scope, subject)));
+        Double shortened = (Double) answers.get(0);
+        return new Watermarked<>(
+                list(scope, deadline, subject, after, limit, now, shortened), time((String) answers.get(1)));
+    }
+
+    /** @param shortened the latest expiry that was shortened: up to there the order is not that of the expiries */
+    private List<TokenRecord> list(
+            StoreScope scope,
+            Deadline deadline,
+            String subject,
+            @Nullable TokenRecord after,
+            int limit,
+            Instant now,
+            @Nullable Double shortened) {
         // No record expires later than its score: what comes later cannot have a lower one.
         long from = Math.max(
                 now.toEpochMilli() + 1,

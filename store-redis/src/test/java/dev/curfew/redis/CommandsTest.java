@@ -86,7 +86,9 @@ class CommandsTest {
                     .isEqualTo(Map.of("hmget", 1, "get", 1));
             assertThat(commands(server, () -> tokens.isRevoked(token("stored", "s2"))))
                     .isEqualTo(Map.of("hmget", 1, "get", 1));
-            assertThat(commands(server, () -> tokens.getToken("stored"))).isEqualTo(Map.of("hgetall", 1));
+            // One more for the watermark of the record's subject, where that may decide.
+            assertThat(commands(server, () -> tokens.getToken("stored"))).isEqualTo(Map.of("hgetall", 1, "get", 1));
+            assertThat(commands(server, () -> tokens.getToken("warm"))).isEqualTo(Map.of("hgetall", 1));
             Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
             assertThat(commands(server, () -> tokens.isRevoked(hundred))).isEqualTo(Map.of("hexists", 100));
 
@@ -144,7 +146,8 @@ class CommandsTest {
                             "zscore",
                             1));
             assertThat(commands(server, () -> tokens.consume("new too", "p")))
-                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "pttl", 1, "hset", 1, "hgetall", 1));
+                    .isEqualTo(
+                            Map.of("evalsha", 1, "time", 1, "hmget", 1, "pttl", 1, "hset", 1, "hgetall", 1, "get", 1));
             assertThat(commands(server, () -> store.expunge(scope, 10, NOW))).isEmpty();
             assertThat(commands(server, () -> tokens.readExpired(10))).isEmpty();
         }
@@ -167,7 +170,7 @@ class CommandsTest {
                 tokens.storeToken(token("b" + n, "s"), "p");
                 assertThat(tokens.consume("a" + n, "p")).isInstanceOf(dev.curfew.Consumption.Consumed.class);
                 tokens.revokeToken(token("c" + n, "s"));
-                tokens.revokeSubject("s");
+                tokens.revokeSubject("s2");
                 server.command("SCRIPT", "FLUSH");
                 assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
             }

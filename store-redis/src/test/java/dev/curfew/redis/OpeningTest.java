@@ -230,9 +230,10 @@ class OpeningTest {
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("strictDurability");
             server.command("ACL", "SETUSER", "visitor", "resetkeys", "~other:*");
-            assertThat(said(url)).singleElement(STRING).contains("lacks a right");
+            // Without which the skew of the domain can be neither read nor kept.
+            assertThatThrownBy(() -> said(url)).hasMessageContaining("a right is missing");
             server.command("ACL", "SETUSER", "visitor", "-info", "-evalsha", "-eval");
-            assertThat(said(url)).singleElement(STRING).contains("INFO", "lacks a right");
+            assertThatThrownBy(() -> said(url)).hasMessageContaining("a right is missing");
             // Nobody offers CONFIG to the public.
             server.command("ACL", "SETUSER", "visitor", "reset", "on", ">Pw7-of-test", "~*", "+@all", "-config");
             assertThat(said(url)).isEmpty();

@@ -7,6 +7,7 @@ import dev.curfew.StoreScope;
 import dev.curfew.StoredState;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
+import dev.curfew.Watermarked;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.List;
@@ -32,7 +33,7 @@ class DelegatingStore implements TokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+    public StoredState find(StoreScope scope, String jti, Instant now) {
         return store.find(scope, jti, now);
     }
 
@@ -57,7 +58,8 @@ class DelegatingStore implements TokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         return store.consume(scope, jti, subject, purpose, now);
     }
 
@@ -72,7 +74,7 @@ class DelegatingStore implements TokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         return store.list(scope, subject, after, limit, now);
     }

@@ -285,6 +285,7 @@ final class ModelRun {
             String blamed = switch (difference.field()) {
                 case "revokedAt" ->
                     difference.is() instanceof Instant time && time.isBefore(kit.start) ? "R1.2" : "R3.4";
+                case "updatedAt" -> rule.startsWith("R3") ? "R3.4" : rule;
                 case "expiresAt" -> expiryRule;
                 default -> rule;
             };

@@ -10,6 +10,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
+import dev.curfew.Watermarked;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
@@ -70,14 +71,25 @@ class ModelTokenStore implements TokenStore {
     }
 
     @Override
-    public synchronized @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+    public synchronized StoredState find(StoreScope scope, String jti, Instant now) {
+        TokenRecord found = found(scope, jti, now);
+        return new StoredState(found, found == null ? null : watermark(scope, found.subject()));
+    }
+
+    /** The record, or null; a broken store has another one. */
+    synchronized @Nullable TokenRecord found(StoreScope scope, String jti, Instant now) {
         ensureOpen();
         return records.get(key(scope, jti));
     }
 
+    synchronized @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
+        Watermark watermark = subject == null ? null : watermarks.get(key(scope, subject));
+        return watermark == null ? null : watermark.at();
+    }
+
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        TokenRecord record = find(scope, jti, now);
+        TokenRecord record = found(scope, jti, now);
         return record != null && record.isRevoked();
     }
 
@@ -88,8 +100,7 @@ class ModelTokenStore implements TokenStore {
 
     @Override
     public synchronized StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Watermark watermark = watermarks.get(key(scope, subject));
-        return new StoredState(find(scope, jti, now), watermark == null ? null : watermark.at());
+        return new StoredState(found(scope, jti, now), watermark(scope, subject));
     }
 
     @Override
@@ -101,9 +112,19 @@ class ModelTokenStore implements TokenStore {
     }
 
     @Override
-    public synchronized Consumption consume(
+    public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        TokenRecord stored = find(scope, jti, now);
+        Consumption answer = use(scope, jti, subject, purpose, now);
+        return new Watermarked<>(
+                answer,
+                answer instanceof Consumed consumed
+                        ? watermark(scope, consumed.record().subject())
+                        : null);
+    }
+
+    /** Consumes; a broken store does so in another way. */
+    synchronized Consumption use(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+        TokenRecord stored = found(scope, jti, now);
         if (stored == null
                 || !stored.purpose().equals(purpose)
                 || (subject != null && !subject.equals(stored.subject()))) {
@@ -134,13 +155,19 @@ class ModelTokenStore implements TokenStore {
 
     @Override
     public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        List<TokenRecord> batch = list(scope, subject, null, limit, now);
+        List<TokenRecord> batch = listed(scope, subject, null, limit, now);
         batch.forEach(record -> records.put(key(scope, record.jti()), record.revoked(now, record.expiresAt())));
         return batch.size();
     }
 
     @Override
-    public synchronized List<TokenRecord> list(
+    public synchronized Watermarked<List<TokenRecord>> list(
+            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        return new Watermarked<>(listed(scope, subject, after, limit, now), watermark(scope, subject));
+    }
+
+    /** The page; a broken store has another one. */
+    synchronized List<TokenRecord> listed(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         return page(
                 tenant(scope).filter(r -> subject.equals(r.subject()) && r.isLive(now) && !r.isRevoked()),

@@ -3,6 +3,8 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.SelfExpiringTokenStore;
+import dev.curfew.StoreScope;
+import dev.curfew.TokenResource;
 import java.time.Duration;
 import java.time.Instant;
 import org.junit.jupiter.api.Test;
@@ -36,7 +38,7 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         tokens.storeToken(token("t", "s", HOUR));
         tokens.revokeToken(token("t", "s", Duration.ofMinutes(1)));
         assertRemoval("t", start.plus(HOUR));
-        tokens.revokeJti("t");
+        tokens.revokeJti("t", start.plusSeconds(60));
         assertRemoval("t", start.plus(HOUR));
         tokens.revokeToken(token("t", "s", HOUR.multipliedBy(2)));
         assertRemoval("t", start.plus(HOUR.multipliedBy(2)));
@@ -76,7 +78,7 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
             tokens.storeToken(token("stored", "s", HOUR));
             // Revoked by a node that is ahead, and so reckons with less time to go.
             clock.set(start.plus(SKEW));
-            tokens.revokeJti("stored");
+            tokens.revokeJti("stored", start.plus(SKEW).plusSeconds(1));
             clock.set(start);
             assertThat(((SelfExpiringTokenStore) store).removalTime(scope, "stored", start))
                     .as("removalTime after a revocation by a node that is ahead")
@@ -87,6 +89,20 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
             clock.set(retentionEnd.minusMillis(1));
             assertThat(tokens.isRevoked("stored")).as("isRevoked").isTrue();
         });
+    }
+
+    @Test
+    final void R1_7_theServersDeadlineIsThatOfTheLargestSkew() {
+        Duration largest = Duration.ofMinutes(5);
+        try (TokenResource verifier = skewed(largest, another);
+                TokenResource smaller = skewed(Duration.ZERO, store)) {
+            smaller.revokeToken(token("t", "s", HOUR));
+            assertThat(((SelfExpiringTokenStore) store)
+                            .removalTime(new StoreScope(domain + "-skew", "", SKEW, deadline()), "t", start))
+                    .as("removalTime of what a node of a smaller skew has revoked")
+                    .isAfterOrEqualTo(start.plus(HOUR).plus(largest));
+            assertThat(verifier.isRevoked("t")).as("isRevoked").isTrue();
+        }
     }
 
     /** The server removes nothing early that was revoked by a clock which was ahead, and is right now. */

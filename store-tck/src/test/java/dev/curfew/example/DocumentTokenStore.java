@@ -20,6 +20,7 @@ import dev.curfew.StoredState;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
+import dev.curfew.Watermarked;
 import java.time.Instant;
 import java.util.Collection;
 import java.util.Comparator;
@@ -81,9 +82,15 @@ final class DocumentTokenStore implements TokenStore {
     }
 
     @Override
-    public @Nullable TokenRecord find(StoreScope scope, String jti, Instant now) {
+    public StoredState find(StoreScope scope, String jti, Instant now) {
         Map<String, Object> document = documents.get(key(scope, jti));
-        return document == null ? null : read(document);
+        TokenRecord record = document == null ? null : read(document);
+        return new StoredState(record, record == null ? null : watermark(scope, record.subject()));
+    }
+
+    private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
+        List<Instant> watermark = subject == null ? null : watermarks.get(key(scope, subject));
+        return watermark == null ? null : watermark.get(0);
     }
 
     @Override
@@ -101,8 +108,7 @@ final class DocumentTokenStore implements TokenStore {
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        List<Instant> watermark = watermarks.get(key(scope, subject));
-        return new StoredState(find(scope, jti, now), watermark == null ? null : watermark.get(0));
+        return new StoredState(find(scope, jti, now).record(), watermark(scope, subject));
     }
 
     @Override
@@ -122,7 +128,8 @@ final class DocumentTokenStore implements TokenStore {
     }
 
     @Override
-    public Consumption consume(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    public Watermarked<Consumption> consume(
+            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         var answer = new Consumption[] {Consumption.Refused.UNKNOWN};
         documents.computeIfPresent(key(scope, jti), (key, document) -> {
             TokenRecord stored = read(document);
@@ -137,7 +144,11 @@ final class DocumentTokenStore implements TokenStore {
             answer[0] = new Consumption.Consumed(used);
             return write(used);
         });
-        return answer[0];
+        return new Watermarked<>(
+                answer[0],
+                answer[0] instanceof Consumption.Consumed consumed
+                        ? watermark(scope, consumed.record().subject())
+                        : null);
     }
 
     @Override
@@ -157,7 +168,7 @@ final class DocumentTokenStore implements TokenStore {
         int revoked = 0;
         List<TokenRecord> batch;
         do {
-            batch = list(scope, subject, null, limit - revoked, now);
+            batch = list(scope, subject, null, limit - revoked, now).answer();
             for (TokenRecord found : batch) {
                 var done = new boolean[1];
                 documents.computeIfPresent(key(scope, found.jti()), (key, document) -> {
@@ -174,9 +185,11 @@ final class DocumentTokenStore implements TokenStore {
     }
 
     @Override
-    public List<TokenRecord> list(
+    public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        return page(scope, r -> subject.equals(r.subject()) && r.isLive(now) && !r.isRevoked(), after, limit);
+        return new Watermarked<>(
+                page(scope, r -> subject.equals(r.subject()) && r.isLive(now) && !r.isRevoked(), after, limit),
+                watermark(scope, subject));
     }
 
     @Override

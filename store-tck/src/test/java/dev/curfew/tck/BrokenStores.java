@@ -11,6 +11,7 @@ import dev.curfew.SubjectMismatchException;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.Watermarked;
 import java.text.Normalizer;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -35,19 +36,18 @@ import java.util.function.Supplier;
 enum BrokenStores {
     R1_1_CONSUMES_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            TokenRecord record = find(scope, jti, now);
+        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            TokenRecord record = found(scope, jti, now);
             boolean justExpired = record != null && record.expiresAt().equals(now);
-            return super.consume(scope, jti, subject, purpose, justExpired ? now.minusMillis(1) : now);
+            return super.use(scope, jti, subject, purpose, justExpired ? now.minusMillis(1) : now);
         }
     }),
 
     R1_1_LISTS_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject, after, limit, now.minusMillis(1));
+            return super.listed(scope, subject, after, limit, now.minusMillis(1));
         }
     }),
 
@@ -81,17 +81,17 @@ enum BrokenStores {
 
     R1_2_READS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
         @Override
-        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
-            TokenRecord record = super.find(scope, jti, now);
+        public synchronized TokenRecord found(StoreScope scope, String jti, Instant now) {
+            TokenRecord record = super.found(scope, jti, now);
             return record == null || !record.isLive(Instant.now()) ? null : record;
         }
     }),
 
     R1_2_LISTS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject, after, limit, now).stream()
+            return super.listed(scope, subject, after, limit, now).stream()
                     .filter(record -> record.isLive(Instant.now()))
                     .toList();
         }
@@ -106,25 +106,27 @@ enum BrokenStores {
         }
     }),
 
-    R1_3_KEEPS_THE_TIME_OF_ISSUE_IN_SECONDS(() -> new Broken() {
-        @Override
-        public StoreOutcome store(StoreScope scope, TokenRecord r, Instant now) {
-            Instant seconds = r.issuedAt() == null ? null : r.issuedAt().truncatedTo(ChronoUnit.SECONDS);
-            return super.store(
-                    scope,
-                    new TokenRecord(
-                            r.jti(),
-                            r.subject(),
-                            r.purpose(),
-                            seconds,
-                            r.expiresAt(),
-                            r.extraData(),
-                            r.createdAt(),
-                            r.updatedAt(),
-                            r.revokedAt()),
-                    now);
-        }
-    }),
+    R1_3_KEEPS_THE_TIME_OF_ISSUE_IN_SECONDS(
+            () -> new Broken() {
+                @Override
+                public StoreOutcome store(StoreScope scope, TokenRecord r, Instant now) {
+                    Instant seconds = r.issuedAt() == null ? null : r.issuedAt().truncatedTo(ChronoUnit.SECONDS);
+                    return super.store(
+                            scope,
+                            new TokenRecord(
+                                    r.jti(),
+                                    r.subject(),
+                                    r.purpose(),
+                                    seconds,
+                                    r.expiresAt(),
+                                    r.extraData(),
+                                    r.createdAt(),
+                                    r.updatedAt(),
+                                    r.revokedAt()),
+                            now);
+                }
+            },
+            "R4.4"),
 
     // Where it should extend a retention it extends it too little (R3.3).
     R1_3_KEEPS_THE_END_OF_A_REVOCATION_IN_SECONDS(
@@ -136,19 +138,22 @@ enum BrokenStores {
             },
             "R3.3"),
 
-    R1_4_EXPUNGES_REVOCATIONS_AT_EXPIRY(() -> new Broken() {
-        @Override
-        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
-            records.values()
-                    .removeIf(r -> r.isRevoked() && !r.isLive(now) && !scope.isPastRetention(r.expiresAt(), now));
-            return super.expunge(scope, limit, now);
-        }
-    }),
+    R1_4_EXPUNGES_REVOCATIONS_AT_EXPIRY(
+            () -> new Broken() {
+                @Override
+                public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+                    records.values()
+                            .removeIf(
+                                    r -> r.isRevoked() && !r.isLive(now) && !scope.isPastRetention(r.expiresAt(), now));
+                    return super.expunge(scope, limit, now);
+                }
+            },
+            "R1.7"),
 
     R1_5_DROPS_AN_EXPIRED_RECORD_ONCE_IT_WAS_READ(() -> new Broken() {
         @Override
-        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
-            TokenRecord record = super.find(scope, jti, now);
+        public synchronized TokenRecord found(StoreScope scope, String jti, Instant now) {
+            TokenRecord record = super.found(scope, jti, now);
             if (record != null && !record.isLive(now) && !record.isRevoked()) {
                 records.remove(key(scope, jti));
             }
@@ -160,11 +165,28 @@ enum BrokenStores {
         private Instant latest = Instant.MIN;
 
         @Override
-        public synchronized TokenRecord find(StoreScope scope, String jti, Instant now) {
-            latest = later(latest, now);
-            TokenRecord record = super.find(scope, jti, now);
+        public synchronized TokenRecord found(StoreScope scope, String jti, Instant now) {
+            latest = jti.isEmpty() ? latest : later(latest, now); // a resource that opens asks for no record
+            TokenRecord record = super.found(scope, jti, now);
             boolean ahead = latest.isAfter(now.plusSeconds(7200));
             return ahead && record != null && scope.isPastRetention(record.expiresAt(), latest) ? null : record;
+        }
+    }),
+
+    R1_7_KEEPS_NOTHING_FOR_THE_EMPTY_SUBJECT(() -> new Broken() {
+        @Override
+        public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+            if (!subject.isEmpty()) {
+                super.revokeSubject(scope, subject, watermark, keepUntil, now);
+            }
+        }
+    }),
+
+    R1_7_KEEPS_A_SKEW_OF_ONE_NODE(() -> new Broken() {
+        @Override
+        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+            StoredState state = super.state(scope, jti, subject, now);
+            return subject.isEmpty() ? new StoredState(state.record(), Instant.EPOCH.plus(scope.skew())) : state;
         }
     }),
 
@@ -182,7 +204,7 @@ enum BrokenStores {
     R2_1_TAKES_THE_LAST_CHANGE_FOR_THE_TIME_OF_CREATION(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            TokenRecord before = find(scope, record.jti(), now);
+            TokenRecord before = found(scope, record.jti(), now);
             StoreOutcome outcome = super.store(scope, record, now);
             if (outcome == StoreOutcome.STORED && before != null) {
                 change(scope, record.jti(), r -> r.withCreatedAt(before.updatedAt()));
@@ -234,7 +256,7 @@ enum BrokenStores {
             () -> new Broken() {
                 @Override
                 public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-                    if (find(scope, record.jti(), now) != null) {
+                    if (found(scope, record.jti(), now) != null) {
                         return super.store(scope, record, now);
                     }
                     pause();
@@ -249,7 +271,7 @@ enum BrokenStores {
     R2_2_STORES_OVER_AN_EXPIRED_REVOCATION(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            TokenRecord before = find(scope, record.jti(), now);
+            TokenRecord before = found(scope, record.jti(), now);
             if (before != null
                     && before.isRevoked()
                     && !before.isLive(now.plusMillis(1).minus(scope.skew()))) {
@@ -263,7 +285,7 @@ enum BrokenStores {
             shared -> new LocksOnlyItself(shared) {
                 @Override
                 public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-                    TokenRecord before = shared.find(scope, record.jti(), now);
+                    TokenRecord before = shared.found(scope, record.jti(), now);
                     if (before != null) {
                         return super.store(scope, record, now);
                     }
@@ -277,7 +299,7 @@ enum BrokenStores {
     R2_1_CREATES_ANEW_WHAT_HAS_EXPIRED(() -> new Broken() {
         @Override
         public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            TokenRecord before = find(scope, record.jti(), now);
+            TokenRecord before = found(scope, record.jti(), now);
             StoreOutcome outcome = super.store(scope, record, now);
             if (outcome == StoreOutcome.STORED && before != null && !before.isLive(now)) {
                 change(scope, record.jti(), r -> record);
@@ -292,7 +314,7 @@ enum BrokenStores {
             try {
                 return super.store(scope, record, now);
             } catch (SubjectMismatchException e) {
-                TokenRecord before = find(scope, record.jti(), now);
+                TokenRecord before = found(scope, record.jti(), now);
                 if (before == null || before.isRevoked() || before.isLive(now)) {
                     throw e;
                 }
@@ -305,10 +327,10 @@ enum BrokenStores {
     R2_3_LOOKS_AT_THE_SUBJECT_BEFORE_IT_LOCKS(() -> new Broken() {
         @Override
         public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-            TokenRecord before = find(scope, record.jti(), now);
+            TokenRecord before = found(scope, record.jti(), now);
             pause();
             synchronized (this) {
-                TokenRecord stored = find(scope, record.jti(), now);
+                TokenRecord stored = found(scope, record.jti(), now);
                 if (before == null && stored != null && !stored.isRevoked()) {
                     change(scope, record.jti(), r -> record.withCreatedAt(r.createdAt()));
                     return StoreOutcome.STORED;
@@ -355,8 +377,8 @@ enum BrokenStores {
     R2_6_TAKES_THE_EPOCH_FOR_NO_TIME_OF_ISSUE(
             () -> new Broken() {
                 @Override
-                public TokenRecord find(StoreScope scope, String jti, Instant now) {
-                    TokenRecord r = super.find(scope, jti, now);
+                public TokenRecord found(StoreScope scope, String jti, Instant now) {
+                    TokenRecord r = super.found(scope, jti, now);
                     return r == null || r.issuedAt() == null || r.issuedAt().isAfter(Instant.EPOCH)
                             ? r
                             : new TokenRecord(
@@ -375,11 +397,11 @@ enum BrokenStores {
 
     R2_7_FILTERS_A_PAGE_THAT_IS_CUT_ALREADY(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            find(scope, "", now);
+            found(scope, "", now);
             return records.values().stream()
-                    .filter(r -> subject.equals(r.subject()) && r.isLive(now) && r == find(scope, r.jti(), now))
+                    .filter(r -> subject.equals(r.subject()) && r.isLive(now) && r == found(scope, r.jti(), now))
                     .filter(r -> after == null || TokenRecord.BY_EXPIRY.compare(r, after) > 0)
                     .sorted(TokenRecord.BY_EXPIRY)
                     .limit(limit)
@@ -390,7 +412,7 @@ enum BrokenStores {
         @Override
         public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
             int revoked = 0;
-            for (TokenRecord r : super.list(scope, subject, null, limit, now)) {
+            for (TokenRecord r : super.listed(scope, subject, null, limit, now)) {
                 records.put(key(scope, r.jti()), r.revoked(now, r.expiresAt()));
                 revoked++;
             }
@@ -400,9 +422,9 @@ enum BrokenStores {
 
     R2_7_LISTS_BY_UTF_16(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
+            return super.listed(scope, subject, null, Integer.MAX_VALUE, now).stream()
                     .filter(r -> after == null || BY_UTF_16.compare(r, after) > 0)
                     .sorted(BY_UTF_16)
                     .limit(limit)
@@ -410,24 +432,26 @@ enum BrokenStores {
         }
     }),
 
-    R2_7_LISTS_BY_JTI(() -> new Broken() {
-        @Override
-        public synchronized List<TokenRecord> list(
-                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            Comparator<TokenRecord> byJti = Comparator.comparing(TokenRecord::jti);
-            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
-                    .filter(r -> after == null || byJti.compare(r, after) > 0)
-                    .sorted(byJti)
-                    .limit(limit)
-                    .toList();
-        }
-    }),
+    R2_7_LISTS_BY_JTI(
+            () -> new Broken() {
+                @Override
+                public synchronized List<TokenRecord> listed(
+                        StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                    Comparator<TokenRecord> byJti = Comparator.comparing(TokenRecord::jti);
+                    return super.listed(scope, subject, null, Integer.MAX_VALUE, now).stream()
+                            .filter(r -> after == null || byJti.compare(r, after) > 0)
+                            .sorted(byJti)
+                            .limit(limit)
+                            .toList();
+                }
+            },
+            "R4.5"),
 
     R2_7_PAGES_BY_EXPIRY_ALONE(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject, null, Integer.MAX_VALUE, now).stream()
+            return super.listed(scope, subject, null, Integer.MAX_VALUE, now).stream()
                     .filter(r -> after == null || r.expiresAt().isAfter(after.expiresAt()))
                     .limit(limit)
                     .toList();
@@ -469,7 +493,7 @@ enum BrokenStores {
         @Override
         public synchronized RevokeOutcome revoke(
                 StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            TokenRecord before = find(scope, revocation.jti(), now);
+            TokenRecord before = found(scope, revocation.jti(), now);
             RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
             return before != null && before.expiresAt().isBefore(keepUntil) ? RevokeOutcome.REVOKED : outcome;
         }
@@ -554,7 +578,7 @@ enum BrokenStores {
         }
 
         @Override
-        public synchronized Consumption consume(
+        public synchronized Watermarked<Consumption> consume(
                 StoreScope scope, String jti, String subject, String purpose, Instant now) {
             seen.clear();
             return super.consume(scope, jti, subject, purpose, now);
@@ -567,29 +591,31 @@ enum BrokenStores {
         }
     }),
 
-    R3_3_TAKES_THE_LATEST_REVOCATIONS_EXPIRY(() -> new Broken() {
-        @Override
-        public synchronized RevokeOutcome revoke(
-                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            if (!keepUntil.equals(Instant.EPOCH)) {
-                change(
-                        scope,
-                        revocation.jti(),
-                        r -> new TokenRecord(
-                                r.jti(),
-                                r.subject(),
-                                r.purpose(),
-                                r.issuedAt(),
-                                keepUntil,
-                                r.extraData(),
-                                r.createdAt(),
-                                r.updatedAt(),
-                                r.revokedAt()));
-            }
-            return outcome;
-        }
-    }),
+    R3_3_TAKES_THE_LATEST_REVOCATIONS_EXPIRY(
+            () -> new Broken() {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+                    if (!keepUntil.equals(Instant.EPOCH)) {
+                        change(
+                                scope,
+                                revocation.jti(),
+                                r -> new TokenRecord(
+                                        r.jti(),
+                                        r.subject(),
+                                        r.purpose(),
+                                        r.issuedAt(),
+                                        keepUntil,
+                                        r.extraData(),
+                                        r.createdAt(),
+                                        r.updatedAt(),
+                                        r.revokedAt()));
+                    }
+                    return outcome;
+                }
+            },
+            "R3.5"),
 
     R3_4_A_LATER_REVOCATION_TAKES_THE_TIME_OF_THE_FIRST(() -> new Broken() {
         @Override
@@ -633,7 +659,7 @@ enum BrokenStores {
         }
     }),
 
-    R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_THE_LONGEST_LIFETIME(() -> new Broken() {
+    R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_EVER(() -> new Broken() {
         @Override
         public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
             return super.revoke(scope, revocation, revocation.expiresAt(), now);
@@ -643,7 +669,7 @@ enum BrokenStores {
     R3_6_FORGETS_A_REVOCATION_AT_EXPIRY(() -> new Broken() {
         @Override
         public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-            TokenRecord record = find(scope, jti, now);
+            TokenRecord record = found(scope, jti, now);
             return record != null && record.isRevoked() && record.isLive(now);
         }
 
@@ -703,7 +729,7 @@ enum BrokenStores {
         @Override
         public synchronized RevokeOutcome revoke(
                 StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            TokenRecord stored = find(scope, revocation.jti(), now);
+            TokenRecord stored = found(scope, revocation.jti(), now);
             return stored != null
                             && stored.subject() != null
                             && revocation.subject() != null
@@ -723,7 +749,7 @@ enum BrokenStores {
     R4_1_SKIPS_WHAT_SOMEBODY_IS_CHANGING(() -> new Broken() {
         @Override
         public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
             pause();
             synchronized (this) {
                 int revoked = 0;
@@ -740,7 +766,7 @@ enum BrokenStores {
     R4_1_COUNTS_WHAT_ANOTHER_HAS_REVOKED(() -> new Broken() {
         @Override
         public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
             pause();
             batch.forEach(record -> change(scope, record.jti(), r -> r.revoked(now, r.expiresAt())));
             return batch.size();
@@ -760,9 +786,9 @@ enum BrokenStores {
         }
 
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject, after, Integer.MAX_VALUE, now).stream()
+            return super.listed(scope, subject, after, Integer.MAX_VALUE, now).stream()
                     .filter(record -> !hidden.contains(key(scope, record.jti())))
                     .limit(limit)
                     .toList();
@@ -772,7 +798,7 @@ enum BrokenStores {
     R4_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES_ALL(shared -> new LocksOnlyItself(shared) {
         @Override
         public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = shared.list(scope, subject, null, limit, now);
+            List<TokenRecord> batch = shared.listed(scope, subject, null, limit, now);
             pause();
             synchronized (shared) {
                 int revoked = 0;
@@ -847,27 +873,67 @@ enum BrokenStores {
         }
     }),
 
-    R4_4_KNOWS_THE_TIME_OF_CREATION_TO_THE_SECOND(() -> new Broken() {
+    R4_4_KNOWS_THE_TIME_OF_ISSUE_TO_THE_SECOND(() -> new Broken() {
         @Override
         public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
             StoredState state = super.state(scope, jti, subject, now);
-            TokenRecord record = state.record();
-            return record == null
+            TokenRecord r = state.record();
+            return r == null || r.issuedAt() == null
                     ? state
                     : new StoredState(
-                            record.withCreatedAt(record.createdAt().truncatedTo(ChronoUnit.SECONDS)),
+                            new TokenRecord(
+                                    r.jti(),
+                                    r.subject(),
+                                    r.purpose(),
+                                    r.issuedAt().truncatedTo(ChronoUnit.SECONDS),
+                                    r.expiresAt(),
+                                    r.extraData(),
+                                    r.createdAt(),
+                                    r.updatedAt(),
+                                    r.revokedAt()),
                             state.watermark());
         }
     }),
+
+    R4_5_FINDS_A_RECORD_WITHOUT_ITS_WATERMARK(
+            () -> new Broken() {
+                @Override
+                public StoredState find(StoreScope scope, String jti, Instant now) {
+                    return new StoredState(super.find(scope, jti, now).record(), null);
+                }
+            },
+            "R2.5"),
+
+    R4_5_CONSUMES_WHATEVER_THE_WATERMARK_SAYS(
+            () -> new Broken() {
+                @Override
+                public Watermarked<Consumption> consume(
+                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                    return new Watermarked<>(
+                            super.consume(scope, jti, subject, purpose, now).answer(), null);
+                }
+            },
+            "R5.1"),
+
+    R4_5_LISTS_WITHOUT_A_WATERMARK(
+            () -> new Broken() {
+                @Override
+                public Watermarked<List<TokenRecord>> list(
+                        StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                    return new Watermarked<>(
+                            super.list(scope, subject, after, limit, now).answer(), null);
+                }
+            },
+            "R2.7"),
 
     // A consumption and a revocation at once are two revocations (R3.1).
     R5_1_READS_BEFORE_IT_CONSUMES(
             () -> new Broken() {
                 @Override
-                public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-                    TokenRecord record = find(scope, jti, now);
+                public Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                    TokenRecord record = found(scope, jti, now);
                     pause();
-                    Consumption answer = super.consume(scope, jti, subject, purpose, now);
+                    Consumption answer = super.use(scope, jti, subject, purpose, now);
                     return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
                             ? new Consumed(record.revoked(now, now))
                             : answer;
@@ -878,13 +944,13 @@ enum BrokenStores {
     R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(
             shared -> new LocksOnlyItself(shared) {
                 @Override
-                public synchronized Consumption consume(
+                public synchronized Watermarked<Consumption> consume(
                         StoreScope scope, String jti, String subject, String purpose, Instant now) {
-                    TokenRecord record = shared.find(scope, jti, now);
+                    TokenRecord record = shared.found(scope, jti, now);
                     pause();
-                    Consumption answer = super.consume(scope, jti, subject, purpose, now);
-                    return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
-                            ? new Consumed(record.revoked(now, now))
+                    Watermarked<Consumption> answer = super.consume(scope, jti, subject, purpose, now);
+                    return answer.answer() == Refused.ALREADY_USED && record != null && !record.isRevoked()
+                            ? new Watermarked<>(new Consumed(record.revoked(now, now)), null)
                             : answer;
                 }
             },
@@ -892,10 +958,10 @@ enum BrokenStores {
 
     R5_1_ANSWERS_THE_RECORD_THAT_IT_READ_BEFORE(() -> new Broken() {
         @Override
-        public Consumption consume(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            TokenRecord before = find(scope, jti, now);
+        public Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            TokenRecord before = found(scope, jti, now);
             pause();
-            Consumption answer = super.consume(scope, jti, subject, purpose, now);
+            Consumption answer = super.use(scope, jti, subject, purpose, now);
             return answer instanceof Consumed && before != null
                     ? new Consumed(before.revoked(now, before.expiresAt()))
                     : answer;
@@ -904,38 +970,34 @@ enum BrokenStores {
 
     R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            TokenRecord record = find(scope, jti, now);
+        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            TokenRecord record = found(scope, jti, now);
             if (record != null && !record.purpose().equals(purpose)) {
-                super.consume(scope, jti, subject, record.purpose(), now);
+                super.use(scope, jti, subject, record.purpose(), now);
                 return Refused.UNKNOWN;
             }
-            return super.consume(scope, jti, subject, purpose, now);
+            return super.use(scope, jti, subject, purpose, now);
         }
     }),
 
     R5_2_TELLS_ANOTHER_PURPOSE_THAT_IT_IS_USED(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.consume(scope, jti, subject, purpose, now);
+        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.use(scope, jti, subject, purpose, now);
         }
     }),
 
     R5_2_CONSUMES_ANOTHERS_TOKEN(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            return super.consume(scope, jti, null, purpose, now);
+        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            return super.use(scope, jti, null, purpose, now);
         }
     }),
 
     R5_3_CALLS_THE_EXPIRED_UNKNOWN(() -> new Broken() {
         @Override
-        public synchronized Consumption consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            Consumption answer = super.consume(scope, jti, subject, purpose, now);
+        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+            Consumption answer = super.use(scope, jti, subject, purpose, now);
             return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
         }
     }),
@@ -1109,9 +1171,9 @@ enum BrokenStores {
 
     R9_1_CUTS_SUBJECTS_OFF(() -> new Broken() {
         @Override
-        public synchronized List<TokenRecord> list(
+        public synchronized List<TokenRecord> listed(
                 StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            return super.list(scope, subject.substring(0, Math.min(subject.length(), 255)), after, limit, now);
+            return super.listed(scope, subject.substring(0, Math.min(subject.length(), 255)), after, limit, now);
         }
     }),
 
@@ -1153,7 +1215,7 @@ enum BrokenStores {
     R10_1_REVOKES_ALL_STORED_OF_A_JTI_IN_EVERY_TENANT(() -> new Broken() {
         @Override
         public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = list(scope, subject, null, limit, now);
+            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
             for (TokenRecord record : batch) {
                 records.replaceAll((key, r) ->
                         key.domain().equals(scope.domain()) && key.id().equals(record.jti())
@@ -1286,7 +1348,7 @@ enum BrokenStores {
         }
 
         @Override
-        public synchronized Consumption consume(
+        public synchronized Watermarked<Consumption> consume(
                 StoreScope scope, String jti, String subject, String purpose, Instant now) {
             return super.consume(scope, jti, subject, purpose, now);
         }
@@ -1310,8 +1372,8 @@ enum BrokenStores {
         abstract Object unanswered(Object... arguments);
 
         @Override
-        public TokenRecord find(StoreScope scope, String jti, Instant now) {
-            return isBlocked ? (TokenRecord) unanswered(jti) : super.find(scope, jti, now);
+        public TokenRecord found(StoreScope scope, String jti, Instant now) {
+            return isBlocked ? (TokenRecord) unanswered(jti) : super.found(scope, jti, now);
         }
     }
 

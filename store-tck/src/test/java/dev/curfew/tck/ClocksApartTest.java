@@ -65,18 +65,33 @@ class ClocksApartTest {
         }
     }
 
+    /** The record tells the time of issue by the issuer's clock, too. */
     @Test
-    void R4_4_inDoubtTheTimeOfCreationDecidesInTheWatermarksOwnSecond() {
+    void R4_4_aRecordOfAnIssuerThatIsAheadIsInDoubtToTheMillisecond() {
         try (TokenResource tokens = resource(Duration.ofSeconds(20))) {
-            Token before = issued(NOW.plusSeconds(20));
-            tokens.storeToken(before);
             clock.set(NOW.plusMillis(500));
             tokens.revokeSubject("s");
-            clock.set(NOW.plusMillis(501));
-            Token after = Token.of("after", "s", NOW.plusSeconds(20), NOW.plusSeconds(3600));
-            tokens.storeToken(after);
-            assertThat(tokens.check(before)).isEqualTo(TokenStatus.REVOKED);
-            assertThat(tokens.check(after)).isEqualTo(TokenStatus.ACTIVE);
+            for (int millis = 20_499; millis <= 20_501; millis++) {
+                Token stored = issued(NOW.plusMillis(millis));
+                tokens.storeToken(stored);
+                Token told = Token.of(stored.jti(), "s", NOW.plusSeconds(20), stored.expiresAt());
+                assertThat(tokens.check(told)).isEqualTo(millis <= 20_500 ? TokenStatus.REVOKED : TokenStatus.ACTIVE);
+            }
+        }
+    }
+
+    /** Another node has had a larger skew: one line says so, when this one opens. */
+    @Test
+    void R1_7_aNodeThatOpensWithASmallerSkewSaysSo() {
+        var store = new ModelTokenStore();
+        TokenResource.Builder settings =
+                TokenResource.builder().store(store).clock(clock).maxTokenLifetime(Duration.ofDays(1));
+        settings.clockSkew(Duration.ofMinutes(5)).build().close();
+        assertThat(logs.warnings()).isEmpty();
+        try (TokenResource smaller = settings.clockSkew(Duration.ofSeconds(60)).build()) {
+            assertThat(logs.warnings()).singleElement().asString().contains("PT5M", "PT1M", "clockSkew");
+            smaller.expungeExpired();
+            assertThat(logs.warnings()).hasSize(1);
         }
     }
 

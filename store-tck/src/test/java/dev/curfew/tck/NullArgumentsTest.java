@@ -105,7 +105,7 @@ class NullArgumentsTest {
                     // InvalidTokenException is what peek has for all that is no token.
                     .isInstanceOfAny(IllegalArgumentException.class, dev.curfew.InvalidTokenException.class)
                     .hasMessageContaining(
-                            call.executable().getName().equals("peek")
+                            call.parameter().getName().equals("compact")
                                     ? "token"
                                     : call.parameter().getName());
         }

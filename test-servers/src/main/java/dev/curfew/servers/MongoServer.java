@@ -5,6 +5,7 @@ import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoException;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import org.bson.Document;
@@ -140,6 +141,15 @@ public final class MongoServer implements TestServer {
     public void restart() {
         process().start();
         Condition.await("a MongoDB answers", this::answers);
+    }
+
+    /** All documents of a collection as JSON. */
+    public List<String> documents(String database, String collection) {
+        List<String> documents = new ArrayList<>();
+        try (MongoClient client = connect()) {
+            client.getDatabase(database).getCollection(collection).find().forEach(each -> documents.add(each.toJson()));
+        }
+        return documents;
     }
 
     /** {@link #pause}, as the kit has it; what ends it is {@link #resume}. Null where the server is not ours. */
