@@ -68,10 +68,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
  * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
- * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up.
+ * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up, and whether
+ * a standby gave it, in case a pool connects elsewhere: that is an error, since a standby may not have heard of a revocation.
  *
- * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or has not
- * answered within half of the deadline. A statement that writes is sent once.
+ * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or is to a
+ * standby, or has not answered within half of the deadline. A statement that writes is sent once.
  */
 public final class JdbcTokenStore implements TokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
@@ -539,7 +540,10 @@ public final class JdbcTokenStore implements TokenStore {
             try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
                 bind(statement, parameters);
                 try (ResultSet rows = statement.executeQuery()) {
-                    if (!isAnswerOf(sent, rows)) {
+                    String signature = signature(rows);
+                    if (sent.ofStandby().equals(signature)) {
+                        throw Failures.ofStandby();
+                    } else if (!sent.signature().equals(signature)) {
                         throw Failures.mixedUp(domain);
                     }
                     return reader.read(rows);
@@ -548,11 +552,11 @@ public final class JdbcTokenStore implements TokenStore {
         });
     }
 
-    private static boolean isAnswerOf(Statements.Statement sent, ResultSet rows) {
+    private static @Nullable String signature(ResultSet rows) {
         try {
-            return rows.next() && sent.signature().equals(rows.getString(1));
+            return rows.next() ? rows.getString(1) : null;
         } catch (SQLException | RuntimeException e) {
-            return false; // the driver finds something else than it was told to expect
+            return null; // the driver finds something else than it was told to expect
         }
     }
 
@@ -643,9 +647,9 @@ public final class JdbcTokenStore implements TokenStore {
 
     /**
      * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
-     * too. A connection that is in use is closed when it comes back.
+     * too, and where one is to a standby, so are others. A connection that is in use is closed when it comes back.
      *
-     * @param before how often it had been emptied when the dead one was lent: what was made since then is not like it
+     * @param before how often it had been emptied when that one was lent: what was made since then need not be like it
      */
     private void emptyOwnPool(int before) {
         if (owned != null && emptied.compareAndSet(before, before + 1)) {
