@@ -64,7 +64,7 @@ final class Actions {
         this.requirePresence = settings.requirePresence;
         this.failurePolicy = settings.failurePolicy;
         this.batchSize = settings.expungeBatchSize;
-        this.breaker = new Breaker(settings.clock, settings.callDeadline);
+        this.breaker = new Breaker(settings.callDeadline);
         this.names = new EnumMap<>(settings.names);
         this.interceptors = new EnumMap<>(TokenAction.class);
         settings.interceptors.forEach((action, chain) -> this.interceptors.put(action, List.copyOf(chain)));
@@ -528,14 +528,12 @@ final class Actions {
 
     /** A verb that decides whether somebody gets in: what fails is answered by the policy (R8.1). */
     private <T> T checked(TokenAction action, T denied, T allowed, Supplier<T> verb) {
-        return breaker.isTripped()
-                ? inTurn(action, denied, allowed, verb)
-                : asked(action, denied, allowed, verb);
+        return breaker.isTripped() ? inTurn(action, denied, allowed, verb) : asked(action, denied, allowed, verb);
     }
 
     /** A check of a store that has failed several in a row: while another one asks it, this one does not (R8.9). */
     private <T> T inTurn(TokenAction action, T denied, T allowed, Supplier<T> verb) {
-        long turn = breaker.takeTurn();
+        long turn = breaker.takeTurn(clock.millis());
         if (turn == Breaker.NONE) {
             return byPolicy(denied, allowed, () -> notAsked(action));
         }
@@ -613,7 +611,8 @@ final class Actions {
     private TokenStoreException notAsked(TokenAction action) {
         return new TokenStoreException(
                 TokenStoreException.Outcome.UNCHANGED,
-                name(action) + " in domain '" + domain + "' did not ask the store, which has failed several checks in a row."
+                name(action) + " in domain '" + domain
+                        + "' did not ask the store, which has failed several checks in a row."
                         + " One check at a time asks it, until it works again. Nothing was changed",
                 null);
     }

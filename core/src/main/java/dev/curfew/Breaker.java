@@ -1,7 +1,6 @@
 package dev.curfew;
 
 import java.time.Duration;
-import java.time.InstantSource;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
@@ -15,14 +14,12 @@ final class Breaker {
 
     private static final int FAILURES = 5;
 
-    private final InstantSource clock;
     private final long deadlineMillis;
     private final AtomicInteger failuresInARow = new AtomicInteger();
     // When the check that is asking began, or NONE.
     private final AtomicLong turn = new AtomicLong(NONE);
 
-    Breaker(InstantSource clock, Duration deadline) {
-        this.clock = clock;
+    Breaker(Duration deadline) {
         this.deadlineMillis = deadline.toMillis();
     }
 
@@ -48,10 +45,11 @@ final class Breaker {
     /**
      * Takes the turn to ask, to be given back by {@link #end}; {@link #NONE} where another check has it. A turn that is not
      * back within the deadline, in a driver that is stuck, is not waited for.
+     *
+     * @param now in milliseconds
      */
-    long takeTurn() {
+    long takeTurn(long now) {
         long since = turn.get();
-        long now = clock.millis();
         boolean free = since == NONE || Math.abs(now - since) > deadlineMillis;
         return free && turn.compareAndSet(since, now) ? now : NONE;
     }

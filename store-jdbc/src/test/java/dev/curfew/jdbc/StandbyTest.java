@@ -65,8 +65,8 @@ class StandbyTest {
                             .get(0)
                     != null);
             sql(standby.url(), "SELECT pg_wal_replay_pause()");
-            await().until(() -> sql(standby.url(), "SELECT pg_get_wal_replay_pause_state()")
-                    .equals(List.of("paused")));
+            await().until(() ->
+                    sql(standby.url(), "SELECT pg_get_wal_replay_pause_state()").equals(List.of("paused")));
             TokenResource tokens = Fixture.resource(store, domain);
             assertThat(tokens.revokeToken(REVOKED)).isEqualTo(RevokeOutcome.REVOKED);
             tokens.close();
@@ -101,7 +101,8 @@ class StandbyTest {
     private static void assertRefused(ThrowingCallable call, String as) {
         assertThatThrownBy(call).as(as).isInstanceOfSatisfying(TokenStoreException.class, e -> {
             assertThat(e.outcome()).isEqualTo(Outcome.UNCHANGED);
-            assertThat(e).hasMessageContainingAll("standby", "targetServerType=primary", "25006", "Nothing was changed");
+            assertThat(e)
+                    .hasMessageContainingAll("standby", "targetServerType=primary", "25006", "Nothing was changed");
         });
     }
 
@@ -159,8 +160,7 @@ class StandbyTest {
             assertThat(tokens.check(REVOKED)).isEqualTo(TokenStatus.UNAVAILABLE);
             // The pool keeps one connection in readiness.
             await().until(() -> !sql(
-                            standby.url(),
-                            "SELECT pid FROM pg_stat_activity WHERE application_name = '" + domain + "'")
+                            standby.url(), "SELECT pid FROM pg_stat_activity WHERE application_name = '" + domain + "'")
                     .isEmpty());
             address.redirect(primary.port());
             assertThat(tokens.check(REVOKED)).isEqualTo(TokenStatus.REVOKED);
