@@ -75,7 +75,7 @@ public final class TokenResource implements AutoCloseable {
     /**
      * A view of the same domain with another tenant's records; it closes nothing.
      *
-     * @param tenant at most 128 bytes
+     * @param tenant at most 128 bytes, without control characters
      */
     public TokenResource forTenant(String tenant) {
         return new TokenResource(actions, scope.forTenant(tenant), null);
@@ -424,7 +424,10 @@ public final class TokenResource implements AutoCloseable {
             return this;
         }
 
-        /** The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes, "tokens" by default. */
+        /**
+         * The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes without control characters,
+         * "tokens" by default.
+         */
         public Builder domain(String domain) {
             this.domain = Limits.domain(domain);
             return this;

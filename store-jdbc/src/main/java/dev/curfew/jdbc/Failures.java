@@ -20,7 +20,8 @@ final class Failures {
     private static final List<Map.Entry<String, String>> ADVICE = List.of(
             Map.entry("08001", "it could not be reached. Check the host and the port, and that it runs and accepts"),
             Map.entry("08", "the connection failed. The next call takes a new one"),
-            Map.entry(READ_ONLY, "it is read-only, perhaps a standby. Connect to the primary: targetServerType=primary"),
+            Map.entry(
+                    READ_ONLY, "it is read-only, perhaps a standby. Connect to the primary: targetServerType=primary"),
             Map.entry("25P02", "an earlier statement of this transaction has failed. Roll back and begin again"),
             Map.entry("28", "it refused the user or the password. Check them, and pg_hba.conf"),
             Map.entry("3D000", "the database does not exist. Create it, or correct the URL"),

@@ -37,6 +37,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
@@ -343,8 +344,8 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Reader<StoredState> reader =
-                row -> new StoredState(row.getString(2) == null ? null : record(row), roundedUp(row, 11));
+        Reader<StoredState> reader = row ->
+                new StoredState(row.getString(2) == null ? null : record(row, ExtraData::read), roundedUp(row, 11));
         return read(scope, "state", reader, scope.tenant(), jti, subject);
     }
 
@@ -389,7 +390,7 @@ public final class JdbcTokenStore implements TokenStore {
         boolean further = after != null && after.isLive(now);
         Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
         String jti = after == null || !further ? "" : after.jti();
-        return read(scope, "list", JdbcTokenStore::records, scope.tenant(), subject, expiry, jti, limit);
+        return read(scope, "list", page(scope), scope.tenant(), subject, expiry, jti, limit);
     }
 
     @Override
@@ -397,7 +398,7 @@ public final class JdbcTokenStore implements TokenStore {
         Instant due = now.minus(scope.skew());
         Instant expiry = after == null ? BEGINNING : after.expiresAt();
         String jti = after == null ? "" : after.jti();
-        return read(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
+        return read(scope, "readExpired", page(scope), scope.tenant(), due, expiry, jti, limit);
     }
 
     @Override
@@ -431,17 +432,27 @@ public final class JdbcTokenStore implements TokenStore {
         return row.getInt(2);
     }
 
+    private static Reader<List<TokenRecord>> page(StoreScope scope) {
+        return rows -> records(rows, json -> ExtraData.readOrReport(scope.domain(), json));
+    }
+
     private static List<TokenRecord> records(ResultSet rows) throws SQLException {
+        return records(rows, ExtraData::read);
+    }
+
+    private static List<TokenRecord> records(
+            ResultSet rows, Function<String, @Nullable Map<String, @Nullable Object>> json) throws SQLException {
         List<TokenRecord> records = new ArrayList<>();
         do {
             if (rows.getString(2) != null) {
-                records.add(record(rows));
+                records.add(record(rows, json));
             }
         } while (rows.next());
         return records;
     }
 
-    private static TokenRecord record(ResultSet row) throws SQLException {
+    private static TokenRecord record(ResultSet row, Function<String, @Nullable Map<String, @Nullable Object>> json)
+            throws SQLException {
         String extraData = row.getString(7);
         return new TokenRecord(
                 row.getString(2),
@@ -449,7 +460,7 @@ public final class JdbcTokenStore implements TokenStore {
                 row.getString(4),
                 instant(row, 5),
                 Objects.requireNonNull(roundedUp(row, 6)),
-                extraData == null ? null : ExtraData.read(extraData),
+                extraData == null ? null : json.apply(extraData),
                 Objects.requireNonNull(instant(row, 8)),
                 Objects.requireNonNull(instant(row, 9)),
                 instant(row, 10));

@@ -27,7 +27,8 @@ final class Statements {
     private static final Pattern NAME = Pattern.compile("\\{('?)(\\w+)\\1}");
     private static final Pattern QUOTED = Pattern.compile("\"(\\w+)\"");
     // What derives its name from the table's ends like this, and leaves it so much room of PostgreSQL's 63 bytes.
-    private static final Pattern DERIVED = Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
+    private static final Pattern DERIVED =
+            Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
 
     private final Map<String, String> raw = new HashMap<>();

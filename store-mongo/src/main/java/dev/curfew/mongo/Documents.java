@@ -12,6 +12,7 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.function.Function;
 import org.bson.BsonDateTime;
 import org.bson.BsonDocument;
 import org.bson.BsonInt64;
@@ -99,6 +100,16 @@ final class Documents {
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
     TokenRecord record(BsonDocument document) {
+        return record(document, ExtraData::read);
+    }
+
+    /** @throws BsonInvalidOperationException if it is not a record's document */
+    TokenRecord recordOfPage(StoreScope scope, BsonDocument document) {
+        return record(document, json -> ExtraData.readOrReport(scope.domain(), json));
+    }
+
+    private TokenRecord record(
+            BsonDocument document, Function<String, @Nullable Map<String, @Nullable Object>> reader) {
         String json = text(document, extraData);
         return new TokenRecord(
                 jti(document),
@@ -106,7 +117,7 @@ final class Documents {
                 document.getString(purpose).getValue(),
                 time(document, issuedAt),
                 instant(document.getDateTime(expiresAt)),
-                json == null ? null : ExtraData.read(json),
+                json == null ? null : reader.apply(json),
                 instant(document.getDateTime(createdAt)),
                 instant(document.getDateTime(updatedAt)),
                 time(document, revokedAt));

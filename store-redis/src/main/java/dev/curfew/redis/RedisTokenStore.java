@@ -41,6 +41,7 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -489,7 +490,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                             .map(entry -> fields(scope, entry.getValue()))
                             .toList());
             for (int i = 0; i < entries.size(); i++) {
-                TokenRecord record = record(scope, entries.get(i).getValue(), found.get(i));
+                TokenRecord record = recordOfPage(scope, entries.get(i).getValue(), found.get(i));
                 if (record != null
                         && subject.equals(record.subject())
                         && record.isLive(now)
@@ -577,9 +578,22 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return record(scope, jti, fields, Outcome.UNCHANGED);
     }
 
-    /** @param outcome what is known of the action, should this be no record */
     private static @Nullable TokenRecord record(
             StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
+        return record(scope, jti, fields, ExtraData::read, outcome);
+    }
+
+    private static @Nullable TokenRecord recordOfPage(StoreScope scope, String jti, Map<String, String> fields) {
+        return record(scope, jti, fields, json -> ExtraData.readOrReport(scope.domain(), json), Outcome.UNCHANGED);
+    }
+
+    /** @param outcome what is known of the action, should this be no record */
+    private static @Nullable TokenRecord record(
+            StoreScope scope,
+            String jti,
+            Map<String, String> fields,
+            Function<String, @Nullable Map<String, @Nullable Object>> json,
+            Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;
@@ -592,7 +606,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     purpose,
                     time(fields.get("i")),
                     Objects.requireNonNull(time(fields.get("e"))),
-                    extraData == null ? null : ExtraData.read(extraData),
+                    extraData == null ? null : json.apply(extraData),
                     Objects.requireNonNull(time(fields.get("c"))),
                     Objects.requireNonNull(time(fields.get("u"))),
                     time(fields.get("r")));
