@@ -37,7 +37,6 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
-import java.util.function.Function;
 import java.util.function.Supplier;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
@@ -344,8 +343,8 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Reader<StoredState> reader = row ->
-                new StoredState(row.getString(2) == null ? null : record(row, ExtraData::read), roundedUp(row, 11));
+        Reader<StoredState> reader =
+                row -> new StoredState(row.getString(2) == null ? null : record(row, null), roundedUp(row, 11));
         return read(scope, "state", reader, scope.tenant(), jti, subject);
     }
 
@@ -433,34 +432,33 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     private static Reader<List<TokenRecord>> page(StoreScope scope) {
-        return rows -> records(rows, json -> ExtraData.readOrReport(scope.domain(), json));
+        return rows -> records(rows, scope.domain());
     }
 
     private static List<TokenRecord> records(ResultSet rows) throws SQLException {
-        return records(rows, ExtraData::read);
+        return records(rows, null);
     }
 
-    private static List<TokenRecord> records(
-            ResultSet rows, Function<String, @Nullable Map<String, @Nullable Object>> json) throws SQLException {
+    private static List<TokenRecord> records(ResultSet rows, @Nullable String pageOf) throws SQLException {
         List<TokenRecord> records = new ArrayList<>();
         do {
             if (rows.getString(2) != null) {
-                records.add(record(rows, json));
+                records.add(record(rows, pageOf));
             }
         } while (rows.next());
         return records;
     }
 
-    private static TokenRecord record(ResultSet row, Function<String, @Nullable Map<String, @Nullable Object>> json)
-            throws SQLException {
-        String extraData = row.getString(7);
+    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    private static TokenRecord record(ResultSet row, @Nullable String pageOf) throws SQLException {
+        String json = row.getString(7);
         return new TokenRecord(
                 row.getString(2),
                 row.getString(3),
                 row.getString(4),
                 instant(row, 5),
                 Objects.requireNonNull(roundedUp(row, 6)),
-                extraData == null ? null : json.apply(extraData),
+                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
                 Objects.requireNonNull(instant(row, 8)),
                 Objects.requireNonNull(instant(row, 9)),
                 instant(row, 10));

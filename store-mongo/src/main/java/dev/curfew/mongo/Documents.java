@@ -12,7 +12,6 @@ import java.time.Instant;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
-import java.util.function.Function;
 import org.bson.BsonDateTime;
 import org.bson.BsonDocument;
 import org.bson.BsonInt64;
@@ -100,16 +99,16 @@ final class Documents {
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
     TokenRecord record(BsonDocument document) {
-        return record(document, ExtraData::read);
+        return record(document, null);
     }
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
     TokenRecord recordOfPage(StoreScope scope, BsonDocument document) {
-        return record(document, json -> ExtraData.readOrReport(scope.domain(), json));
+        return record(document, scope.domain());
     }
 
-    private TokenRecord record(
-            BsonDocument document, Function<String, @Nullable Map<String, @Nullable Object>> reader) {
+    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    private TokenRecord record(BsonDocument document, @Nullable String pageOf) {
         String json = text(document, extraData);
         return new TokenRecord(
                 jti(document),
@@ -117,7 +116,7 @@ final class Documents {
                 document.getString(purpose).getValue(),
                 time(document, issuedAt),
                 instant(document.getDateTime(expiresAt)),
-                json == null ? null : reader.apply(json),
+                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
                 instant(document.getDateTime(createdAt)),
                 instant(document.getDateTime(updatedAt)),
                 time(document, revokedAt));

@@ -41,7 +41,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.ThreadLocalRandom;
-import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -580,33 +579,32 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     private static @Nullable TokenRecord record(
             StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
-        return record(scope, jti, fields, ExtraData::read, outcome);
+        return record(scope, jti, fields, false, outcome);
     }
 
     private static @Nullable TokenRecord recordOfPage(StoreScope scope, String jti, Map<String, String> fields) {
-        return record(scope, jti, fields, json -> ExtraData.readOrReport(scope.domain(), json), Outcome.UNCHANGED);
+        return record(scope, jti, fields, true, Outcome.UNCHANGED);
     }
 
-    /** @param outcome what is known of the action, should this be no record */
+    /**
+     * @param onPage whether others are answered with it, which must not suffer from what is wrong with it
+     * @param outcome what is known of the action, should this be no record
+     */
     private static @Nullable TokenRecord record(
-            StoreScope scope,
-            String jti,
-            Map<String, String> fields,
-            Function<String, @Nullable Map<String, @Nullable Object>> json,
-            Outcome outcome) {
+            StoreScope scope, String jti, Map<String, String> fields, boolean onPage, Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;
         }
         try {
-            String extraData = fields.get("d");
+            String json = fields.get("d");
             return new TokenRecord(
                     jti,
                     fields.get("s"),
                     purpose,
                     time(fields.get("i")),
                     Objects.requireNonNull(time(fields.get("e"))),
-                    extraData == null ? null : json.apply(extraData),
+                    json == null ? null : onPage ? ExtraData.readOrReport(scope.domain(), json) : ExtraData.read(json),
                     Objects.requireNonNull(time(fields.get("c"))),
                     Objects.requireNonNull(time(fields.get("u"))),
                     time(fields.get("r")));
