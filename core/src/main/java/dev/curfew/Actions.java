@@ -45,6 +45,7 @@ final class Actions {
     private final Map<TokenAction, List<ActionInterceptor>> interceptors;
     private final List<Consumer<RevocationEvent>> listeners;
 
+    private final Breaker breaker;
     private final LongAdder failures = new LongAdder();
     private final AtomicLong failuresOfThisOutage = new AtomicLong();
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
@@ -66,6 +67,7 @@ final class Actions {
         this.requirePresence = settings.requirePresence;
         this.failurePolicy = settings.failurePolicy;
         this.batchSize = settings.expungeBatchSize;
+        this.breaker = new Breaker(settings.callDeadline);
         this.names = new EnumMap<>(settings.names);
         this.interceptors = new EnumMap<>(TokenAction.class);
         settings.interceptors.forEach((action, chain) -> this.interceptors.put(action, List.copyOf(chain)));
@@ -311,6 +313,10 @@ final class Actions {
     boolean isRevoked(StoreScope scope, String jti) {
         ensureOpen();
         Limits.jti(jti);
+        if (breaker.isTripped()) {
+            return inTurn(TokenAction.IS_REVOKED, true, false, () -> store.isRevoked(scope, jti, now()));
+        }
+        // As asked() does it, without making a lambda: the hottest path.
         try {
             boolean revoked = store.isRevoked(scope, jti, now());
             succeeded();
@@ -584,6 +590,7 @@ final class Actions {
     private void ensureNotClosed(RuntimeException e) {
         ensureOpen();
         if (e instanceof IllegalStateException) {
+            breaker.reset();
             throw e;
         }
     }
@@ -601,6 +608,23 @@ final class Actions {
 
     /** A verb that decides whether somebody gets in: what fails is answered by the policy (R8.1). */
     private <T> T checked(TokenAction action, T denied, T allowed, Supplier<T> verb) {
+        return breaker.isTripped() ? inTurn(action, denied, allowed, verb) : asked(action, denied, allowed, verb);
+    }
+
+    /** A check of a store that has failed several in a row: while another one asks it, this one does not (R8.9). */
+    private <T> T inTurn(TokenAction action, T denied, T allowed, Supplier<T> verb) {
+        long turn = breaker.takeTurn(clock.millis());
+        if (turn == Breaker.NONE) {
+            return byPolicy(denied, allowed, () -> notAsked(action));
+        }
+        try {
+            return asked(action, denied, allowed, verb);
+        } finally {
+            breaker.end(turn);
+        }
+    }
+
+    private <T> T asked(TokenAction action, T denied, T allowed, Supplier<T> verb) {
         try {
             T answer = verb.get();
             succeeded();
@@ -612,20 +636,24 @@ final class Actions {
 
     private <T> T failed(TokenAction action, RuntimeException e, T denied, T allowed) {
         ensureNotClosed(e);
+        noteFailure(action, e);
+        return byPolicy(denied, allowed, () -> wrapped(action, e));
+    }
+
+    private <T> T byPolicy(T denied, T allowed, Supplier<TokenStoreException> failure) {
         failures.increment();
         failuresOfThisOutage.incrementAndGet();
         lastFailure = clock.millis();
-        if (!outage) {
-            startOutage(action, e);
-        }
         return switch (failurePolicy) {
             case DENY -> denied;
             case ALLOW -> allowed;
-            case THROW -> throw wrapped(action, e);
+            case THROW -> throw failure.get();
         };
     }
 
-    private synchronized void startOutage(TokenAction action, RuntimeException e) {
+    /** With endOutage under one lock: a breaker that has counted failures belongs to an outage, and a success resets it. */
+    private synchronized void noteFailure(TokenAction action, RuntimeException e) {
+        breaker.failed();
         if (!outage) {
             outage = true;
             LOG.warn(
@@ -640,20 +668,33 @@ final class Actions {
 
     /** An outage has ended when nothing has failed for a while: a store may work for every other call. */
     private void succeeded() {
-        if (outage && clock.millis() - lastFailure >= QUIET.toMillis()) {
-            endOutage();
+        if (outage) {
+            breaker.reset();
+            if (clock.millis() - lastFailure >= QUIET.toMillis()) {
+                endOutage();
+            }
         }
     }
 
     private synchronized void endOutage() {
         if (outage) {
             outage = false;
+            breaker.reset();
             LOG.info(
                     "The token store of domain '{}' works again; {} checks were answered by failure policy {} meanwhile.",
                     domain,
                     failuresOfThisOutage.getAndSet(0),
                     failurePolicy);
         }
+    }
+
+    private TokenStoreException notAsked(TokenAction action) {
+        return new TokenStoreException(
+                TokenStoreException.Outcome.UNCHANGED,
+                name(action) + " in domain '" + domain
+                        + "' did not ask the store, which has failed several checks in a row."
+                        + " One check at a time asks it, until it works again. Nothing was changed",
+                null);
     }
 
     private TokenStoreException wrapped(TokenAction action, RuntimeException e) {

@@ -12,7 +12,11 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * A record's extra data as JSON text and back, for stores that keep text.
@@ -21,7 +25,10 @@ import org.jspecify.annotations.Nullable;
  * {@code Integer}, or {@code Long} where they need it, and all others {@code Double}. Everything is immutable.
  */
 public final class ExtraData {
+    private static final Logger LOG = LoggerFactory.getLogger(ExtraData.class);
     private static final JsonFactory WRITER = new JsonFactory();
+    // The domains of which the log has said that somebody else writes to them.
+    private static final Set<String> REPORTED = ConcurrentHashMap.newKeySet();
 
     private ExtraData() {}
 
@@ -55,6 +62,27 @@ public final class ExtraData {
             // The parser's message would quote the data: what is said below must do.
         }
         throw new IllegalArgumentException("extraData is not a JSON object");
+    }
+
+    /**
+     * The extra data of a record on a page, or {@code null} where {@link #read} refuses the text. Then somebody else has
+     * written it, and the other records of the page must not suffer (R2.7). The log says so once for each domain.
+     */
+    public static @Nullable Map<String, @Nullable Object> readOrReport(String domain, String json) {
+        Limits.present("domain", domain);
+        Limits.present("json", json);
+        try {
+            return read(json);
+        } catch (IllegalArgumentException e) {
+            if (REPORTED.add(domain)) {
+                LOG.warn(
+                        "Domain '{}' has a record whose extra data Curfew has not written: {}. It is listed without them;"
+                                + " to get or to consume it fails. Correct it where it is stored.",
+                        domain,
+                        e.getMessage());
+            }
+            return null;
+        }
     }
 
     /** What an application passes in, checked (R9.1), copied and immutable. */

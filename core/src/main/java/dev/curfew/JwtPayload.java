@@ -22,7 +22,9 @@ final class JwtPayload {
     private static final String WHOLE = "token";
 
     // A claim that stands twice is refused: two readers could each believe another one (RFC 7519 section 4).
-    private static final JsonFactory JSON = JsonFactory.builder()
+    static final JsonFactory JSON = JsonFactory.builder()
+            // The names are a stranger's: a table of them, of all that have been read, costs more than it saves.
+            .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)
             // So that a number that is too long is found by the claim that it stands for, and not by the parser.

@@ -4,7 +4,10 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import org.jspecify.annotations.Nullable;
 
-/** What may reach a store (R9.1): lengths in UTF-8 bytes, no NUL, no unpaired surrogate. */
+/**
+ * What may reach a store (R9.1): lengths in UTF-8 bytes, no NUL, no unpaired surrogate, and no control character in the names
+ * of domains and tenants.
+ */
 final class Limits {
     static final int EXTRA_DATA_BYTES = 64 * 1024;
     static final int EXTRA_DATA_DEPTH = 100;
@@ -24,11 +27,20 @@ final class Limits {
     }
 
     static String tenant(String tenant) {
-        return text("tenant", tenant, 0, 128);
+        return name("tenant", tenant, 0, 128);
     }
 
     static String domain(String domain) {
-        return text("domain", domain, 1, 64);
+        return name("domain", domain, 1, 64);
+    }
+
+    /** A name that the application has chosen: it is seen in logs, and in the names of tables and keys. */
+    private static String name(String field, String name, int least, int most) {
+        text(field, name, least, most);
+        if (name.chars().anyMatch(Character::isISOControl)) {
+            throw new IllegalArgumentException(field + " must not contain control characters");
+        }
+        return name;
     }
 
     /** Answers the argument itself, or throws where it is null; the message names it. */

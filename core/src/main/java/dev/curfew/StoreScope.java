@@ -7,8 +7,8 @@ import java.time.Instant;
  * Where a record lives and by what terms: the first argument of every verb of a {@link TokenStore}. There is one for
  * each tenant of a {@link TokenResource}, made once.
  *
- * @param domain the token resource: its own table, collection or key prefix; 1 to 64 bytes
- * @param tenant the partition inside the domain, "" by default; at most 128 bytes
+ * @param domain the token resource: its own table, collection or key prefix; 1 to 64 bytes without control characters
+ * @param tenant the partition inside the domain, "" by default; at most 128 bytes without control characters
  * @param skew the greatest leeway that any verifier grants: records are kept so much longer than they are live
  * @param deadline how long a call may take, from the call to its answer or its {@link TokenStoreException}
  */

@@ -29,8 +29,8 @@ import org.slf4j.LoggerFactory;
  * }</pre>
  *
  * <p>It is safe for use by many threads, and made once for an application. Every call ends within the call deadline.
- * When the store fails, {@link #isRevoked} and {@link #check} answer by the {@link FailurePolicy}, and every other
- * action throws {@link TokenStoreException}. Arguments outside their limits are an {@link IllegalArgumentException} that
+ * When the store fails, {@link #isRevoked} and {@link #check} answer by the {@link FailurePolicy}, at once where several
+ * have failed in a row, and every other action throws {@link TokenStoreException}. Arguments outside their limits are an {@link IllegalArgumentException} that
  * names the field. After {@link #close}, every action is an {@link IllegalStateException}.
  */
 public final class TokenResource implements AutoCloseable {
@@ -75,7 +75,7 @@ public final class TokenResource implements AutoCloseable {
     /**
      * A view of the same domain with another tenant's records; it closes nothing.
      *
-     * @param tenant at most 128 bytes
+     * @param tenant at most 128 bytes, without control characters
      */
     public TokenResource forTenant(String tenant) {
         return new TokenResource(actions, scope().forTenant(tenant), null);
@@ -315,7 +315,10 @@ public final class TokenResource implements AutoCloseable {
         closing.expunger().reschedule(actions, positive("expungeInterval", expungeInterval));
     }
 
-    /** How many calls of the store failed since the resource was built, of whatever action. */
+    /**
+     * How many calls of the store failed since the resource was built, of whatever action. Checks that the failure policy
+     * answered without asking the store are among them (R8.9).
+     */
     public long storeFailures() {
         return actions.failures();
     }
@@ -415,13 +418,13 @@ public final class TokenResource implements AutoCloseable {
         private @Nullable TokenStore store;
         private @Nullable String url;
         private Duration clockSkew = Duration.ofSeconds(60);
-        private Duration callDeadline = Duration.ofSeconds(2);
         private Duration expungeInterval = Duration.ofHours(12);
         private @Nullable Expunger expunger;
         String domain = "tokens";
         InstantSource clock = InstantSource.system();
         boolean onSystemClock = true;
         Duration issuerSkew = Duration.ZERO;
+        Duration callDeadline = Duration.ofSeconds(2);
 
         @Nullable
         Duration maxTokenLifetime;
@@ -447,7 +450,10 @@ public final class TokenResource implements AutoCloseable {
             return this;
         }
 
-        /** The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes, "tokens" by default. */
+        /**
+         * The name of this token resource: its own table, collection or key prefix. 1 to 64 bytes without control characters,
+         * "tokens" by default.
+         */
         public Builder domain(String domain) {
             this.domain = Limits.domain(domain);
             return this;

@@ -49,8 +49,21 @@ class LimitsTest {
                 new String[] {"a\0b", "\0", "a\ud83d", "\ud83da", "\udd11", "\udd11\ud83d", "\ud83d\ud83d\udd11"}) {
             assertRefused(field, text, check);
         }
-        for (String text : new String[] {"\u0001", "\u007f", "\u0080", "\u07ff", "\u0800", "\uffff", "a🔑b🔑"}) {
+        for (String text : new String[] {"\u00a0", "\u07ff", "\u0800", "\uffff", "a🔑b🔑"}) {
             assertThat(check.apply(text)).isEqualTo(text);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("fields")
+    void R9_1_noControlCharactersInNames(String field, int least, int most, UnaryOperator<String> check) {
+        for (String text :
+                new String[] {"\u0001", "\u001f", "a\nb", "a\tb", "\r\n", "\u007f", "\u0080", "a\u0085b", "\u009f"}) {
+            if (field.equals("tenant") || field.equals("domain")) {
+                assertRefused(field, text, check);
+            } else {
+                assertThat(check.apply(text)).isEqualTo(text);
+            }
         }
     }
 

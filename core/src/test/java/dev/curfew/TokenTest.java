@@ -3,6 +3,7 @@ package dev.curfew;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.jr.ob.JSON;
 import java.io.IOException;
 import java.io.InputStream;
@@ -161,6 +162,19 @@ class TokenTest {
                 .isInstanceOf(InvalidTokenException.class)
                 .hasNoCause()
                 .hasMessageNotContaining("secret");
+    }
+
+    /** Else each name that nobody has used before would be interned, and kept, for as long as the table has room. */
+    @Test
+    void R9_4_theNamesOfAPayloadAreNotKept() throws IOException {
+        String[] names = new String[2];
+        for (int i = 0; i < names.length; i++) {
+            try (JsonParser parser = JwtPayload.JSON.createParser("{\"a-name-of-a-stranger\": 1}")) {
+                parser.nextToken();
+                names[i] = parser.nextFieldName();
+            }
+        }
+        assertThat(names[0]).isEqualTo(names[1]).isNotSameAs(names[1]);
     }
 
     @Test

@@ -8,7 +8,8 @@
 -- or came after the statement began can be met but not seen: then nothing is done, and the statement is repeated.
 --
 -- Every statement answers at least one row, and every row begins with {me}: the name of the statement, and a hash of it and
--- of the names in it. So an answer that a pooler has mixed up is noticed. It is data and not the name of a column, since
+-- of the names in it; another text where a standby answers. So an answer that a pooler has mixed up is noticed, and one
+-- of a server that may not have heard of a revocation yet. It is data and not the name of a column, since
 -- the driver keeps the names of a prepared statement's columns. Where there may be no row, the row without columns on the
 -- left side of a join takes care of that; such a join without a condition is a nested loop, which keeps the order.
 

@@ -13,11 +13,15 @@ final class Failures {
             "a pooler has mixed up prepared statements, and another one may have been run."
                     + " With PgBouncer before 1.21 add prepareThreshold=0 to the URL";
 
+    /** Of a standby, and of a server that has become one behind an address that stays. */
+    private static final String READ_ONLY = "25006";
+
     /** By the beginning of the SQLState, the longest first. */
     private static final List<Map.Entry<String, String>> ADVICE = List.of(
             Map.entry("08001", "it could not be reached. Check the host and the port, and that it runs and accepts"),
             Map.entry("08", "the connection failed. The next call takes a new one"),
-            Map.entry("25006", "it is read-only, perhaps a standby. Connect to the primary: targetServerType=primary"),
+            Map.entry(
+                    READ_ONLY, "it is read-only, perhaps a standby. Connect to the primary: targetServerType=primary"),
             Map.entry("25P02", "an earlier statement of this transaction has failed. Roll back and begin again"),
             Map.entry("28", "it refused the user or the password. Check them, and pg_hba.conf"),
             Map.entry("3D000", "the database does not exist. Create it, or correct the URL"),
@@ -63,10 +67,17 @@ final class Failures {
         return "40001".equals(e.getSQLState()) || "40P01".equals(e.getSQLState());
     }
 
-    /** Whether the connection has gone, so that another one may answer. */
+    /** Whether the connection has gone, or is to the wrong server, so that another one may answer. */
     static boolean isOfConnection(SQLException e) {
         String state = state(e);
-        return (state.startsWith("08") && !isOfAnotherStatement(state)) || state.startsWith("57P0");
+        return (state.startsWith("08") && !isOfAnotherStatement(state))
+                || state.startsWith("57P0")
+                || state.equals(READ_ONLY);
+    }
+
+    /** A server in recovery has answered: as when it refuses to write. */
+    static SQLException ofStandby() {
+        return new SQLException("the server is a standby: pg_is_in_recovery() is true", READ_ONLY);
     }
 
     private static boolean isOfAnotherStatement(String state) {

@@ -69,10 +69,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
  * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
- * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up.
+ * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up, and whether
+ * a standby gave it, in case a pool connects elsewhere: that is an error, since a standby may not have heard of a revocation.
  *
- * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or has not
- * answered within half of the deadline. A statement that writes is sent once.
+ * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or is to a
+ * standby, or has not answered within half of the deadline. A statement that writes is sent once.
  */
 public final class JdbcTokenStore implements TokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
@@ -388,9 +389,10 @@ public final class JdbcTokenStore implements TokenStore {
         boolean further = after != null && after.isLive(now);
         Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
         String jti = after == null || !further ? "" : after.jti();
+        Reader<List<TokenRecord>> page = page(scope);
         Reader<Watermarked<List<TokenRecord>>> reader = rows -> {
             Instant watermark = watermark(rows); // on every row, also where there is no record
-            return new Watermarked<>(records(rows), watermark);
+            return new Watermarked<>(Objects.requireNonNull(page.read(rows)), watermark);
         };
         return read(scope, "list", reader, scope.tenant(), subject, expiry, jti, limit, scope.tenant(), subject);
     }
@@ -400,7 +402,7 @@ public final class JdbcTokenStore implements TokenStore {
         Instant due = now.minus(scope.skew());
         Instant expiry = after == null ? BEGINNING : after.expiresAt();
         String jti = after == null ? "" : after.jti();
-        return read(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
+        return read(scope, "readExpired", page(scope), scope.tenant(), due, expiry, jti, limit);
     }
 
     @Override
@@ -434,33 +436,38 @@ public final class JdbcTokenStore implements TokenStore {
         return row.getInt(2);
     }
 
-    private static List<TokenRecord> records(ResultSet rows) throws SQLException {
+    private static Reader<List<TokenRecord>> page(StoreScope scope) {
+        return rows -> records(rows, scope.domain());
+    }
+
+    private static List<TokenRecord> records(ResultSet rows, String pageOf) throws SQLException {
         List<TokenRecord> records = new ArrayList<>();
         do {
             if (rows.getString(2) != null) {
-                records.add(record(rows));
+                records.add(record(rows, pageOf));
             }
         } while (rows.next());
         return records;
     }
 
     private static StoredState state(ResultSet row) throws SQLException {
-        return new StoredState(row.getString(2) == null ? null : record(row), watermark(row));
+        return new StoredState(row.getString(2) == null ? null : record(row, null), watermark(row));
     }
 
     private static @Nullable Instant watermark(ResultSet row) throws SQLException {
         return roundedUp(row, 11);
     }
 
-    private static TokenRecord record(ResultSet row) throws SQLException {
-        String extraData = row.getString(7);
+    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    private static TokenRecord record(ResultSet row, @Nullable String pageOf) throws SQLException {
+        String json = row.getString(7);
         return new TokenRecord(
                 row.getString(2),
                 row.getString(3),
                 row.getString(4),
                 instant(row, 5),
                 Objects.requireNonNull(roundedUp(row, 6)),
-                extraData == null ? null : ExtraData.read(extraData),
+                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
                 Objects.requireNonNull(instant(row, 8)),
                 Objects.requireNonNull(instant(row, 9)),
                 instant(row, 10));
@@ -551,7 +558,10 @@ public final class JdbcTokenStore implements TokenStore {
             try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
                 bind(statement, parameters);
                 try (ResultSet rows = statement.executeQuery()) {
-                    if (!isAnswerOf(sent, rows)) {
+                    String signature = signature(rows);
+                    if (sent.ofStandby().equals(signature)) {
+                        throw Failures.ofStandby();
+                    } else if (!sent.signature().equals(signature)) {
                         throw Failures.mixedUp(domain);
                     }
                     return reader.read(rows);
@@ -560,11 +570,11 @@ public final class JdbcTokenStore implements TokenStore {
         });
     }
 
-    private static boolean isAnswerOf(Statements.Statement sent, ResultSet rows) {
+    private static @Nullable String signature(ResultSet rows) {
         try {
-            return rows.next() && sent.signature().equals(rows.getString(1));
+            return rows.next() ? rows.getString(1) : null;
         } catch (SQLException | RuntimeException e) {
-            return false; // the driver finds something else than it was told to expect
+            return null; // the driver finds something else than it was told to expect
         }
     }
 
@@ -655,9 +665,9 @@ public final class JdbcTokenStore implements TokenStore {
 
     /**
      * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
-     * too. A connection that is in use is closed when it comes back.
+     * too, and where one is to a standby, so are others. A connection that is in use is closed when it comes back.
      *
-     * @param before how often it had been emptied when the dead one was lent: what was made since then is not like it
+     * @param before how often it had been emptied when that one was lent: what was made since then need not be like it
      */
     private void emptyOwnPool(int before) {
         if (owned != null && emptied.compareAndSet(before, before + 1)) {

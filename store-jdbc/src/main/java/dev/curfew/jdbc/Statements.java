@@ -27,7 +27,8 @@ final class Statements {
     private static final Pattern NAME = Pattern.compile("\\{('?)(\\w+)\\1}");
     private static final Pattern QUOTED = Pattern.compile("\"(\\w+)\"");
     // What derives its name from the table's ends like this, and leaves it so much room of PostgreSQL's 63 bytes.
-    private static final Pattern DERIVED = Pattern.compile(".*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
+    private static final Pattern DERIVED =
+            Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
 
     private final Map<String, String> raw = new HashMap<>();
@@ -38,8 +39,9 @@ final class Statements {
      * A statement of the file.
      *
      * @param signature with which every row of its answer begins, and no row of another statement's
+     * @param ofStandby with which it begins where a standby answers
      */
-    record Statement(String sql, String signature) {}
+    record Statement(String sql, String signature, String ofStandby) {}
 
     Statements(@Nullable String schema, String table, Map<RecordField, String> columns) {
         String qualifier = schema == null ? "" : quoted(schema) + ".";
@@ -63,15 +65,17 @@ final class Statements {
         Matcher named = STATEMENT.matcher(STATEMENTS);
         while (named.find()) {
             String signature = named.group(1) + " " + hash(named.group(2) + names);
+            String ofStandby = "standby " + signature;
             // In one pass: what a name is replaced by may look like another name.
             String sql = replaced(NAME, named.group(2), match -> {
                 String name = match.group(2);
                 if (name.equals("me")) {
-                    return "'" + signature + "'::text";
+                    // In the answer itself: the connection of the next statement may be to another server.
+                    return "CASE WHEN pg_is_in_recovery() THEN '" + ofStandby + "' ELSE '" + signature + "' END";
                 }
                 return match.group(1).isEmpty() ? name(name) : literal(name);
             });
-            statements.put(named.group(1), new Statement(sql, signature));
+            statements.put(named.group(1), new Statement(sql, signature, ofStandby));
         }
     }
 

@@ -16,6 +16,7 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
@@ -29,6 +30,7 @@ import java.nio.charset.StandardCharsets;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -551,5 +553,39 @@ class FailureMessagesTest {
                 throw new AssertionError(e);
             }
         }
+    }
+
+    /** A number beyond 64 bits, and what is no object: those that are listed with it must not suffer. */
+    @Test
+    void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
+        try (HikariDataSource pool = Fixture.pool(server.url(), 1);
+                JdbcTokenStore store = JdbcTokenStore.create(pool)) {
+            store.createSchema(domain);
+            try (TokenResource tokens = builder().store(store).build()) {
+                for (String jti : List.of("a", "secret-b", "secret-c", "d")) {
+                    tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
+                }
+                String update = "UPDATE \"curfew_" + domain + "\" SET extra_data = ";
+                sql(server.url(), update + "'{\"secret\": 18446744073709551616}' WHERE jti = 'secret-b'");
+                sql(server.url(), update + "'[\"secret\"]' WHERE jti = 'secret-c'");
+                Instant later = NOW.plus(Fixture.HOUR.multipliedBy(2));
+                for (List<TokenRecord> page :
+                        List.of(tokens.listTokens("s"), store.readExpired(Fixture.scope(domain), null, 10, later))) {
+                    assertThat(page)
+                            .extracting(TokenRecord::extraData)
+                            .containsExactly(Map.of("k", "a"), Map.of("k", "d"), null, null);
+                }
+                for (String jti : List.of("secret-b", "secret-c")) {
+                    assertTells(catchThrowable(() -> tokens.getToken(jti)), domain);
+                    assertThat(tokens.check(token(jti, "s"))).isEqualTo(TokenStatus.ACTIVE);
+                }
+            }
+        }
+        assertThat(log.list)
+                .filteredOn(line -> line.getLevel() == Level.WARN)
+                .extracting(ILoggingEvent::getFormattedMessage)
+                .singleElement()
+                .asString()
+                .contains("'" + domain + "'", "extra data", "listed without them");
     }
 }

@@ -9,8 +9,10 @@ import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.FailurePolicy;
 import dev.curfew.StoreScope;
+import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.ServerFaultsContract;
@@ -25,6 +27,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.LongAdder;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -184,6 +188,42 @@ class FaultsTest extends ServerFaultsContract {
                 failed += each.get();
             }
             assertThat(failed).as("calls beyond 30 ms").isPositive();
+        }
+    }
+
+    /** Fifty threads that wait for a server that is paused had 39 answers a second. */
+    @Test
+    void R8_9_checksOfAServerThatHangsAreAnsweredAtOnce() throws Exception {
+        var answers = new LongAdder();
+        var isOver = new AtomicBoolean();
+        Token free = token("free", "s");
+        try (TokenResource tokens = open(server.port(), FailurePolicy.DENY)) {
+            assertThat(tokens.check(free)).isEqualTo(TokenStatus.ACTIVE);
+            server.pause();
+            for (int thread = 0; thread < 50; thread++) {
+                threads.execute(() -> {
+                    while (!isOver.get()) {
+                        tokens.check(free);
+                        answers.increment();
+                    }
+                });
+            }
+            try {
+                // Each thread waits for its deadline once.
+                await().atMost(Duration.ofMinutes(1)).until(() -> answers.sum() > 1_000);
+                long before = answers.sum();
+                long began = System.nanoTime();
+                await().atMost(Duration.ofMinutes(1))
+                        .until(() -> answers.sum() - before >= 10_000 * DEADLINE.toSeconds());
+                assertThat(Duration.ofNanos(System.nanoTime() - began)).isLessThan(DEADLINE);
+            } finally {
+                server.resume();
+            }
+            // The check that is under way has its answer now, or is the last one that fails.
+            await().atMost(DEADLINE.plus(LATE)).until(() -> tokens.check(free) == TokenStatus.ACTIVE);
+            isOver.set(true);
+        } finally {
+            isOver.set(true);
         }
     }
 

@@ -59,7 +59,8 @@ class MixedUpStatementsTest {
         pool.close();
     }
 
-    private static Map<String, VerbCall> verbs() {
+    /** Every verb, by the name of its statement. */
+    static Map<String, VerbCall> verbs() {
         TokenRecord record = new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), Map.of(), NOW, NOW, null);
         Instant later = NOW.plus(HOUR);
         Map<String, VerbCall> verbs = new LinkedHashMap<>();
@@ -79,7 +80,7 @@ class MixedUpStatementsTest {
         return verbs;
     }
 
-    private interface VerbCall {
+    interface VerbCall {
         void on(JdbcTokenStore store, StoreScope scope);
     }
 

@@ -368,6 +368,9 @@ class SchemaTest {
                 "{'jti'}",
                 "$1\\",
                 "a.b",
+                "a\u2028b",
+                "a\u2028b_watermarks",
+                "a\u2028b_pkey",
                 "🔑".repeat(16),
                 longest + "a",
                 longest + "b");

@@ -20,6 +20,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
 import java.util.NavigableMap;
@@ -55,8 +56,19 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     // Longer than any process runs, and short enough for its nanoseconds to be added to any other time.
     private static final Duration LONGEST = Duration.ofDays(36_500);
 
-    /** The key of what is not in the store's first scope: there the jti or the subject is its own key. */
-    private record Key(String domain, String tenant, String id) {}
+    /**
+     * The key of what is not in the store's first scope: there the jti or the subject is its own key. As strings do, keys
+     * compare: so a map finds them in a tree where somebody has chosen ids of one hash.
+     */
+    private record Key(String domain, String tenant, String id) implements Comparable<Key> {
+        private static final Comparator<Key> ORDER =
+                Comparator.comparing(Key::id).thenComparing(Key::tenant).thenComparing(Key::domain);
+
+        @Override
+        public int compareTo(Key other) {
+            return ORDER.compare(this, other);
+        }
+    }
 
     /** A value, and when it is dropped, by the ticker. */
     private interface Kept {
@@ -155,7 +167,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 .build();
     }
 
-    private Object key(StoreScope scope, String id) {
+    Object key(StoreScope scope, String id) {
         StoreScope own = first.get();
         if (own == null) {
             first.compareAndSet(null, scope);

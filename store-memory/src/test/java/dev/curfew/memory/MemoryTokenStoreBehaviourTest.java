@@ -19,9 +19,12 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import java.lang.management.ManagementFactory;
+import java.lang.reflect.Type;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -230,6 +233,34 @@ class MemoryTokenStoreBehaviourTest {
                 .filteredOn(thread -> !before.contains(thread) && thread.isAlive())
                 .noneMatch(thread ->
                         thread.getName().contains("curfew") || thread.getName().contains("ForkJoin"));
+    }
+
+    /** A map has those in a tree, if its keys compare with their own kind; else it passes one after another. */
+    @Test
+    void idsOfOneHashCompareInEveryTenant() {
+        MemoryTokenStore store = store();
+        try (TokenResource first = resource(store)) {
+            first.revokeJti("t");
+            TokenResource second = first.forTenant("second");
+            var scope = new StoreScope("tokens", "second", Duration.ofSeconds(60), Duration.ofSeconds(2));
+            Set<Object> keys = new TreeSet<>();
+            for (int n = 0; n < 16_384; n++) {
+                String jti =
+                        Integer.toBinaryString(16_384 + n).replace("0", "Aa").replace("1", "BB");
+                second.revokeJti(jti);
+                keys.add(store.key(scope, jti));
+            }
+            assertThat(keys).hasSize(16_384);
+            assertThat(keys)
+                    .extracting(Object::hashCode)
+                    .containsOnly(keys.iterator().next().hashCode());
+            Class<?> type = keys.iterator().next().getClass();
+            assertThat(type.getGenericInterfaces())
+                    .extracting(Type::getTypeName)
+                    .containsExactly("java.lang.Comparable<" + type.getName() + ">");
+            assertThat(second.isRevoked("Aa".repeat(15))).isFalse();
+            assertThat(second.isRevoked("BB".repeat(15))).isTrue();
+        }
     }
 
     /** Counted, not timed: the same on every machine. */

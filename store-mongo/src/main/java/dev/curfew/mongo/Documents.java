@@ -99,6 +99,16 @@ final class Documents {
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
     TokenRecord record(BsonDocument document) {
+        return record(document, null);
+    }
+
+    /** @throws BsonInvalidOperationException if it is not a record's document */
+    TokenRecord recordOfPage(StoreScope scope, BsonDocument document) {
+        return record(document, scope.domain());
+    }
+
+    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    private TokenRecord record(BsonDocument document, @Nullable String pageOf) {
         String json = text(document, extraData);
         return new TokenRecord(
                 jti(document),
@@ -106,7 +116,7 @@ final class Documents {
                 document.getString(purpose).getValue(),
                 time(document, issuedAt),
                 instant(document.getDateTime(expiresAt)),
-                json == null ? null : ExtraData.read(json),
+                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
                 instant(document.getDateTime(createdAt)),
                 instant(document.getDateTime(updatedAt)),
                 time(document, revokedAt));

@@ -14,15 +14,20 @@ import com.mongodb.ConnectionString;
 import com.mongodb.MongoClientSettings;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
+import com.mongodb.client.MongoCollection;
 import dev.curfew.SubjectMismatchException;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.bson.Document;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -172,5 +177,37 @@ class LoggingTest {
                 .satisfiesExactly(
                         line -> assertThat(line).contains("maxConnectionIdleTimeMS=60000"),
                         line -> assertThat(line).contains("maxConnectionIdleTimeMS=5000"));
+    }
+
+    /** A number beyond 64 bits: those that are listed with it must not suffer. */
+    @Test
+    void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
+        try (MongoClient client = MongoServer.shared().connect();
+                MongoTokenStore store = MongoTokenStore.create(client);
+                TokenResource tokens = Fixture.resource(store, domain)) {
+            for (String jti : List.of("a", "secret-b", "c")) {
+                tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
+            }
+            MongoCollection<Document> collection = client.getDatabase("curfew").getCollection("curfew_" + domain);
+            collection.updateOne(
+                    new Document("_id", ":secret-b"),
+                    new Document("$set", new Document("extra_data", "{\"secret\": 18446744073709551616}")));
+            Instant later = Fixture.NOW.plus(Duration.ofHours(2));
+            for (List<TokenRecord> page :
+                    List.of(tokens.listTokens("s"), store.readExpired(Fixture.scope(domain), null, 10, later))) {
+                assertThat(page)
+                        .extracting(TokenRecord::extraData)
+                        .containsExactly(Map.of("k", "a"), Map.of("k", "c"), null);
+            }
+            assertThatThrownBy(() -> tokens.getToken("secret-b")).hasMessageContaining("somebody else");
+            assertThat(tokens.check(token("secret-b", "s"))).isEqualTo(TokenStatus.ACTIVE);
+            collection.drop();
+        }
+        assertThat(lines())
+                .filteredOn(line -> line.startsWith("WARN dev.curfew") && line.contains("extra data"))
+                .singleElement()
+                .asString()
+                .contains("'" + domain + "'", "listed without them")
+                .doesNotContain("secret");
     }
 }

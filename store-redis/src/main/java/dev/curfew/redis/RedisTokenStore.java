@@ -527,7 +527,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                             .map(entry -> fields(scope, entry.getValue()))
                             .toList());
             for (int i = 0; i < entries.size(); i++) {
-                TokenRecord record = record(scope, entries.get(i).getValue(), found.get(i));
+                TokenRecord record = recordOfPage(scope, entries.get(i).getValue(), found.get(i));
                 if (record != null
                         && subject.equals(record.subject())
                         && record.isLive(now)
@@ -615,22 +615,34 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return record(scope, jti, fields, Outcome.UNCHANGED);
     }
 
-    /** @param outcome what is known of the action, should this be no record */
     private static @Nullable TokenRecord record(
             StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
+        return record(scope, jti, fields, false, outcome);
+    }
+
+    private static @Nullable TokenRecord recordOfPage(StoreScope scope, String jti, Map<String, String> fields) {
+        return record(scope, jti, fields, true, Outcome.UNCHANGED);
+    }
+
+    /**
+     * @param onPage whether others are answered with it, which must not suffer from what is wrong with it
+     * @param outcome what is known of the action, should this be no record
+     */
+    private static @Nullable TokenRecord record(
+            StoreScope scope, String jti, Map<String, String> fields, boolean onPage, Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;
         }
         try {
-            String extraData = fields.get("d");
+            String json = fields.get("d");
             return new TokenRecord(
                     jti,
                     fields.get("s"),
                     purpose,
                     time(fields.get("i")),
                     Objects.requireNonNull(time(fields.get("e"))),
-                    extraData == null ? null : ExtraData.read(extraData),
+                    json == null ? null : onPage ? ExtraData.readOrReport(scope.domain(), json) : ExtraData.read(json),
                     Objects.requireNonNull(time(fields.get("c"))),
                     Objects.requireNonNull(time(fields.get("u"))),
                     time(fields.get("r")));

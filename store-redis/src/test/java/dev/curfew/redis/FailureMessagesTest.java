@@ -12,6 +12,7 @@ import ch.qos.logback.core.read.ListAppender;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreScope;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
@@ -525,5 +526,31 @@ class FailureMessagesTest {
             assertThat(outcome(() -> tokens.getToken("secret-too"))).isEqualTo(Outcome.UNCHANGED);
             assertThat(outcome(() -> tokens.consume("secret-too", "p"))).isEqualTo(Outcome.UNKNOWN);
         }
+    }
+
+    /** A number beyond 64 bits: those that are listed with it must not suffer. */
+    @Test
+    void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
+        try (TokenResource tokens = builder().url(url()).build()) {
+            log.list.clear(); // of what the server is not set up for
+            for (String jti : List.of("a", "secret-b", "c")) {
+                tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
+            }
+            String key = Keys.record(Fixture.scope(domain), "secret-b");
+            server.command("HSET", key, "d", "{\"secret\": 18446744073709551616}");
+            for (int page = 0; page < 2; page++) {
+                assertThat(tokens.listTokens("s"))
+                        .extracting(TokenRecord::extraData)
+                        .containsExactly(Map.of("k", "a"), Map.of("k", "c"), null);
+            }
+            assertTells(catchThrowable(() -> tokens.getToken("secret-b")), "not a record of Curfew's");
+            assertThat(tokens.check(token("secret-b", "s"))).isEqualTo(TokenStatus.ACTIVE);
+        }
+        assertThat(log.list)
+                .filteredOn(line -> line.getLevel() == Level.WARN)
+                .extracting(ILoggingEvent::getFormattedMessage)
+                .singleElement()
+                .asString()
+                .contains("'" + domain + "'", "extra data", "listed without them");
     }
 }

@@ -2167,7 +2167,7 @@ public abstract class TokenStoreContract {
         List<List<String>> neighbours = new ArrayList<>();
         // Each is a pair of (domain, tenant) that a careless joining of names would confuse.
         for (String separator :
-                List.of(":", "/", ".", "|", "_", "-", " ", "{", "}", "\\", "'", "\"", "`", ",", "\u001f")) {
+                List.of(":", "/", ".", "|", "_", "-", " ", "{", "}", "\\", "'", "\"", "`", ",", "\u2028")) {
             neighbours.add(List.of(base, "b" + separator + "c", base + separator + "b", "c"));
             neighbours.add(List.of(base, separator, base, separator + separator));
         }

@@ -7,6 +7,7 @@ import dev.curfew.Expunger;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreScope;
+import dev.curfew.StoredState;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
@@ -17,9 +18,16 @@ import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -371,6 +379,176 @@ class FailureTest {
             faulty.lostReply = null;
             assertThat(tokens.isRevoked(TOKEN.jti())).isTrue();
             assertThat(tokens.revokeJti("other")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+        }
+    }
+
+    /** A check of another thread that has asked the store, and gets its answer when it is told to. */
+    private record Hanging(Future<TokenStatus> check, CompletableFuture<Void> answered) implements AutoCloseable {
+        @Override
+        public void close() {
+            answered.complete(null);
+        }
+    }
+
+    private Hanging hangingCheck(TokenResource tokens, ExecutorService threads) throws Exception {
+        var asked = new CompletableFuture<Void>();
+        var answered = new CompletableFuture<Void>();
+        faulty.answer = answer -> {
+            if (answer instanceof StoredState && asked.complete(null)) {
+                answered.join(); // the first one; the others are answered
+            }
+            return answer;
+        };
+        Future<TokenStatus> check = threads.submit(() -> tokens.check(TOKEN));
+        asked.get(1, TimeUnit.MINUTES);
+        return new Hanging(check, answered);
+    }
+
+    private void fail(TokenResource tokens, int checks) {
+        faulty.failure = driverFailure();
+        for (int i = 0; i < checks; i++) {
+            try {
+                tokens.check(TOKEN);
+            } catch (TokenStoreException e) {
+                // The answer of THROW.
+            }
+        }
+        faulty.failure = null;
+        faulty.calls.clear();
+    }
+
+    private static void assertAnsweredBy(FailurePolicy policy, TokenResource tokens) {
+        switch (policy) {
+            case DENY -> {
+                assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.UNAVAILABLE);
+                assertThat(tokens.isRevoked(TOKEN)).isTrue();
+                assertThat(tokens.isRevoked("t")).isTrue();
+                assertThat(tokens.isRevoked(Set.of("t"))).containsExactly("t");
+            }
+            case ALLOW -> {
+                assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+                assertThat(tokens.isRevoked(TOKEN)).isFalse();
+                assertThat(tokens.isRevoked("t")).isFalse();
+                assertThat(tokens.isRevoked(Set.of("t"))).isEmpty();
+            }
+            case THROW -> {
+                for (Runnable check : List.<Runnable>of(
+                        () -> tokens.check(TOKEN),
+                        () -> tokens.isRevoked(TOKEN),
+                        () -> tokens.isRevoked("t"),
+                        () -> tokens.isRevoked(Set.of("t")))) {
+                    assertOutcome(Outcome.UNCHANGED, check);
+                    assertThatThrownBy(check::run).hasMessageContaining("did not ask the store");
+                }
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(FailurePolicy.class)
+    void R8_9_oneCheckAtATimeAsksAStoreThatHangs(FailurePolicy policy) throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try (TokenResource tokens = resource(policy)) {
+            fail(tokens, 5);
+            try (Hanging probe = hangingCheck(tokens, threads)) {
+                List<Callable<Object>> others = Collections.nCopies(50, () -> {
+                    for (int i = 0; i < 100; i++) {
+                        assertAnsweredBy(policy, tokens);
+                    }
+                    return true;
+                });
+                for (Future<Object> other : threads.invokeAll(others)) {
+                    other.get();
+                }
+                assertThat(faulty.calls).containsExactly("state");
+                probe.answered().complete(null);
+                assertThat(probe.check().get(1, TimeUnit.MINUTES)).isEqualTo(TokenStatus.ACTIVE);
+            }
+            faulty.calls.clear();
+            assertThat(tokens.isRevoked("t")).isFalse();
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+            assertThat(faulty.calls).containsExactly("isRevoked", "state");
+            // Each check of THROW is made twice.
+            int answered = 5 + 50 * 100 * (policy == FailurePolicy.THROW ? 8 : 4);
+            assertThat(tokens.storeFailures()).isEqualTo(answered);
+            clock.advance(Duration.ofSeconds(30));
+            tokens.check(TOKEN);
+            assertThat(logs.lines()).hasSize(2);
+            assertThat(logs.lines().get(1)).contains("works again; " + answered + " checks");
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    @Test
+    void R8_9_theFirstSuccessOfAnyVerbEndsIt() throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            for (Runnable verb : List.<Runnable>of(
+                    () -> tokens.inspect("t"), () -> tokens.revokeToken(TOKEN), () -> tokens.revokeSubject("s"))) {
+                fail(tokens, 5);
+                try (Hanging probe = hangingCheck(tokens, threads)) {
+                    assertThat(tokens.isRevoked("t")).isTrue();
+                    verb.run();
+                    assertThat(tokens.isRevoked("t")).isFalse();
+                    probe.answered().complete(null);
+                    probe.check().get(1, TimeUnit.MINUTES);
+                }
+            }
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    @Test
+    void R8_9_fewerFailuresAndThoseOfOtherActionsChangeNothing() throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            fail(tokens, 4);
+            tokens.check(TOKEN);
+            faulty.failure = driverFailure();
+            for (int i = 0; i < 100; i++) {
+                assertThatThrownBy(() -> tokens.inspect("t")).isInstanceOf(TokenStoreException.class);
+            }
+            fail(tokens, 4);
+            try (Hanging hanging = hangingCheck(tokens, threads)) {
+                assertThat(tokens.isRevoked("t")).isFalse();
+                assertThat(hanging.check()).isNotDone();
+            }
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
+    @Test
+    void R8_9_aCallerThatIsAloneIsTheOneThatAsks() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            faulty.calls.clear();
+            faulty.failure = driverFailure();
+            for (int i = 0; i < 100; i++) {
+                tokens.check(TOKEN);
+            }
+            assertThat(faulty.calls).hasSize(100);
+            faulty.failure = null;
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+        }
+    }
+
+    /** In a driver that does not keep its deadline. */
+    @Test
+    void R8_9_aCheckThatIsStuckIsNotWaitedFor() throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            fail(tokens, 5);
+            try (Hanging stuck = hangingCheck(tokens, threads)) {
+                clock.advance(Duration.ofSeconds(2));
+                assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.UNAVAILABLE);
+                clock.advance(Duration.ofMillis(1));
+                assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
+                assertThat(stuck.check()).isNotDone();
+            }
+        } finally {
+            threads.shutdownNow();
         }
     }
 

@@ -29,7 +29,7 @@ public final class TcpProxy implements AutoCloseable {
 
     private final ServerSocket listener;
     private final String host;
-    private final int port;
+    private volatile int port;
     private final Set<Pair> pairs = ConcurrentHashMap.newKeySet();
     private volatile Mode mode = Mode.PASS;
     private volatile Duration delay = Duration.ZERO;
@@ -72,6 +72,11 @@ public final class TcpProxy implements AutoCloseable {
     /** Accepts, reads, and lets nothing through in either direction: a network that drops what it gets. */
     public void swallow() {
         mode = Mode.SWALLOW;
+    }
+
+    /** Connects to another port of the same host from now on; what is connected stays: an address that has moved. */
+    public void redirect(int port) {
+        this.port = port;
     }
 
     /**
