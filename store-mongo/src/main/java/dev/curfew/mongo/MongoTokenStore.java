@@ -591,7 +591,7 @@ public final class MongoTokenStore implements TokenStore {
         List<BsonDocument> found = call.next(c -> all(
                 c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
         return found.stream()
-                .map(document -> call.read(() -> names.recordOfPage(scope, document)))
+                .map(document -> call.read(() -> names.recordOfPage(call.scope, document)))
                 .toList();
     }
 
