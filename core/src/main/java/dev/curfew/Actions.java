@@ -651,7 +651,7 @@ final class Actions {
         };
     }
 
-    /** With endOutage under one lock: a breaker that has counted failures belongs to an outage, and a success resets it. */
+    /** Under one lock with endOutage: else the breaker could be tripped without an outage, and no success would reset it. */
     private synchronized void noteFailure(TokenAction action, RuntimeException e) {
         breaker.failed();
         if (!outage) {

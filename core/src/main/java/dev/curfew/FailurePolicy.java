@@ -1,6 +1,6 @@
 package dev.curfew;
 
-/** What {@link TokenResource#isRevoked} and {@link TokenResource#check} answer while the store fails (R8.1). */
+/** What {@link TokenResource#isRevoked} and {@link TokenResource#check} answer while the store fails (R8.1, R8.9). */
 public enum FailurePolicy {
     /**
      * {@link TokenStatus#UNAVAILABLE}, and "revoked" where the answer is a boolean: nobody gets in on a token that could not

@@ -23,7 +23,7 @@ final class JwtPayload {
 
     // A claim that stands twice is refused: two readers could each believe another one (RFC 7519 section 4).
     static final JsonFactory JSON = JsonFactory.builder()
-            // The names are a stranger's: a table of them, of all that have been read, costs more than it saves.
+            // The names are a stranger's: to keep them in a table costs more than it saves.
             .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
             .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
             .disable(StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION)

@@ -29,8 +29,9 @@ import org.slf4j.LoggerFactory;
  * }</pre>
  *
  * <p>It is safe for use by many threads, and made once for an application. Every call ends within the call deadline.
- * When the store fails, {@link #isRevoked} and {@link #check} answer by the {@link FailurePolicy}, at once where several
- * have failed in a row, and every other action throws {@link TokenStoreException}. Arguments outside their limits are an {@link IllegalArgumentException} that
+ * When the store fails, {@link #isRevoked} and {@link #check} answer by the {@link FailurePolicy}, and every other
+ * action throws {@link TokenStoreException}. When several checks in a row have failed, one at a time asks the store, and
+ * the others are answered at once (R8.9). Arguments outside their limits are an {@link IllegalArgumentException} that
  * names the field. After {@link #close}, every action is an {@link IllegalStateException}.
  */
 public final class TokenResource implements AutoCloseable {

@@ -458,7 +458,7 @@ public final class JdbcTokenStore implements TokenStore {
         return roundedUp(row, 11);
     }
 
-    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    /** @param pageOf the domain, where the record is one of a page: its extra data must not break that */
     private static TokenRecord record(ResultSet row, @Nullable String pageOf) throws SQLException {
         String json = row.getString(7);
         return new TokenRecord(

@@ -107,7 +107,7 @@ final class Documents {
         return record(document, scope.domain());
     }
 
-    /** @param pageOf the domain, where others are answered with it, which must not suffer from what is wrong with it */
+    /** @param pageOf the domain, where the record is one of a page: its extra data must not break that */
     private TokenRecord record(BsonDocument document, @Nullable String pageOf) {
         String json = text(document, extraData);
         return new TokenRecord(

@@ -625,7 +625,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * @param onPage whether others are answered with it, which must not suffer from what is wrong with it
+     * @param onPage whether the record is one of a page: its extra data must not break that
      * @param outcome what is known of the action, should this be no record
      */
     private static @Nullable TokenRecord record(
