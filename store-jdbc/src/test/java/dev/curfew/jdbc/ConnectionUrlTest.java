@@ -90,31 +90,31 @@ class ConnectionUrlTest {
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "//secret.invalid/x",
-                "//secret.invalid/x?user=secret&password=secret&sslmode=prefer",
-                "//secret.invalid/x?sslmode=ALLOW&ssl=true",
-                "//localhost,secret.invalid:5433/x?ssl=false&sslmode=disable",
-                "//?host=secret.invalid",
-                "///x?PGHOST=localhost,secret.invalid&PGPORT=1,1",
+                "//db.invalid/x",
+                "//db.invalid/x?user=secret&password=secret&sslmode=prefer",
+                "//db.invalid/x?sslmode=ALLOW&ssl=true",
+                "//localhost,db.invalid:5433/x?ssl=false&sslmode=disable",
+                "//?host=db.invalid",
+                "///x?PGHOST=localhost,db.invalid&PGPORT=1,1",
             })
     void anotherHostWithoutTlsIsWarnedOfOnce(String rest) {
         assertThat(opening("jdbc:postgresql:" + rest))
                 .singleElement(STRING)
                 .contains("without TLS", "sslmode=verify-full")
-                .doesNotContain("secret");
+                .doesNotContain("secret", "invalid");
     }
 
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "//secret.invalid/x?sslmode=require",
-                "//secret.invalid/x?ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory"
+                "//db.invalid/x?sslmode=require",
+                "//db.invalid/x?ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory"
             })
     void anUncheckedCertificateIsWarnedOfOnce(String rest) {
         assertThat(opening("jdbc:postgresql:" + rest))
                 .singleElement(STRING)
                 .contains("certificate is not checked", "sslmode=verify-full")
-                .doesNotContain("secret");
+                .doesNotContain("secret", "invalid");
     }
 
     @ParameterizedTest
@@ -125,10 +125,10 @@ class ConnectionUrlTest {
                 "//localhost:1/x",
                 "//127.0.0.1:1,[::1]:1,:1/x?sslmode=disable",
                 "//?host=LocalHost&port=1",
-                "//secret.invalid/x?sslmode=verify-full",
-                "//secret.invalid/x?sslmode=verify-ca",
-                "//secret.invalid/x?ssl=true",
-                "//secret.invalid/x?ssl",
+                "//db.invalid/x?sslmode=verify-full",
+                "//db.invalid/x?sslmode=verify-ca",
+                "//db.invalid/x?ssl=true",
+                "//db.invalid/x?ssl",
             })
     void thereIsNothingToSayOfThisMachineAndOfTls(String rest) {
         assertThat(opening("jdbc:postgresql:" + rest)).isEmpty();

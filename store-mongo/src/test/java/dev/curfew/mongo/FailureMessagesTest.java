@@ -230,16 +230,16 @@ class FailureMessagesTest {
     @Test
     void anotherHostWithoutTlsIsWarnedOfOnce() {
         for (String url : List.of(
-                "mongodb://secret-user:secret@secret.invalid/",
-                "mongodb://localhost,secret.invalid:27018/?replicaSet=rs0",
+                "mongodb://secret-user:secret@db.invalid/",
+                "mongodb://localhost,db.invalid:27018/?replicaSet=rs0",
                 "mongodb://10.0.0.1/?tls=false")) {
             assertThat(warnings(url)).as(url).singleElement().asString().contains("without TLS", "tls=true");
         }
         for (String url : List.of(
                 "mongodb://localhost:1/",
                 "mongodb://127.0.0.1,[::1]:27018/",
-                "mongodb://secret.invalid/?tls=true",
-                "mongodb://secret.invalid/?ssl=true")) {
+                "mongodb://db.invalid/?tls=true",
+                "mongodb://db.invalid/?ssl=true")) {
             assertThat(warnings(url)).as(url).isEmpty();
         }
     }
