@@ -18,16 +18,20 @@ import java.net.URLDecoder;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A small service to try with curl, reachable from this machine alone: it signs in whoever gives a name, and shows what
- * becomes of the tokens. It has no passwords; all else is done as it should be.
+ * becomes of the tokens. It has no passwords; all else is done as it should be. A page in this machine's browser cannot
+ * reach it by a name of its own that leads here (DNS rebinding): it answers to the names of this machine alone.
  */
 final class DemoService implements AutoCloseable {
     private static final Logger LOG = System.getLogger(DemoService.class.getName());
@@ -38,10 +42,16 @@ final class DemoService implements AutoCloseable {
     private static final int DEVICE_COLUMNS = 40;
     private static final int MOST_BODY_BYTES = 8 * 1024;
     private static final int THREADS = 8;
+    private static final String REQUEST_SECONDS = "5";
     private static final Pattern USER = Pattern.compile("[A-Za-z0-9._-]{1,64}");
     private static final Pattern EMAIL = Pattern.compile("[!-?A-~]{1,64}@[A-Za-z0-9.-]{1,189}");
     private static final String BEARER = "Bearer ";
     private static final String STORE_DOWN = "The token store does not work at the moment.";
+
+    static {
+        // Else whoever sends a byte now and then keeps a thread for ever. The JDK's server has no other way to say so.
+        System.setProperty("sun.net.httpserver.maxReqTime", REQUEST_SECONDS);
+    }
 
     private final Map<String, Route> routes = Map.of(
             "/sign-in", new Route("POST", this::signIn),
@@ -273,6 +283,9 @@ final class DemoService implements AutoCloseable {
     }
 
     private String routed(HttpExchange exchange) throws IOException {
+        if (!isForThisMachine(exchange.getRequestHeaders().get("Host"))) {
+            throw new Refusal(421, "Ask for " + url() + ".");
+        }
         Route route = routes.get(exchange.getRequestURI().getPath());
         if (route == null) {
             throw new Refusal(404, "There is nothing here.");
@@ -282,6 +295,14 @@ final class DemoService implements AutoCloseable {
             throw new Refusal(405, "Send a " + route.method() + ".");
         }
         return route.handler().answer(exchange);
+    }
+
+    private boolean isForThisMachine(@Nullable List<String> hosts) {
+        int port = server.getAddress().getPort();
+        return hosts != null
+                && hosts.size() == 1
+                && Set.of("localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port)
+                        .contains(hosts.get(0).toLowerCase(Locale.ROOT));
     }
 
     /** Stops listening, then closes the token resource. */

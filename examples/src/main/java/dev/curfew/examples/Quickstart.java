@@ -9,6 +9,7 @@ import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** Shows what Curfew does: as a story, as a table of one's own tokens, or as a service to try with curl. */
@@ -19,10 +20,12 @@ public final class Quickstart {
               (neither)       tells the main job as a story, and fails if it comes out differently
               --tokens FILE   shows what Curfew reads in the JWTs of a file, one a line, and says of them
               --serve [PORT]  starts a small service to try with curl; port 8080 by default, 0 for any free one
-              --store URL     memory:, or the URL of a store whose adapter is on the class path; by default what
-                              curfew.store.url or CURFEW_STORE_URL says, else memory
+              --store URL     memory:, or the URL of a store whose adapter is on the class path, without a
+                              password; by default what curfew.store.url or CURFEW_STORE_URL says, else memory
               --help          shows this
             """;
+    private static final Pattern PASSWORD =
+            Pattern.compile("//[^/?@]*:[^/?@]+@|[?&;][^=&;]*(?i:pass|pwd|secret)[^=&;]*=");
     private static final int DEFAULT_PORT = 8080;
     private static final int DONE = 0;
     private static final int FAILED = 1;
@@ -101,7 +104,7 @@ public final class Quickstart {
                 String option = left.remove();
                 switch (option) {
                     case "--help" -> help = true;
-                    case "--store" -> store = value(option, left);
+                    case "--store" -> store = withoutPassword(value(option, left));
                     case "--tokens" -> file = Path.of(value(option, left));
                     case "--serve" -> port = hasValue(left) ? port(left.remove()) : DEFAULT_PORT;
                     default -> throw new IllegalArgumentException("There is no option " + option);
@@ -122,6 +125,15 @@ public final class Quickstart {
                 throw new IllegalArgumentException(option + " needs a value");
             }
             return left.remove();
+        }
+
+        private static String withoutPassword(String url) {
+            if (PASSWORD.matcher(url).find()) {
+                throw new IllegalArgumentException(
+                        "Everybody on this machine can read a password on a command line: put"
+                                + " the URL into the environment variable CURFEW_STORE_URL, and leave out --store");
+            }
+            return url;
         }
 
         private static int port(String text) {

@@ -2,13 +2,20 @@ package dev.curfew.examples;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import java.io.BufferedReader;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.NetworkInterface;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -17,10 +24,14 @@ import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 class DemoServiceTest {
     private final HandClock clock = new HandClock(Instant.parse("2030-01-01T00:00:00Z"));
@@ -163,6 +174,85 @@ class DemoServiceTest {
         assertThat(printed.toString(UTF_8))
                 .startsWith("Listening on " + service.url())
                 .contains("TOKEN=$(curl -s -d user=ada " + service.url() + "/sign-in)");
+    }
+
+    /** A page of another site can make a browser ask this machine, by a name that leads here: then the name is wrong. */
+    @Test
+    void onlyTheNamesOfThisMachineAreAnswered() throws Exception {
+        for (String name : List.of("localhost", "LOCALHOST", "127.0.0.1", "[::1]")) {
+            assertThat(statusLine("Host: " + name + ":" + port())).contains(" 401 ");
+        }
+        for (String header : List.of(
+                "Host: rebound.example:" + port(),
+                "Host: localhost",
+                "Host: localhost:" + (port() - 1),
+                "Host: localhost.rebound.example:" + port(),
+                "Host:",
+                "X-Forwarded-Host: localhost:" + port(),
+                "Host: localhost:" + port() + "\r\nHost: rebound.example")) {
+            assertThat(statusLine(header)).as(header).contains(" 421 ");
+        }
+    }
+
+    @Test
+    @Timeout(60)
+    void aBodyThatDoesNotComeHoldsNoThread() throws Exception {
+        List<Socket> slow = new ArrayList<>();
+        try {
+            // More than there are threads.
+            for (int i = 0; i < 20; i++) {
+                slow.add(sent(
+                        "POST /sign-in HTTP/1.1\r\nHost: localhost:" + port() + "\r\nContent-Length: 8\r\n\r\nuser"));
+            }
+            for (Socket socket : slow) {
+                assertThat(received(socket)).isEmpty();
+            }
+            assertThat(signIn("ada", "phone")).isNotEmpty();
+        } finally {
+            for (Socket socket : slow) {
+                socket.close();
+            }
+        }
+    }
+
+    @Test
+    void itListensForThisMachineAlone() throws Exception {
+        for (NetworkInterface each : Collections.list(NetworkInterface.getNetworkInterfaces())) {
+            for (InetAddress address : Collections.list(each.getInetAddresses())) {
+                if (!address.isLoopbackAddress()) {
+                    try (var socket = new Socket()) {
+                        assertThatThrownBy(() -> socket.connect(new InetSocketAddress(address, port()), 1000))
+                                .as("%s", address)
+                                .isInstanceOf(IOException.class);
+                    }
+                }
+            }
+        }
+    }
+
+    private int port() {
+        return URI.create(service.url()).getPort();
+    }
+
+    private String statusLine(String header) throws IOException {
+        try (Socket socket = sent("GET /who-am-i HTTP/1.1\r\n" + header + "\r\n\r\n")) {
+            return new BufferedReader(new InputStreamReader(socket.getInputStream(), UTF_8)).readLine();
+        }
+    }
+
+    /** All until the server closes, in whatever way. */
+    private static byte[] received(Socket socket) {
+        try {
+            return socket.getInputStream().readAllBytes();
+        } catch (IOException e) {
+            return new byte[0];
+        }
+    }
+
+    private Socket sent(String request) throws IOException {
+        var socket = new Socket(InetAddress.getLoopbackAddress(), port());
+        socket.getOutputStream().write(request.getBytes(UTF_8));
+        return socket;
     }
 
     private String signIn(String user, String device) throws Exception {

@@ -50,10 +50,25 @@ class QuickstartTest {
 
     @Test
     void anUnknownStoreIsNoStackTrace() {
-        assertThat(run("--store", "nosuch://user:secret@localhost")).isEqualTo(1);
+        assertThat(run("--store", "nosuch://secret@localhost")).isEqualTo(1);
         assertThat(err.toString(UTF_8))
                 .contains("No store on the class path claims the URL")
                 .doesNotContain("secret", "\tat ");
+    }
+
+    /** Where every user of the machine can read it, and the shell keeps it. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "redis://:secret@localhost",
+                "mongodb://user:secret@localhost/db",
+                "jdbc:postgresql://localhost/db?user=me&password=secret",
+                "jdbc:postgresql://localhost/db?sslpassword=secret",
+            })
+    void aPasswordIsNotTakenFromTheCommandLine(String url) {
+        assertThat(run("--store", url)).isEqualTo(2);
+        assertThat(err.toString(UTF_8)).contains("CURFEW_STORE_URL").doesNotContain("secret");
+        assertThat(out.size()).isZero();
     }
 
     @Test

@@ -20,10 +20,14 @@ final class ConnectionUrl {
     private static final Pattern OF_SERVER = Pattern.compile("service|(?i:(PG)?(host|port|dbname))");
     private static final Pattern PORT = Pattern.compile("0*[1-9]\\d{0,4}");
     private static final int LAST_PORT = 65535;
+    private static final Pattern HOST = Pattern.compile("(?i)(PG)?host");
+    private static final Pattern THIS_MACHINE =
+            Pattern.compile("(?i)(|localhost|127(\\.\\d+){3}|\\[(::|(0:){7})1])(:\\d+)?");
 
     private final String server;
     private final Properties properties;
     private boolean createsSchema = true;
+    private String hosts;
 
     /**
      * @param defaults properties for what the URL does not say
@@ -34,6 +38,7 @@ final class ConnectionUrl {
         int question = rest.indexOf('?');
         String address = question < 0 ? rest : rest.substring(0, question);
         check(address);
+        hosts = address.startsWith("//") ? address.substring(2).split("/", 2)[0] : "";
         properties = new Properties();
         properties.putAll(defaults);
         var ofServer = new StringJoiner("&", "?", "").setEmptyValue("");
@@ -44,6 +49,7 @@ final class ConnectionUrl {
                 createsSchema = isTrue(parameter);
             } else if (OF_SERVER.matcher(name).matches()) {
                 ofServer.add(parameter);
+                hosts += HOST.matcher(name).matches() ? "," + decoded(parameter.substring(equals + 1)) : "";
             } else if (!parameter.isEmpty()) {
                 properties.setProperty(name, equals < 0 ? "" : decoded(parameter.substring(equals + 1)));
             }
@@ -64,6 +70,13 @@ final class ConnectionUrl {
     /** Whether the tables are created where they are missing: unless the URL says {@code createSchema=false}. */
     boolean createsSchema() {
         return createsSchema;
+    }
+
+    /** Whether one of the hosts is not this machine, as far as the URL tells. */
+    boolean leavesThisMachine() {
+        return !Pattern.compile(",")
+                .splitAsStream(hosts)
+                .allMatch(host -> THIS_MACHINE.matcher(host).matches());
     }
 
     private static void check(String address) {

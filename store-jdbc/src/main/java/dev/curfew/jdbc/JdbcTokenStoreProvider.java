@@ -8,17 +8,21 @@ import dev.curfew.TokenStoreProvider;
 import java.net.UnknownHostException;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Objects;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Opens {@code jdbc:postgresql://host:port/database?user=…&password=…}, with a connection pool of its own, and creates
  * the tables that are missing, unless the URL says {@code createSchema=false}.
  */
 public final class JdbcTokenStoreProvider implements TokenStoreProvider {
+    private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
     private static final int POOL_SIZE = 10;
     // HikariCP takes no less.
     private static final long LEAST_MILLIS = 250;
@@ -48,6 +52,9 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         defaults.setProperty("logServerErrorDetail", "false");
         var connectionUrl = new ConnectionUrl(url, defaults);
         var server = new UrlDataSource(connectionUrl, seconds);
+        if (connectionUrl.leavesThisMachine()) {
+            warnOfNetwork(connectionUrl.properties());
+        }
         try {
             server.connect().close(); // at once, and with the server's own answer, which a pool would wait for
         } catch (SQLException e) {
@@ -65,6 +72,21 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         var pool = new HikariDataSource(config);
         JdbcTokenStore.Builder builder = JdbcTokenStore.builder(pool).owning(pool);
         return (connectionUrl.createsSchema() ? builder.createsSchema() : builder).build();
+    }
+
+    /** In one line without the host: whoever can listen can read the password, and answer that a token is good. */
+    private static void warnOfNetwork(Properties properties) {
+        String ssl = properties.getProperty("ssl", "false");
+        String byDefault = ssl.isEmpty() || ssl.equalsIgnoreCase("true") ? "verify-full" : "prefer";
+        String mode = properties.getProperty("sslmode", byDefault).toLowerCase(Locale.ROOT);
+        if (mode.equals("require") || properties.getProperty("sslfactory", "").endsWith(".NonValidatingFactory")) {
+            LOG.warn(
+                    "The URL leads to another host, whose certificate is not checked: whoever is in between can answer in"
+                            + " the server's place. Write sslmode=verify-full.");
+        } else if (!mode.startsWith("verify-")) {
+            LOG.warn("The URL leads to another host, perhaps without TLS: whoever is in between can read the"
+                    + " password, and answer in the server's place. Write sslmode=verify-full.");
+        }
     }
 
     /** For the first connection: there is no pool yet, and no next call. */

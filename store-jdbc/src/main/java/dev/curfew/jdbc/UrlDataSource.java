@@ -6,14 +6,19 @@ import java.sql.Connection;
 import java.sql.Driver;
 import java.sql.SQLException;
 import java.sql.SQLFeatureNotSupportedException;
+import java.util.Arrays;
 import java.util.Properties;
+import java.util.Set;
 import java.util.logging.Logger;
+import java.util.stream.Collectors;
 import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
 /** The server of a URL, for the pool, which would log what a server says to a wrong password: user and all. */
 final class UrlDataSource implements DataSource {
     private static final String DRIVER = "org.postgresql.Driver";
+    private static final Set<String> EXTENSIONS =
+            Set.of("socketFactory", "sslfactory", "authenticationPluginClassName");
 
     private final Driver driver;
     private final String server;
@@ -22,7 +27,7 @@ final class UrlDataSource implements DataSource {
 
     /**
      * @param loginSeconds how long making a connection may take
-     * @throws TokenStoreException if the driver is not there, or cannot read the URL
+     * @throws TokenStoreException if the driver is not there, cannot read the URL, or does not know a parameter
      */
     UrlDataSource(ConnectionUrl url, int loginSeconds) {
         this.driver = driver();
@@ -36,6 +41,14 @@ final class UrlDataSource implements DataSource {
                             + " the service if it names one",
                     null);
         }
+        if (!knowsAll()) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "The URL has a parameter that neither Curfew nor PostgreSQL's driver knows, which would do nothing."
+                            + " The driver tells upper from lower case: sslmode, ApplicationName. Curfew's is"
+                            + " createSchema=true or createSchema=false",
+                    null);
+        }
     }
 
     private boolean accepts() {
@@ -43,6 +56,22 @@ final class UrlDataSource implements DataSource {
             return driver.acceptsURL(server);
         } catch (SQLException e) {
             return false;
+        }
+    }
+
+    /** The driver drops without a word what it does not know, be it sslMode. A class of the user's may know more. */
+    private boolean knowsAll() {
+        Set<String> names = properties.stringPropertyNames();
+        if (names.stream().anyMatch(EXTENSIONS::contains)) {
+            return true;
+        }
+        try {
+            return Arrays.stream(driver.getPropertyInfo(server, properties))
+                    .map(known -> known.name)
+                    .collect(Collectors.toSet())
+                    .containsAll(names);
+        } catch (SQLException e) {
+            return true; // connecting says what is wrong
         }
     }
 

@@ -1,11 +1,23 @@
 package dev.curfew.jdbc;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.InstanceOfAssertFactories.STRING;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
+import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
+import java.time.Duration;
+import java.util.List;
 import java.util.Properties;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.postgresql.Driver;
+import org.slf4j.LoggerFactory;
 
 /** The driver gets from the two parts of a URL what it would get from the whole. */
 class ConnectionUrlTest {
@@ -52,5 +64,91 @@ class ConnectionUrlTest {
         assertThat(taken.createsSchema()).isFalse();
         assertThat(taken.server()).isEqualTo("jdbc:postgresql://host/orders");
         assertThat(taken.properties().stringPropertyNames()).doesNotContain("createSchema");
+    }
+
+    /** Each of them was dropped without a word; the first two left a connection without TLS. */
+    @ParameterizedTest
+    @ValueSource(
+            strings = {"sslMode=verify-full", "SSL=true", "creatSchema=false", "secret=secret", "secret", "=secret"})
+    void aSwitchThatWouldNotSwitchIsRefused(String parameter) {
+        assertThatThrownBy(() -> new JdbcTokenStoreProvider()
+                        .open("jdbc:postgresql://localhost:1/x?user=ada&" + parameter, Fixture.DEADLINE))
+                .isInstanceOf(TokenStoreException.class)
+                .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED)
+                .hasMessageContainingAll("neither Curfew nor PostgreSQL's driver knows", "createSchema=true", "sslmode")
+                .hasMessageNotContaining("secret")
+                .hasNoCause();
+    }
+
+    /** That of a cloud's socket factory, say. */
+    @Test
+    void aParameterOfAClassOfTheUsersIsTaken() {
+        assertThat(opening("jdbc:postgresql:///x?socketFactory=no.such.Factory&instance=a"))
+                .isEmpty();
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "//db.invalid/x",
+                "//db.invalid/x?user=secret&password=secret&sslmode=prefer",
+                "//db.invalid/x?sslmode=ALLOW&ssl=true",
+                "//localhost,db.invalid:5433/x?ssl=false&sslmode=disable",
+                "//?host=db.invalid",
+                "///x?PGHOST=localhost,db.invalid&PGPORT=1,1",
+            })
+    void anotherHostWithoutTlsIsWarnedOfOnce(String rest) {
+        assertThat(opening("jdbc:postgresql:" + rest))
+                .singleElement(STRING)
+                .contains("without TLS", "sslmode=verify-full")
+                .doesNotContain("secret", "invalid");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "//db.invalid/x?sslmode=require",
+                "//db.invalid/x?ssl=true&sslfactory=org.postgresql.ssl.NonValidatingFactory"
+            })
+    void anUncheckedCertificateIsWarnedOfOnce(String rest) {
+        assertThat(opening("jdbc:postgresql:" + rest))
+                .singleElement(STRING)
+                .contains("certificate is not checked", "sslmode=verify-full")
+                .doesNotContain("secret", "invalid");
+    }
+
+    @ParameterizedTest
+    @ValueSource(
+            strings = {
+                "x",
+                "///x",
+                "//localhost:1/x",
+                "//127.0.0.1:1,[::1]:1,:1/x?sslmode=disable",
+                "//?host=LocalHost&port=1",
+                "//db.invalid/x?sslmode=verify-full",
+                "//db.invalid/x?sslmode=verify-ca",
+                "//db.invalid/x?ssl=true",
+                "//db.invalid/x?ssl",
+            })
+    void thereIsNothingToSayOfThisMachineAndOfTls(String rest) {
+        assertThat(opening("jdbc:postgresql:" + rest)).isEmpty();
+    }
+
+    /** What is logged before a connection is made, which then fails. */
+    private static List<String> opening(String url) {
+        var logger = (Logger) LoggerFactory.getLogger(JdbcTokenStore.class);
+        var lines = new ListAppender<ILoggingEvent>();
+        lines.start();
+        logger.addAppender(lines);
+        logger.setLevel(Level.WARN);
+        try {
+            assertThatThrownBy(() -> new JdbcTokenStoreProvider().open(url, Duration.ofSeconds(2)))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageNotContaining("would do nothing");
+        } finally {
+            logger.setLevel(null);
+            logger.detachAppender(lines);
+        }
+        return lines.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
     }
 }

@@ -238,6 +238,28 @@ class TransactionTest {
         }
     }
 
+    /** As the pages say: a check outside of the transaction, on another connection, knows of it. */
+    @Test
+    void aCheckWithinASnapshotDoesNotKnowOfALaterRevocation() throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            connection.setAutoCommit(false);
+            for (int level : List.of(Connection.TRANSACTION_REPEATABLE_READ, Connection.TRANSACTION_READ_COMMITTED)) {
+                connection.setTransactionIsolation(level);
+                String jti = "t" + level;
+                assertThat(store.inTransaction(connection, () -> tokens.check(token(jti, "s"))))
+                        .isEqualTo(TokenStatus.ACTIVE);
+                tokens.revokeJti(jti);
+                assertThat(store.inTransaction(connection, () -> tokens.check(token(jti, "s"))))
+                        .isEqualTo(
+                                level == Connection.TRANSACTION_READ_COMMITTED
+                                        ? TokenStatus.REVOKED
+                                        : TokenStatus.ACTIVE);
+                assertThat(tokens.check(token(jti, "s"))).isEqualTo(TokenStatus.REVOKED);
+                connection.rollback();
+            }
+        }
+    }
+
     /** A pool such as many have it: nothing is lost, and the next borrower finds the connection as it was. */
     @Test
     void R8_5_aPoolWithoutAutocommitLosesNothing() throws SQLException {

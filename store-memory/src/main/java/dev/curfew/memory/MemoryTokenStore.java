@@ -120,8 +120,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already; a revocation of
-     * a stored token, which needs no new record, always succeeds.
+     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already, and a new
+     * watermark when it holds so many of these; a revocation of a stored token, which needs no new record, always succeeds.
      *
      * @throws IllegalArgumentException if {@code maxRecords} is not positive
      */
@@ -327,10 +327,19 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         at(now);
+        Object key = key(scope, subject);
+        if (watermarks.estimatedSize() >= maxRecords && watermarks.getIfPresent(key) == null) {
+            watermarks.cleanUp();
+            if (watermarks.estimatedSize() >= maxRecords) {
+                throw new TokenStoreException(
+                        "The memory store is full: it holds as many watermarks as its maxRecords of " + maxRecords
+                                + " and takes no new one until some have ended; nothing was revoked");
+            }
+        }
         watermarks
                 .asMap()
                 .merge(
-                        key(scope, subject),
+                        key,
                         new Watermark(watermark, dropAt(keepUntil, now)),
                         (a, b) -> new Watermark(later(a.at(), b.at()), Math.max(a.dropAt(), b.dropAt())));
     }

@@ -81,7 +81,18 @@ class MemoryTokenStoreBehaviourTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"memory:x", "memory:?maxRecords=0", "memory:?maxRecords=many", "memory://host"})
+    @ValueSource(
+            strings = {
+                "memory:x",
+                "memory://host",
+                "memory:?",
+                "memory:?maxRecords",
+                "memory:?maxRecords=",
+                "memory:?maxRecords=0",
+                "memory:?maxRecords=many",
+                "memory:?maxRecord=5",
+                "memory:?maxRecords=5&strict=true"
+            })
     void anotherUrlIsRefusedWithAdvice(String url) {
         assertThatThrownBy(() -> TokenResource.open(url))
                 .isInstanceOf(TokenStoreException.class)
@@ -124,6 +135,37 @@ class MemoryTokenStoreBehaviourTest {
             timePasses(Duration.ofHours(3));
             assertThat(tokens.storeToken(Token.of("c", "s", time.plusSeconds(60))))
                     .isEqualTo(StoreOutcome.STORED);
+        }
+    }
+
+    /** The number of users bounds them only where nobody makes up subjects. */
+    @Test
+    void aFullStoreRefusesNewWatermarksAndForgetsNone() {
+        try (TokenResource tokens = resource(store(2))) {
+            tokens.revokeSubject("a");
+            tokens.revokeSubject("b");
+            assertThatThrownBy(() -> tokens.revokeSubject("c"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("maxRecords of 2")
+                    .hasMessageContaining("nothing was revoked");
+            tokens.revokeSubject("a");
+            assertThat(tokens.check(Token.of("t", "b", NOW, NOW.plusSeconds(60))))
+                    .isEqualTo(TokenStatus.REVOKED);
+            timePasses(Duration.ofDays(2));
+            tokens.revokeSubject("c");
+        }
+    }
+
+    @Test
+    void byUrlItIsBoundedWithoutBeingTold() {
+        try (TokenResource tokens = TokenResource.open("memory:")) {
+            for (int i = 0; i < 1_000_000; i++) {
+                tokens.revokeJti("t" + i);
+            }
+            assertThatThrownBy(() -> tokens.revokeJti("one more"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("maxRecords of 1000000");
+            assertThat(tokens.isRevoked("t0")).isTrue();
         }
     }
 

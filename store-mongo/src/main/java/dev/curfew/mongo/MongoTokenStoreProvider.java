@@ -13,9 +13,11 @@ import dev.curfew.TokenStoreProvider;
 import java.time.Duration;
 import java.util.Locale;
 import java.util.Set;
+import java.util.StringJoiner;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Opens {@code mongodb://user:password@host,host/database?replicaSet=…} and {@code mongodb+srv://…}, with a client of its
@@ -23,8 +25,22 @@ import java.util.regex.Pattern;
  * {@link MongoTokenStore.Builder#linearizableReads} has it.
  */
 public final class MongoTokenStoreProvider implements TokenStoreProvider {
-    // The driver takes ; for &.
-    private static final Pattern LINEARIZABLE = Pattern.compile("(?i)([?&;])linearizableReads=([^&;]*)[&;]?");
+    private static final String LINEARIZABLE = "linearizableReads";
+    // The driver ignores all others, and says so in its log alone.
+    private static final Set<String> OF_DRIVER = Set.of(
+            ("appname authmechanism authmechanismproperties authsource compressors connecttimeoutms directconnection"
+                            + " enableoverloadretargeting gssapiservicename heartbeatfrequencyms journal loadbalanced"
+                            + " localthresholdms maxadaptiveretries maxconnecting maxidletimems maxlifetimems maxpoolsize"
+                            + " maxstalenessseconds minpoolsize proxyhost proxypassword proxyport proxyusername"
+                            + " readconcernlevel readpreference readpreferencetags replicaset retryreads retrywrites safe"
+                            + " servermonitoringmode serverselectiontimeoutms sockettimeoutms srvallowedhostssuffix"
+                            + " srvmaxhosts srvservicename ssl sslinvalidhostnameallowed timeoutms tls"
+                            + " tlsallowinvalidhostnames tlsinsecure uuidrepresentation w waitqueuetimeoutms wtimeoutms"
+                            + " zlibcompressionlevel")
+                    .split(" "));
+    private static final Pattern THIS_MACHINE =
+            Pattern.compile("(?i)(localhost|127(\\.\\d+){3}|::1|\\[(::|(0:){7})1])(:\\d+)?|.*\\.sock");
+    private static final Logger LOG = LoggerFactory.getLogger(MongoTokenStore.class);
 
     // By default a server that was lost is not looked for again for half a second.
     private static final long HEARTBEAT_MILLIS = 50;
@@ -46,12 +62,25 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
-        Matcher own = LINEARIZABLE.matcher(url);
-        boolean linearizable = own.find() && isTrue(own.group(2));
-        String plain = own.replaceFirst("$1").replaceFirst("[?&;]$", "");
-        if (LINEARIZABLE.matcher(plain).find()) {
-            throw refused("The URL has the parameter linearizableReads more than once. Leave one of them");
+        Boolean linearizable = null;
+        int question = url.indexOf('?');
+        var ofDriver = new StringJoiner("&", "?", "").setEmptyValue("");
+        // The driver takes ; for &.
+        for (String parameter : (question < 0 ? "" : url.substring(question + 1)).split("[&;]", -1)) {
+            String name = parameter.split("=", 2)[0];
+            if (name.equalsIgnoreCase(LINEARIZABLE)) {
+                if (linearizable != null) {
+                    throw refused("The URL has the parameter linearizableReads more than once. Leave one of them");
+                }
+                linearizable = isTrue(parameter);
+            } else if (OF_DRIVER.contains(name.toLowerCase(Locale.ROOT))) {
+                ofDriver.add(parameter);
+            } else if (!parameter.isEmpty()) {
+                throw refused("The URL has a parameter that neither Curfew nor MongoDB's driver knows, which would do"
+                        + " nothing. Curfew's is linearizableReads=true or linearizableReads=false");
+            }
         }
+        String plain = (question < 0 ? url : url.substring(0, question)) + ofDriver;
         // The driver takes schemes in lower case only.
         int scheme = plain.indexOf(':');
         plain = plain.substring(0, scheme).toLowerCase(Locale.ROOT) + plain.substring(scheme);
@@ -59,6 +88,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         MongoClient client;
         try {
             connection = new ConnectionString(plain);
+            warnOfNetwork(connection);
             client = MongoClients.create(settings(connection, deadline));
         } catch (MongoConfigurationException | IllegalArgumentException | IllegalStateException e) {
             // Without its message, which may quote the URL.
@@ -71,7 +101,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         String database = connection.getDatabase() == null ? MongoTokenStore.DATABASE : connection.getDatabase();
         MongoTokenStore.Builder builder =
                 MongoTokenStore.builder(client, database).owning();
-        return (linearizable ? builder.linearizableReads() : builder).build();
+        return (Boolean.TRUE.equals(linearizable) ? builder.linearizableReads() : builder).build();
     }
 
     private static MongoClientSettings settings(ConnectionString connection, Duration deadline) {
@@ -98,12 +128,24 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         return settings.build();
     }
 
-    private static boolean isTrue(String text) {
-        if (!text.matches("true|false")) {
+    /** In one line without the host: whoever can listen can read what is sent, and answer that a token is good. */
+    private static void warnOfNetwork(ConnectionString connection) {
+        boolean remote = !connection.getHosts().stream()
+                .allMatch(host -> THIS_MACHINE.matcher(host).matches());
+        if (remote && !Boolean.TRUE.equals(connection.getSslEnabled())) {
+            LOG.warn(
+                    "The URL leads to another host without TLS: whoever is in between can read what is sent, and answer"
+                            + " in the server's place. Add tls=true to its parameters.");
+        }
+    }
+
+    private static boolean isTrue(String parameter) {
+        String value = parameter.substring(parameter.indexOf('=') + 1);
+        if (!value.matches("true|false")) {
             throw refused(
                     "The URL's parameter linearizableReads is neither true nor false. Write one of them, in lower case");
         }
-        return text.equals("true");
+        return value.equals("true");
     }
 
     private static TokenStoreException refused(String message) {

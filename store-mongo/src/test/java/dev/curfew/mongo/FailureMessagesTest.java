@@ -194,6 +194,66 @@ class FailureMessagesTest {
         assertTells(opening(url + "linearizableReads=false&linearizableReads=true"), "linearizableReads", "once");
     }
 
+    /** Each of them opened a store without linearizable reads; the driver says so at WARN, and quotes the name. */
+    @Test
+    void aSwitchThatWouldNotSwitchIsRefused() {
+        for (String parameter : List.of(
+                "linearizableRead=true",
+                "linearizable=true",
+                "linearizableReads",
+                "%6CinearizableReads=true",
+                "secret=secret",
+                "secret",
+                "=secret")) {
+            assertTells(
+                    opening("mongodb://secret-user:secret@localhost/?appName=x;" + parameter, SHORT),
+                    "linearizableReads",
+                    "true");
+            assertThat(opening("mongodb://localhost/?" + parameter, SHORT))
+                    .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED);
+        }
+    }
+
+    /** What the driver knows is a constant of it that nobody can ask for. */
+    @Test
+    void theDriversParametersAreThoseOfTheDriver() throws ReflectiveOperationException {
+        assertThat(constant(MongoTokenStoreProvider.class, "OF_DRIVER"))
+                .isEqualTo(constant(ConnectionString.class, "ALL_KEYS"));
+    }
+
+    private static Object constant(Class<?> type, String name) throws ReflectiveOperationException {
+        var field = type.getDeclaredField(name);
+        field.setAccessible(true);
+        return field.get(null);
+    }
+
+    @Test
+    void anotherHostWithoutTlsIsWarnedOfOnce() {
+        for (String url : List.of(
+                "mongodb://secret-user:secret@db.invalid/",
+                "mongodb://localhost,db.invalid:27018/?replicaSet=rs0",
+                "mongodb://10.0.0.1/?tls=false")) {
+            assertThat(warnings(url)).as(url).singleElement().asString().contains("without TLS", "tls=true");
+        }
+        for (String url : List.of(
+                "mongodb://localhost:1/",
+                "mongodb://127.0.0.1,[::1]:27018/",
+                "mongodb://db.invalid/?tls=true",
+                "mongodb://db.invalid/?ssl=true")) {
+            assertThat(warnings(url)).as(url).isEmpty();
+        }
+    }
+
+    private List<String> warnings(String url) {
+        log.list.clear();
+        new MongoTokenStoreProvider().open(url, SHORT).close();
+        return List.copyOf(log.list).stream()
+                .filter(line ->
+                        line.getLevel() == Level.WARN && line.getLoggerName().startsWith("dev.curfew"))
+                .map(ILoggingEvent::getFormattedMessage)
+                .toList();
+    }
+
     @Test
     void whatTheUrlAsksForIsDone() {
         try (TcpProxy proxy = TcpProxy.to("localhost", port())) {

@@ -10,6 +10,7 @@ import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.SocketOptions;
 import io.lettuce.core.SocketOptions.KeepAliveOptions;
+import io.lettuce.core.SslVerifyMode;
 import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.RedisClusterURIUtil;
@@ -22,8 +23,9 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Opens {@code redis://user:password@host:port/database}, {@code rediss://…} by TLS,
@@ -33,7 +35,8 @@ import java.util.regex.Pattern;
  * {@code verifyPeer=CA} or {@code NONE}.
  */
 public final class RedisTokenStoreProvider implements TokenStoreProvider {
-    private static final Pattern OWN_PARAMETER = Pattern.compile("(?i)([?&])(strictDurability|minReplicas)=([^&#]*)&?");
+    private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
+    private static final Pattern THIS_MACHINE = Pattern.compile("(?i)localhost|127(\\.\\d+){3}|\\[?(::|(0:){7})1]?");
     private static final Duration LONGEST_SEARCH = Duration.ofSeconds(2);
     /** So that a firewall does not take a connection for idle, and that a dead one is found before a call waits for it. */
     private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
@@ -60,18 +63,8 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
-        boolean strictDurability = false;
-        int minReplicas = 0;
-        String plain = url;
-        for (Matcher own = OWN_PARAMETER.matcher(plain); own.find(); own = OWN_PARAMETER.matcher(plain)) {
-            if (own.group(2).equalsIgnoreCase("minReplicas")) {
-                minReplicas = number(own.group(3));
-            } else {
-                strictDurability = truth(own.group(3));
-            }
-            plain = plain.substring(0, own.start()) + own.group(1) + plain.substring(own.end());
-        }
-        plain = plain.replaceFirst("[?&]$", "");
+        var connectionUrl = new ConnectionUrl(url);
+        String plain = connectionUrl.plain();
         ClientResources resources = DefaultClientResources.builder()
                 .ioThreadPoolSize(2)
                 .computationThreadPoolSize(2)
@@ -90,6 +83,7 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                 List<RedisURI> uris =
                         RedisClusterURIUtil.toRedisURIs(URI.create(plain.replaceFirst("(?i)-cluster", "")));
                 uris.forEach(uri -> uri.setTimeout(deadline));
+                warnOfNetwork(uris);
                 RedisClusterClient client = RedisClusterClient.create(resources, uris);
                 client.setOptions(ClusterClientOptions.builder(options).build());
                 builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
@@ -100,6 +94,7 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                 Duration each = (deadline.compareTo(LONGEST_SEARCH) < 0 ? deadline : LONGEST_SEARCH)
                         .dividedBy(uri.getSentinels().size() + 1L);
                 uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(each));
+                warnOfNetwork(uri.getSentinels().isEmpty() ? List.of(uri) : uri.getSentinels());
                 RedisClient client = RedisClient.create(resources, uri);
                 client.setOptions(options);
                 builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
@@ -115,29 +110,26 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                             + " such as %40 for @",
                     null);
         }
-        return (strictDurability ? builder.strictDurability() : builder)
-                .minReplicas(minReplicas)
+        return (connectionUrl.strictDurability() ? builder.strictDurability() : builder)
+                .minReplicas(connectionUrl.minReplicas())
                 .build();
     }
 
-    private static boolean truth(String text) {
-        if (!text.matches("(?i)true|false")) {
-            throw new TokenStoreException(
-                    Outcome.UNCHANGED,
-                    "strictDurability in the URL is neither true nor false. Write it as in strictDurability=true",
-                    null);
+    /** In one line without the host: whoever can listen can read the password, and answer that a token is good. */
+    private static void warnOfNetwork(List<RedisURI> uris) {
+        RedisURI uri = uris.get(0); // of TLS they all say the same
+        if (uris.stream().allMatch(each -> THIS_MACHINE.matcher(each.getHost()).matches())) {
+            return;
         }
-        return Boolean.parseBoolean(text);
-    }
-
-    private static int number(String text) {
-        if (!text.matches("\\d{1,4}")) {
-            throw new TokenStoreException(
-                    Outcome.UNCHANGED,
-                    "minReplicas in the URL is not a whole number from 0 to 9999. Write it as in minReplicas=1",
-                    null);
+        if (!uri.isSsl()) {
+            LOG.warn(
+                    "The URL leads to another host without TLS: whoever is in between can read the password, and answer"
+                            + " in the server's place. Write rediss://, rediss-sentinel:// or rediss-cluster://.");
+        } else if (uri.getVerifyMode() == SslVerifyMode.NONE) {
+            LOG.warn(
+                    "The URL says verifyPeer=NONE: whoever is in between can answer in the server's place. Leave it out,"
+                            + " and name a trust store with the server's certificate: -Djavax.net.ssl.trustStore=…");
         }
-        return Integer.parseInt(text);
     }
 
     private static void shutDown(AbstractRedisClient client, ClientResources resources) {
