@@ -79,13 +79,15 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         String ssl = properties.getProperty("ssl", "false");
         String byDefault = ssl.isEmpty() || ssl.equalsIgnoreCase("true") ? "verify-full" : "prefer";
         String mode = properties.getProperty("sslmode", byDefault).toLowerCase(Locale.ROOT);
-        if (mode.equals("require") || properties.getProperty("sslfactory", "").endsWith(".NonValidatingFactory")) {
+        boolean encrypted = mode.equals("require") || mode.startsWith("verify-");
+        if (!encrypted) {
+            LOG.warn("The URL leads to another host, perhaps without TLS: whoever is in between can read the"
+                    + " password, and answer in the server's place. Write sslmode=verify-full.");
+        } else if (mode.equals("require")
+                || properties.getProperty("sslfactory", "").endsWith(".NonValidatingFactory")) {
             LOG.warn(
                     "The URL leads to another host, whose certificate is not checked: whoever is in between can answer in"
                             + " the server's place. Write sslmode=verify-full.");
-        } else if (!mode.startsWith("verify-")) {
-            LOG.warn("The URL leads to another host, perhaps without TLS: whoever is in between can read the"
-                    + " password, and answer in the server's place. Write sslmode=verify-full.");
         }
     }
 

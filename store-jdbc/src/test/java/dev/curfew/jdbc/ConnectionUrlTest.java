@@ -95,6 +95,7 @@ class ConnectionUrlTest {
                 "//db.invalid/x?sslmode=ALLOW&ssl=true",
                 "//localhost,db.invalid:5433/x?ssl=false&sslmode=disable",
                 "//?host=db.invalid",
+                "//db.invalid/x?sslfactory=org.postgresql.ssl.NonValidatingFactory",
                 "///x?PGHOST=localhost,db.invalid&PGPORT=1,1",
             })
     void anotherHostWithoutTlsIsWarnedOfOnce(String rest) {
