@@ -51,6 +51,8 @@ final class Actions {
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
     private volatile boolean outage;
     private volatile long lastFailure;
+    // During an outage.
+    private volatile long lastSuccess = Long.MIN_VALUE / 2;
     private volatile boolean closed;
     private volatile @Nullable ExpungeReport lastExpunge;
     // The domain's: that of this node, or the larger one of another.
@@ -198,24 +200,39 @@ final class Actions {
         return stored(call, () -> store.find(call.scope(), jti, now));
     }
 
-    /** Pages of the store, without what the watermark covers, until this page is full (R2.7, R4.5). */
+    /**
+     * Pages of the store, without what the watermark covers, until this page is full (R2.7, R4.5). Where the watermark covers
+     * more than can be passed over within the deadline, the call fails.
+     */
     private List<TokenRecord> list(ActionCall call, String subject, int limit, @Nullable TokenRecord after) {
         Instant now = now();
         List<TokenRecord> page = new ArrayList<>();
         TokenRecord last = after;
-        int found;
+        int asked = limit;
+        boolean more;
         do {
             TokenRecord from = last;
+            int most = asked;
+            if (Duration.between(now, now()).compareTo(call.scope().deadline()) > 0) {
+                throw new TokenStoreException(
+                        TokenStoreException.Outcome.UNCHANGED,
+                        call.name() + " in domain '" + domain
+                                + "' was not done within the call deadline: the subject was"
+                                + " logged out everywhere, and has too many tokens from before that. Call "
+                                + name(TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT) + " for the subject",
+                        null);
+            }
             Watermarked<List<TokenRecord>> next =
-                    stored(call, () -> store.list(call.scope(), subject, from, limit, now));
-            found = next.answer().size();
+                    stored(call, () -> store.list(call.scope(), subject, from, most, now));
             for (TokenRecord record : next.answer()) {
                 if (page.size() < limit && !isCovered(call.scope(), record.issuedAt(), next.watermark(), now)) {
                     page.add(record);
                 }
                 last = record;
             }
-        } while (found >= limit && page.size() < limit);
+            more = next.answer().size() >= asked;
+            asked = Math.max(limit, batchSize);
+        } while (more && page.size() < limit);
         return page;
     }
 
@@ -229,18 +246,25 @@ final class Actions {
             Instant expiresAt = Times.roundedUp("expiresAt", call.argument(1, Instant.class));
             return revoke(call, jti, null, null, expiresAt, expiresAt);
         }
-        // A stored expiry may be shorter than the token's: the longest lifetime is sure to reach its end (R3.5).
-        Instant longest = longest(now());
-        return revoke(call, jti, null, null, longest, maxTokenLifetime == null ? Instant.EPOCH : longest);
+        return revoke(call, jti, null, null, longest(now().plus(issuerSkew)), longest());
     }
 
     /** Only what is stored for this subject, whose record keeps its subject (R2.3). */
     private RevokeOutcome revokeOwn(ActionCall call, String subject, String jti) {
         Instant now = now();
-        TokenRecord record = find(call, jti, now).record();
+        TokenRecord record =
+                stored(call, () -> store.state(call.scope(), jti, subject, now)).record();
         return record != null && subject.equals(record.subject()) && record.isLive(now)
-                ? revoke(call, jti, subject, record.issuedAt(), record.expiresAt(), record.expiresAt())
+                ? revoke(call, jti, subject, record.issuedAt(), record.expiresAt(), longest())
                 : RevokeOutcome.UNKNOWN;
+    }
+
+    /**
+     * Until when a revocation is kept where the token's own expiry is not known, or {@code EPOCH} where only a stored expiry
+     * can tell: that may be shorter than the token's (R3.5).
+     */
+    private Instant longest() {
+        return maxTokenLifetime == null ? Instant.EPOCH : longest(now().plus(issuerSkew));
     }
 
     private RevokeOutcome revoke(
@@ -429,10 +453,10 @@ final class Actions {
         long removed = 0;
         long batches = 0;
         int batch;
+        StoreScope scope = stored(call, () -> agreed(call.scope()));
         if (isAheadOfTheServer(call, startedAt)) {
             return new ExpungeReport(domain, 0, 0, startedAt, Duration.ZERO);
         }
-        StoreScope scope = stored(call, () -> agreed(call.scope()));
         do {
             Instant began = now();
             try {
@@ -457,7 +481,7 @@ final class Actions {
      */
     private boolean isAheadOfTheServer(ActionCall call, Instant now) {
         Instant server = onSystemClock ? stored(call, () -> store.serverTime(call.scope())) : null;
-        if (server == null || !now.isAfter(server.plus(call.scope().skew()))) {
+        if (server == null || !now.isAfter(server.plus(skew))) {
             return false;
         }
         LOG.warn(
@@ -465,7 +489,7 @@ final class Actions {
                         + " clockSkew is {}. Set the clocks right, for example by NTP.",
                 domain,
                 Duration.between(server, now).plusMillis(500).truncatedTo(ChronoUnit.SECONDS),
-                call.scope().skew());
+                skew);
         return true;
     }
 
@@ -475,23 +499,51 @@ final class Actions {
      */
     StoreScope agreed(StoreScope scope) {
         StoreScope whole = scope.forTenant("");
-        Instant largest = Instant.EPOCH.plus(scope.skew());
+        Instant own = Instant.EPOCH.plus(skew);
         Instant kept = store.state(whole, "", "", now()).watermark();
-        if (kept == null || kept.isBefore(largest)) {
-            store.revokeSubject(whole, "", largest, Times.FOREVER, now());
-        } else if (kept.isAfter(largest)) {
-            Duration larger = Duration.between(Instant.EPOCH, kept);
-            if (!larger.equals(skew)) {
-                LOG.warn(
-                        "Domain '{}' has had a clockSkew of {} on another node, and of {} on this one, which takes the"
-                                + " larger. Set clockSkew to the same on every node.",
-                        domain,
-                        larger,
-                        skew);
-                skew = larger;
-            }
+        if (kept == null || kept.isBefore(own)) {
+            keep(whole, own);
+        } else {
+            raise(Duration.between(Instant.EPOCH, kept));
         }
         return withSkew(scope);
+    }
+
+    /** A node that may only read can still check. */
+    private void keep(StoreScope whole, Instant own) {
+        try {
+            store.revokeSubject(whole, "", own, Times.FOREVER, now());
+        } catch (TokenStoreException e) {
+            if (e.outcome() != TokenStoreException.Outcome.UNCHANGED) {
+                throw e;
+            }
+            LOG.warn(
+                    "The clockSkew of domain '{}' could not be kept in the store: nodes with a smaller one may remove what"
+                            + " this one must honour. Open a node that may write with a clockSkew of {}. {}",
+                    domain,
+                    skew,
+                    e.getMessage());
+        }
+    }
+
+    private synchronized void raise(Duration larger) {
+        if (larger.compareTo(StoreScope.LONGEST) > 0) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "The store says that domain '" + domain + "' has a clockSkew of " + larger
+                            + ", and none is longer than"
+                            + " a day. Correct or remove the watermark of the empty subject in the empty tenant",
+                    null);
+        }
+        if (larger.compareTo(skew) > 0) {
+            LOG.warn(
+                    "Domain '{}' has had a clockSkew of {} on another node, and of {} on this one, which takes the larger. Set"
+                            + " clockSkew to the same on every node.",
+                    domain,
+                    larger,
+                    skew);
+            skew = larger;
+        }
     }
 
     /** A scope as it is from now on. */
@@ -575,7 +627,9 @@ final class Actions {
     private <T extends @Nullable Object> T stored(ActionCall call, Supplier<T> verb) {
         try {
             T answer = verb.get();
-            succeeded();
+            if (call.action() != TokenAction.READ_EXPIRED || !(store instanceof SelfExpiringTokenStore)) {
+                succeeded(); // such a store answers that without asking its server
+            }
             return answer;
         } catch (SubjectMismatchException e) {
             throw e;
@@ -653,7 +707,10 @@ final class Actions {
 
     /** Under one lock with endOutage: else the breaker could be tripped without an outage, and no success would reset it. */
     private synchronized void noteFailure(TokenAction action, RuntimeException e) {
-        breaker.failed();
+        // A part of a cluster may be down: then others succeed in between, and must go on to be asked.
+        if (clock.millis() - lastSuccess >= breaker.deadlineMillis()) {
+            breaker.failed();
+        }
         if (!outage) {
             outage = true;
             LOG.warn(
@@ -669,6 +726,7 @@ final class Actions {
     /** An outage has ended when nothing has failed for a while: a store may work for every other call. */
     private void succeeded() {
         if (outage) {
+            lastSuccess = clock.millis();
             breaker.reset();
             if (clock.millis() - lastFailure >= QUIET.toMillis()) {
                 endOutage();

@@ -23,6 +23,11 @@ final class Breaker {
         this.deadlineMillis = deadline.toMillis();
     }
 
+    /** For so long after a success no failure counts. */
+    long deadlineMillis() {
+        return deadlineMillis;
+    }
+
     /** Whether a check needs a turn; for one that does not it costs a volatile read. */
     boolean isTripped() {
         return failuresInARow.get() >= FAILURES;

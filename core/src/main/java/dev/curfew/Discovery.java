@@ -117,10 +117,10 @@ final class Discovery {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
         // With a server's store there, a URL was meant to be given, and has been lost.
-        if (embedded.size() != 1 || providers.size() > 1) {
+        if (embedded.size() != 1 || providers.size() > 1 || !broken.isEmpty()) {
             String why = embedded.isEmpty()
                     ? "none on the class path works without a server"
-                    : embedded.size() < providers.size()
+                    : embedded.size() < providers.size() || !broken.isEmpty()
                             ? "one on the class path needs a server, so that the memory of this process may not be what was meant"
                             : "more than one on the class path works without a server";
             throw new TokenStoreException(

@@ -13,7 +13,7 @@ import java.time.Instant;
  * @param deadline how long a call may take, from the call to its answer or its {@link TokenStoreException}
  */
 public record StoreScope(String domain, String tenant, Duration skew, Duration deadline) {
-    private static final Duration LONGEST = Duration.ofDays(1);
+    static final Duration LONGEST = Duration.ofDays(1);
 
     /**
      * Checks the limits, and rounds the skew up to milliseconds.

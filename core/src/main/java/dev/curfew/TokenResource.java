@@ -172,7 +172,8 @@ public final class TokenResource implements AutoCloseable {
 
     /**
      * Revokes one of a subject's stored tokens: for a page of "your devices", whose user picks the jti. What is not stored
-     * for this subject, or has expired, is not touched, and UNKNOWN. It takes two round trips.
+     * for this subject, or has expired, is not touched, and UNKNOWN. The revocation is kept as that of {@link #revokeJti} is.
+     * It takes two round trips.
      */
     public RevokeOutcome revokeStoredForSubject(String subject, String jti) {
         return perform(RevokeOutcome.class, TokenAction.REVOKE_STORED_FOR_SUBJECT, subject, jti);
@@ -578,7 +579,7 @@ public final class TokenResource implements AutoCloseable {
             try {
                 TokenStore used = prepared(own, scope);
                 var actions = new Actions(this, used, scope.skew());
-                StoreScope agreed = actions.agreed(scope);
+                StoreScope agreed = agreed(actions, scope);
                 expunges.add(actions, agreed, expungeInterval);
                 return new TokenResource(actions, agreed, new Closing(own, expunges, expunger == null));
             } catch (RuntimeException e) {
@@ -586,6 +587,20 @@ public final class TokenResource implements AutoCloseable {
                     own.close();
                 }
                 throw e;
+            }
+        }
+
+        /** What a driver throws may tell the URL. */
+        private StoreScope agreed(Actions actions, StoreScope scope) {
+            try {
+                return actions.agreed(scope);
+            } catch (CurfewException e) {
+                throw e;
+            } catch (RuntimeException e) {
+                throw new TokenStoreException(
+                        "The store could not tell the clockSkew of domain '" + domain + "': "
+                                + Actions.described(e, false),
+                        store == null ? null : e);
             }
         }
 

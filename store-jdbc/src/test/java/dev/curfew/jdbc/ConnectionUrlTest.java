@@ -70,7 +70,7 @@ class ConnectionUrlTest {
     @ParameterizedTest
     @ValueSource(
             strings = {"sslMode=verify-full", "SSL=true", "creatSchema=false", "secret=secret", "secret", "=secret"})
-    void aSwitchThatWouldNotSwitchIsRefused(String parameter) {
+    void R11_5_aSwitchThatWouldNotSwitchIsRefused(String parameter) {
         assertThatThrownBy(() -> new JdbcTokenStoreProvider()
                         .open("jdbc:postgresql://localhost:1/x?user=ada&" + parameter, Fixture.DEADLINE))
                 .isInstanceOf(TokenStoreException.class)

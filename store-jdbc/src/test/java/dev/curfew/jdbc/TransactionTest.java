@@ -238,6 +238,26 @@ class TransactionTest {
         }
     }
 
+    /** As the page says: the watermark that a snapshot does not show does not count. */
+    @Test
+    void aConsumeWithinASnapshotDoesNotKnowOfALaterLogOutEverywhere() throws SQLException {
+        try (Connection connection = pool.getConnection()) {
+            connection.setAutoCommit(false);
+            for (int level : List.of(Connection.TRANSACTION_REPEATABLE_READ, Connection.TRANSACTION_READ_COMMITTED)) {
+                connection.setTransactionIsolation(level);
+                String jti = "t" + level;
+                String subject = "s" + level;
+                tokens.storeToken(token(jti, subject), "link");
+                store.inTransaction(connection, () -> tokens.isRevoked(jti));
+                tokens.revokeSubject(subject);
+                assertThat(store.inTransaction(connection, () -> tokens.consume(jti, "link")) instanceof Consumed)
+                        .isEqualTo(level == Connection.TRANSACTION_REPEATABLE_READ);
+                connection.rollback();
+                assertThat(tokens.consume(jti, "link")).isEqualTo(Refused.ALREADY_USED);
+            }
+        }
+    }
+
     /** As the pages say: a check outside of the transaction, on another connection, knows of it. */
     @Test
     void aCheckWithinASnapshotDoesNotKnowOfALaterRevocation() throws SQLException {

@@ -93,7 +93,7 @@ class MemoryTokenStoreBehaviourTest {
                 "memory:?maxRecord=5",
                 "memory:?maxRecords=5&strict=true"
             })
-    void anotherUrlIsRefusedWithAdvice(String url) {
+    void R11_5_anotherUrlIsRefusedWithAdvice(String url) {
         assertThatThrownBy(() -> TokenResource.open(url))
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("memory:?maxRecords=N");

@@ -136,6 +136,10 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
             LOG.warn(
                     "The URL leads to another host without TLS: whoever is in between can read what is sent, and answer"
                             + " in the server's place. Add tls=true to its parameters.");
+        } else if (remote && Boolean.TRUE.equals(connection.getSslInvalidHostnameAllowed())) {
+            LOG.warn(
+                    "The URL leads to another host, and any certificate will do: whoever has one can answer in the server's"
+                            + " place. Leave tlsInsecure and tlsAllowInvalidHostnames out of its parameters.");
         }
     }
 

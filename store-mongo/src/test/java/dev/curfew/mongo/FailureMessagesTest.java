@@ -196,7 +196,7 @@ class FailureMessagesTest {
 
     /** Each of them opened a store without linearizable reads; the driver says so at WARN, and quotes the name. */
     @Test
-    void aSwitchThatWouldNotSwitchIsRefused() {
+    void R11_5_aSwitchThatWouldNotSwitchIsRefused() {
         for (String parameter : List.of(
                 "linearizableRead=true",
                 "linearizable=true",
@@ -234,6 +234,13 @@ class FailureMessagesTest {
                 "mongodb://localhost,db.invalid:27018/?replicaSet=rs0",
                 "mongodb://10.0.0.1/?tls=false")) {
             assertThat(warnings(url)).as(url).singleElement().asString().contains("without TLS", "tls=true");
+        }
+        for (String insecure : List.of("tlsInsecure", "tlsAllowInvalidHostnames")) {
+            assertThat(warnings("mongodb://db.invalid/?tls=true&" + insecure + "=true"))
+                    .as(insecure)
+                    .singleElement()
+                    .asString()
+                    .contains("any certificate", insecure);
         }
         for (String url : List.of(
                 "mongodb://localhost:1/",

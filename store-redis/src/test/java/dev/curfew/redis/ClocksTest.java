@@ -81,7 +81,7 @@ class ClocksTest {
         try (TokenResource tokens = at(now)) {
             tokens.revokeToken(Token.of("revoked", "s", now.plus(HOUR)));
             tokens.storeToken(Token.of("stored", "s", now.plus(HOUR)));
-            tokens.revokeJti("stored");
+            tokens.revokeJti("stored", now.plus(HOUR));
             tokens.storeToken(Token.of("used", "s", now.plus(HOUR)), "link");
             tokens.consume("used", "link");
             tokens.storeToken(Token.of("all", "s", now.plus(HOUR)));
@@ -115,7 +115,7 @@ class ClocksTest {
             wrong.revokeToken(Token.of("revoked", "s", expiry));
             wrong.storeToken(Token.of("live", "s", expiry));
             wrong.storeToken(Token.of(jti, "s", expiry));
-            wrong.revokeJti(jti);
+            wrong.revokeJti(jti, expiry);
             wrong.storeToken(Token.of("used", "s", expiry), "link");
             wrong.consume("used", "link");
             wrong.storeToken(Token.of("all", "all", expiry));

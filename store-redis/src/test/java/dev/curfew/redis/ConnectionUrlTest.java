@@ -64,7 +64,7 @@ class ConnectionUrlTest {
                 "secret=secret",
                 "=",
             })
-    void aSwitchThatWouldNotSwitchIsRefused(String parameters) {
+    void R11_5_aSwitchThatWouldNotSwitchIsRefused(String parameters) {
         assertThatThrownBy(() -> opened("redis://:secret@localhost/0?" + parameters))
                 .isInstanceOf(TokenStoreException.class)
                 .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED)

@@ -659,12 +659,14 @@ enum BrokenStores {
         }
     }),
 
-    R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_EVER(() -> new Broken() {
-        @Override
-        public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            return super.revoke(scope, revocation, revocation.expiresAt(), now);
-        }
-    }),
+    R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_EVER(
+            () -> new Broken() {
+                @Override
+                public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    return super.revoke(scope, revocation, revocation.expiresAt(), now);
+                }
+            },
+            "R3.11"),
 
     R3_6_FORGETS_A_REVOCATION_AT_EXPIRY(() -> new Broken() {
         @Override

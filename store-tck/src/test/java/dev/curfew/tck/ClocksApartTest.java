@@ -95,6 +95,41 @@ class ClocksApartTest {
         }
     }
 
+    /** It stands for a time that no node can have set: somebody else wrote it. */
+    @Test
+    void R1_7_aSkewThatNoNodeCanHaveIsSaidWithWhereItIs() {
+        var store = new ModelTokenStore();
+        StoreScope scope = new StoreScope("tokens", "", SKEW, Duration.ofSeconds(2));
+        store.revokeSubject(scope, "", Instant.EPOCH.plus(Duration.ofDays(2)), NOW.plusSeconds(60), NOW);
+        assertThatThrownBy(() -> TokenResource.builder()
+                        .store(store)
+                        .clock(clock)
+                        .maxTokenLifetime(Duration.ofDays(1))
+                        .build())
+                .isInstanceOf(TokenStoreException.class)
+                .hasMessageContaining("PT48H", "watermark of the empty subject");
+    }
+
+    /** Such as one whose role may only read. */
+    @Test
+    void R1_7_aNodeThatMayNotWriteChecksAllTheSame() {
+        var store = new DelegatingStore(new ModelTokenStore()) {
+            @Override
+            public void revokeSubject(
+                    StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
+                throw new TokenStoreException(TokenStoreException.Outcome.UNCHANGED, "a right is missing", null);
+            }
+        };
+        try (TokenResource tokens = TokenResource.builder()
+                .store(store)
+                .clock(clock)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .build()) {
+            assertThat(logs.warnings()).singleElement().asString().contains("clockSkew", "a right is missing");
+            assertThat(tokens.check(issued(NOW))).isEqualTo(TokenStatus.ACTIVE);
+        }
+    }
+
     /** What was issued before the watermark by a clock that is ahead also lives longer: the watermark is there as long. */
     @Test
     void R4_2_theWatermarkOutlivesWhatAnIssuerThatIsAheadIssuedBeforeIt() {

@@ -486,6 +486,7 @@ class FailureTest {
         try (TokenResource tokens = resource(FailurePolicy.DENY)) {
             for (Runnable verb : List.<Runnable>of(
                     () -> tokens.inspect("t"), () -> tokens.revokeToken(TOKEN), () -> tokens.revokeSubject("s"))) {
+                clock.advance(Duration.ofSeconds(2));
                 fail(tokens, 5);
                 try (Hanging probe = hangingCheck(tokens, threads)) {
                     assertThat(tokens.isRevoked("t")).isTrue();
@@ -497,6 +498,22 @@ class FailureTest {
             }
         } finally {
             threads.shutdownNow();
+        }
+    }
+
+    /** A part of a cluster is down: what the others hold is still asked for. */
+    @Test
+    void R8_9_aStoreThatAnswersSomeChecksIsAskedByAll() {
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            tokens.revokeToken(TOKEN);
+            fail(tokens, 1);
+            assertThat(tokens.isRevoked(TOKEN.jti())).isTrue();
+            fail(tokens, 100);
+            faulty.calls.clear();
+            tokens.isRevoked("unknown");
+            tokens.isRevoked(TOKEN.jti());
+            assertThat(faulty.calls).containsExactly("isRevoked", "isRevoked");
+            assertThat(tokens.isRevoked("unknown")).isFalse();
         }
     }
 
