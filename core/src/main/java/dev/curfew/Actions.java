@@ -309,9 +309,10 @@ final class Actions {
 
     private Instant revokeSubject(ActionCall call, String subject) {
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
-        // A token may have been issued before it by a clock that was ahead, and lives so much longer.
-        Instant keepUntil =
-                longest(watermark.plus(issuerSkew)).plus(call.scope().skew());
+        // A token may have been issued before it by a clock that was ahead, and lives so much longer. A node with a
+        // larger
+        // skew may open later: the longest skew that there is costs no more.
+        Instant keepUntil = longest(watermark.plus(issuerSkew)).plus(StoreScope.LONGEST);
         stored(call, () -> {
             store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
             return true;

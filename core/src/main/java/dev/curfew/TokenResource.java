@@ -68,7 +68,7 @@ public final class TokenResource implements AutoCloseable {
         return builder().url(url).build();
     }
 
-    /** A resource with more to say about than a URL. */
+    /** Configures a resource. */
     public static Builder builder() {
         return new Builder();
     }

@@ -68,8 +68,7 @@ public interface TokenStore extends AutoCloseable {
      * it has none, and raises its {@code expiresAt} to {@code keepUntil}, if it is earlier. The rest of a stored record
      * stays, also its subject (R3.1 to R3.5, R3.10). What {@link TokenRecord#revoked} does.
      *
-     * @param keepUntil until when the revocation must be kept whatever is stored: the expiry of {@code revocation}, or
-     *     long past where the stored expiry shall do
+     * @param keepUntil until when the revocation must be kept, whatever is stored; {@code EPOCH} keeps the stored expiry
      * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others
      */
     RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now);

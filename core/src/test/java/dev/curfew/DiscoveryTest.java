@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.ServiceConfigurationError;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -126,6 +127,11 @@ class DiscoveryTest {
         redis.embedded = "redis:embedded";
         assertThatThrownBy(() -> new Discovery(List.of(memory, redis)).openEmbedded(SCOPE))
                 .hasMessageContaining("more than one");
+        // So it is where the server's store is there, and cannot be loaded.
+        var unloadable = new ServiceConfigurationError("redis: its driver is missing");
+        assertThatThrownBy(() -> new Discovery(List.of(memory), List.of(unloadable)).openEmbedded(SCOPE))
+                .hasMessageContainingAll("needs a server", "its driver is missing");
+        assertThat(memory.opened).isEmpty();
         assertThat(new Discovery(List.of(memory)).openEmbedded(SCOPE)).isSameAs(STORE);
         assertThat(memory.opened).containsExactly("memory:");
     }

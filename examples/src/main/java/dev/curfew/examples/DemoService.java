@@ -157,8 +157,8 @@ final class DemoService implements AutoCloseable {
     }
 
     /**
-     * The watermark comes first: from then on no token is good, stored or not. Revoking what is stored also takes it off
-     * the list of devices, and ends confirmations that wait, of which the watermark knows nothing.
+     * The watermark is enough: from then on no token is good, stored or not, and no confirmation waits. Revoking what is
+     * stored, one by one, tells how many there were.
      */
     private String logOutEverywhere(HttpExchange exchange) {
         String user = signedIn(exchange).subject();

@@ -136,7 +136,7 @@ class ClocksTest {
                 Keys.index(scope, "s"))) {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
-        Instant watermarkEnd = right.plus(LIFETIME).plus(counted).plus(SKEW);
+        Instant watermarkEnd = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
         assertThat(removalOf(Keys.watermark(scope, "s")))
                 .isBetween(watermarkEnd, watermarkEnd.plus(MARGIN).plus(took));
     }

@@ -180,7 +180,7 @@ public abstract class ExpungingStoreContract extends TokenStoreContract {
             StoreScope tenant = new StoreScope(domain, "tenant", SKEW, deadline());
             tokens.revokeSubject("s");
             tokens.forTenant("tenant").revokeSubject("s");
-            clock.set(start.plus(LONGEST).plus(SKEW));
+            clock.set(start.plus(LONGEST).plus(LONGEST_SKEW));
             assertThat(tokens.expungeExpired().removed())
                     .as("how many watermarks expungeExpired removed, of two tenants")
                     .isEqualTo(2);
@@ -275,7 +275,7 @@ public abstract class ExpungingStoreContract extends TokenStoreContract {
         tokens.storeToken(token("t", "s", MINUTE));
         tokens.revokeSubject("s1");
         tokens.forTenant("other").revokeSubject("s2");
-        clock.set(start.plus(LONGEST).plus(SKEW).plus(HOUR));
+        clock.set(start.plus(LONGEST).plus(LONGEST_SKEW).plus(HOUR));
         assertThat(tokens.expungeExpired().removed())
                 .as("records and watermarks removed by one run")
                 .isEqualTo(3);

@@ -79,6 +79,9 @@ public abstract class TokenStoreContract {
     static final Duration SKEW = Duration.ofSeconds(60);
     static final Duration HOUR = Duration.ofHours(1);
     static final Duration LONGEST = Duration.ofDays(30);
+    /** So much longer a watermark is kept than any token lives. */
+    static final Duration LONGEST_SKEW = Duration.ofDays(1);
+
     private static final AtomicInteger DOMAINS = new AtomicInteger();
     // A server may still have the records of another run.
     private static final String RUN =
