@@ -64,14 +64,16 @@ final class DemoService implements AutoCloseable {
 
     private final TokenResource tokens;
     private final Jwts jwts;
+    private final InstantSource clock;
     private final HttpServer server;
     private final ExecutorService threads = Executors.newFixedThreadPool(THREADS);
     // What an application has a user table for.
     private final Map<String, String> emails = new ConcurrentHashMap<>();
 
-    private DemoService(TokenResource tokens, Jwts jwts, HttpServer server) {
+    private DemoService(TokenResource tokens, Jwts jwts, InstantSource clock, HttpServer server) {
         this.tokens = tokens;
         this.jwts = jwts;
+        this.clock = clock;
         this.server = server;
         server.setExecutor(threads);
         server.createContext("/", this::answer);
@@ -99,7 +101,7 @@ final class DemoService implements AutoCloseable {
             server.stop(0);
             throw e;
         }
-        var service = new DemoService(tokens, new Jwts(clock), server);
+        var service = new DemoService(tokens, new Jwts(clock), clock, server);
         server.start();
         return service;
     }
@@ -141,7 +143,13 @@ final class DemoService implements AutoCloseable {
         String agent = exchange.getRequestHeaders().getFirst("User-Agent");
         String jwt = jwts.issue(user, SESSION);
         String device = agent == null ? "unknown" : SafeText.shortened(agent, DEVICE_COLUMNS);
-        tokens.storeToken(Token.peek(jwt), Token.DEFAULT_PURPOSE, Map.of(DEVICE, device));
+        Token token = Token.peek(jwt);
+        // Its iat is a whole second; after "log out everywhere" the record tells, to the millisecond, that this one is
+        // newer.
+        tokens.storeToken(
+                Token.of(token.jti(), user, clock.instant(), token.expiresAt()),
+                Token.DEFAULT_PURPOSE,
+                Map.of(DEVICE, device));
         return jwt;
     }
 

@@ -97,7 +97,7 @@ class DemoServiceTest {
         assertAnswer(get("/who-am-i", laptop), 401, "Not signed in: the token is REVOKED.");
         assertAnswer(get("/who-am-i", stranger), 200, "bob");
 
-        // Within the second of the watermark it is the record's own time of creation that decides (R4.4).
+        // Within the second of the watermark it is the record's time of issue that decides (R4.4).
         clock.moveBy(Duration.ofMillis(1));
         String again = signIn("ada", "phone");
         assertAnswer(get("/my-devices", again), 200, "until 2030-01-01T00:15:01Z  phone  (this one)");

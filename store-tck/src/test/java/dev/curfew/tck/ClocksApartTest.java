@@ -10,10 +10,12 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
+import dev.curfew.Watermarked;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -161,6 +163,35 @@ class ClocksApartTest {
                 clock.advance(Duration.ofMillis(1));
                 assertThat(each.check(future)).isEqualTo(TokenStatus.ACTIVE);
             }
+        }
+    }
+
+    /** A subject that was logged out everywhere may have any number of tokens from before that. */
+    @Test
+    void R8_3_aPageThatIsNotFullInTimeIsGivenUp() {
+        var slow = new DelegatingStore(new ModelTokenStore()) {
+            @Override
+            public Watermarked<List<TokenRecord>> list(
+                    StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                clock.advance(Duration.ofSeconds(3));
+                return super.list(scope, subject, after, limit, now);
+            }
+        };
+        try (TokenResource tokens = TokenResource.builder()
+                .store(slow)
+                .clock(clock)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expungeBatchSize(1)
+                .build()) {
+            for (int i = 0; i < 3; i++) {
+                tokens.storeToken(Token.of("t" + i, "s", NOW, NOW.plusSeconds(3600)));
+            }
+            assertThat(tokens.listTokens("s", 1)).hasSize(1);
+            tokens.revokeSubject("s");
+            assertThatThrownBy(() -> tokens.listTokens("s", 1))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("revoke_all_stored_for_subject")
+                    .hasFieldOrPropertyWithValue("outcome", TokenStoreException.Outcome.UNCHANGED);
         }
     }
 
