@@ -63,6 +63,9 @@ public final class Quickstart {
         TokenResource.Builder builder = TokenResource.builder();
         if (options.store() != null) {
             builder.url(options.store());
+        } else if (System.getProperty("curfew.store.url") == null && System.getenv("CURFEW_STORE_URL") == null) {
+            // All stores are on the class path: without a URL, opening one would be refused (R11.4).
+            builder.url("memory:");
         }
         try {
             if (options.file() != null) {

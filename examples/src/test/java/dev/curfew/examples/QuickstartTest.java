@@ -24,9 +24,11 @@ class QuickstartTest {
         assertThat(err.size()).isZero();
     }
 
-    @Test
-    void withoutAModeItTellsTheStory() {
-        assertThat(run("--store", "memory:")).isZero();
+    @ParameterizedTest
+    @ValueSource(strings = {"", "--store memory:"})
+    void withoutAModeItTellsTheStory(String arguments) {
+        assertThat(run(arguments.isEmpty() ? new String[0] : arguments.split(" ")))
+                .isZero();
         assertThat(out.toString(UTF_8)).contains("Every answer was the expected one.");
     }
 
