@@ -120,12 +120,12 @@ class BrokenStoresTest {
 
         @Override
         protected int manyRecords() {
-            return 1500;
+            return 3000;
         }
 
         @Override
         protected int modelSteps() {
-            return 2_000;
+            return 5_000;
         }
 
         @Override
