@@ -23,6 +23,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Future;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 
 /** Eight threads that store, use and revoke tokens while a server fails, and remember what they were told. */
 public final class Load {
@@ -34,6 +35,9 @@ public final class Load {
 
     private static final Instant EXPIRY = NOW.plus(Duration.ofHours(1));
     private static final Duration PATIENCE = Duration.ofSeconds(60);
+
+    /** How long a thread rests after a failure. */
+    private static final Duration PAUSE = Duration.ofMillis(10);
 
     private final TokenResource tokens;
     private final String subject;
@@ -79,6 +83,8 @@ public final class Load {
             successes.incrementAndGet();
         } catch (TokenStoreException e) {
             failures.incrementAndGet();
+            // A store that knows that its server is away refuses at once: without a pause, millions would be refused.
+            LockSupport.parkNanos(PAUSE.toNanos());
         }
     }
 
@@ -157,6 +163,8 @@ public final class Load {
     /** Where replicas are waited for, they may not all be back yet: also ALREADY_USED is answered when they have it. */
     private static Consumption consumed(TokenResource tokens, String jti) {
         return await().atMost(PATIENCE)
+                // There are thousands: a delay before each first attempt would be minutes.
+                .pollDelay(Duration.ZERO)
                 .ignoreException(TokenStoreException.class)
                 .until(() -> tokens.consume(jti, "link"), answer -> true);
     }
