@@ -1,5 +1,7 @@
 package dev.curfew.tck;
 
+import dev.curfew.Deadline;
+import java.time.Duration;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -18,8 +20,6 @@ import org.junit.jupiter.api.extension.ExtensionContext;
  * Runs the kit's tests in the order of the rules, and prints one line at the end of each group of rules, with its time:
  * {@code Curfew kit, MyTokenStoreTest: R3 Revoke, 16 tests in 12.3 s}. The JUnit configuration parameter
  * {@code curfew.tck.progress=false} silences it.
- *
- * <p>The only class of the kit that looks at a clock.
  */
 final class KitProgress implements MethodOrderer, BeforeEachCallback, AfterEachCallback, AfterAllCallback {
     private static final Pattern RULE = Pattern.compile("R(\\d+)_(\\d+)_.*");
@@ -37,8 +37,8 @@ final class KitProgress implements MethodOrderer, BeforeEachCallback, AfterEachC
 
     private static final class Group {
         final String name;
-        final long begun = System.nanoTime();
-        long ended;
+        final Deadline dayAfter = Deadline.after(Duration.ofDays(1));
+        long left;
         int tests;
 
         Group(String name) {
@@ -99,7 +99,7 @@ final class KitProgress implements MethodOrderer, BeforeEachCallback, AfterEachC
         @Nullable Group current = state(context).get("group", Group.class);
         if (current != null) {
             current.tests++;
-            current.ended = System.nanoTime();
+            current.left = current.dayAfter.remainingNanos();
         }
     }
 
@@ -115,7 +115,7 @@ final class KitProgress implements MethodOrderer, BeforeEachCallback, AfterEachC
     private static void print(ExtensionContext context, @Nullable Group group) {
         if (group != null) {
             String tests = group.tests == 1 ? "1 test" : group.tests + " tests";
-            double seconds = (group.ended - group.begun) / 1e9;
+            double seconds = (Duration.ofDays(1).toNanos() - group.left) / 1e9;
             print(context, String.format(Locale.ROOT, "%s, %s in %.1f s", group.name, tests, seconds));
         }
     }

@@ -1,23 +1,33 @@
 package dev.curfew.tck;
 
+import dev.curfew.Deadline;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.BooleanSupplier;
 import java.util.function.IntConsumer;
 
-/** Threads that do something at the same moment, round after round; no clock and no sleep. */
+/**
+ * Threads that do something at the same moment, round after round; no sleep. A round begins when all have arrived. On a
+ * busy machine that costs milliseconds a round, so a race waits {@link #PATIENCE} in all; its remaining rounds are run
+ * without a meeting, and overlap by chance.
+ */
 final class Race {
     /** More racers than most machines have cores, so that some are caught half-way. */
     static final int RACERS = 4;
 
     private static final int ROUNDS_AT_A_TIME = 500;
+
+    /** For how many nanoseconds the racers wait for each other, beyond the time that their actions take. */
+    private static final long PATIENCE = TimeUnit.SECONDS.toNanos(10) * RACERS;
 
     /** What one racer does in one round. */
     interface Action {
@@ -38,13 +48,14 @@ final class Race {
      */
     static void run(String what, int rounds, IntConsumer prepare, Action action, Verdict verdict) {
         ExecutorService racers = Executors.newFixedThreadPool(RACERS);
+        var patience = new AtomicLong(PATIENCE);
         try {
             for (int first = 0; first < rounds; first += ROUNDS_AT_A_TIME) {
                 int count = Math.min(ROUNDS_AT_A_TIME, rounds - first);
                 for (int i = 0; i < count; i++) {
                     prepare.accept(first + i);
                 }
-                heat(racers, first, count, action, named(what, rounds, verdict));
+                heat(racers, first, count, patience, action, named(what, rounds, verdict));
             }
         } finally {
             racers.shutdownNow();
@@ -66,16 +77,21 @@ final class Race {
         };
     }
 
-    private static void heat(ExecutorService racers, int first, int count, Action action, Verdict verdict) {
+    private static void heat(
+            ExecutorService racers, int first, int count, AtomicLong patience, Action action, Verdict verdict) {
         var arrivals = new AtomicInteger();
         List<Future<List<Object>>> lanes = new ArrayList<>();
         for (int racer = 0; racer < RACERS; racer++) {
             int lane = racer;
             lanes.add(racers.submit(() -> {
+                var watch = Deadline.after(Duration.ofDays(1));
                 List<Object> answers = new ArrayList<>(count);
                 for (int i = 0; i < count; i++) {
-                    meet(arrivals, (i + 1) * RACERS);
+                    long before = watch.remainingNanos();
+                    meet(arrivals, (i + 1) * RACERS, patience.get() > 0);
+                    long met = watch.remainingNanos();
                     answers.add(answer(action, first + i, lane));
+                    patience.addAndGet(met - watch.remainingNanos() - (before - met));
                 }
                 return answers;
             }));
@@ -88,11 +104,11 @@ final class Race {
         }
     }
 
-    /** Waits, without parking, until all have arrived: who parks is woken one after the other, and that is no race. */
+    /** Waits, without parking, until all have arrived: parked threads are woken one after the other, and do not race. */
     @SuppressWarnings("ThreadPriorityCheck") // the yield only saves time where there are fewer cores than racers
-    private static void meet(AtomicInteger arrivals, int all) {
+    private static void meet(AtomicInteger arrivals, int all, boolean isPatient) {
         arrivals.incrementAndGet();
-        for (int spins = 0; arrivals.get() < all; spins++) {
+        for (int spins = 0; isPatient && arrivals.get() < all; spins++) {
             if (spins < 200) {
                 Thread.onSpinWait();
             } else {

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.CurfewException;
 import dev.curfew.Expunger;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
@@ -121,7 +122,7 @@ public abstract class TokenStoreContract {
     /**
      * The URL by which the store's {@link dev.curfew.TokenStoreProvider} opens it, or {@code null}, the default, where
      * it has none. With a URL the kit also tries a store that was opened by it, and what is left when it is closed
-     * (R8.6). It uses the kit's domains.
+     * (R8.6), and whether a parameter that nobody knows is refused (R11.5). It uses the kit's domains.
      */
     protected @Nullable String url() {
         return null;
@@ -2092,6 +2093,21 @@ public abstract class TokenStoreContract {
                     "the connections of the store that was opened by its URL are closed",
                     () -> connections() <= before && connections() < open);
         }
+    }
+
+    /** Where the store has a URL. */
+    @TestFactory
+    final Stream<DynamicTest> R11_5_aParameterOfTheUrlThatNobodyKnowsIsRefused() {
+        @Nullable String url = url();
+        if (url == null) {
+            return Stream.of();
+        }
+        String unknown = url + (url.contains("?") ? "&" : "?") + "noSuchParameter=true";
+        return Stream.of(DynamicTest.dynamicTest("R11_5_aParameterOfTheUrlThatNobodyKnowsIsRefused", () -> {
+            TokenResource.Builder settings = settings(domain).url(unknown);
+            assertThatThrownBy(() -> settings.build().close(), "opening a URL with the parameter noSuchParameter=true")
+                    .isInstanceOfAny(CurfewException.class, IllegalArgumentException.class);
+        }));
     }
 
     // R9 Input

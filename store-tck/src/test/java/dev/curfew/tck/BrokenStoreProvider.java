@@ -1,6 +1,7 @@
 package dev.curfew.tck;
 
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreProvider;
 import java.time.Duration;
 import java.util.Set;
@@ -19,6 +20,10 @@ public final class BrokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
-        return BrokenStoresTest.KitOfABrokenStore.broken.newStores().get(0);
+        BrokenStores broken = BrokenStoresTest.KitOfABrokenStore.broken;
+        if (url.contains("?") && broken != BrokenStores.R11_5_TAKES_ANY_PARAMETER) {
+            throw new TokenStoreException("The URL has a parameter that is not known");
+        }
+        return broken.newStores().get(0);
     }
 }

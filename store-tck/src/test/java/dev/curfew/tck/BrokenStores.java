@@ -1171,6 +1171,9 @@ enum BrokenStores {
         }
     }),
 
+    /** Its provider is {@link BrokenStoreProvider}. */
+    R11_5_TAKES_ANY_PARAMETER(Broken::new),
+
     R9_1_CUTS_SUBJECTS_OFF(() -> new Broken() {
         @Override
         public synchronized List<TokenRecord> listed(
