@@ -167,7 +167,7 @@ final class Actions {
     private StoreOutcome store(ActionCall call, @Nullable Map<?, ?> data) {
         Token token = call.argument(0, Token.class);
         String purpose = Limits.purpose(call.argument(1, String.class));
-        Map<String, @Nullable Object> extraData = data == null ? null : ExtraData.of(data);
+        ExtraData extraData = data == null ? null : ExtraData.of(data);
         Instant now = now();
         if (!Times.isLive(token.expiresAt(), now)) {
             return StoreOutcome.EXPIRED;

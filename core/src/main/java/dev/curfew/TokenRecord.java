@@ -2,7 +2,6 @@ package dev.curfew;
 
 import java.time.Instant;
 import java.util.Comparator;
-import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param purpose what it is for
  * @param issuedAt when it was issued, or {@code null} where that is not known
  * @param expiresAt from when on it is expired
- * @param extraData a JSON object, immutable, or {@code null}; see {@link ExtraData} for the types in it
+ * @param extraData an immutable map, or {@code null}
  * @param createdAt when the record was first stored; later stores leave it
  * @param updatedAt when the record was last changed
  * @param revokedAt when the token was revoked or used, or {@code null} while it is not
@@ -25,7 +24,7 @@ public record TokenRecord(
         String purpose,
         @Nullable Instant issuedAt,
         Instant expiresAt,
-        @Nullable Map<String, @Nullable Object> extraData,
+        @Nullable ExtraData extraData,
         Instant createdAt,
         Instant updatedAt,
         @Nullable Instant revokedAt) {

@@ -181,7 +181,15 @@ class TokenTest {
     void R9_2_noTextOfOursShowsAJtiOrASubject() {
         assertThat(Token.of("secret", "secret", EXPIRY).toString()).doesNotContain("secret");
         var record = new TokenRecord(
-                "secret", "secret", "p", null, EXPIRY, Map.of("secret", "secret"), EXPIRY, EXPIRY, EXPIRY);
+                "secret",
+                "secret",
+                "p",
+                null,
+                EXPIRY,
+                ExtraData.of(Map.of("secret", "secret")),
+                EXPIRY,
+                EXPIRY,
+                EXPIRY);
         assertThat(record.toString()).doesNotContain("secret");
         assertThat(new Consumption.Consumed(record).toString()).doesNotContain("secret");
         assertThat(new StoredState(record, null).toString()).doesNotContain("secret");

@@ -298,7 +298,7 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-        String json = record.extraData() == null ? null : ExtraData.write(record.extraData());
+        String json = record.extraData() == null ? null : record.extraData().json();
         Object[] parameters = {
             scope.tenant(),
             record.jti(),
@@ -389,7 +389,7 @@ public final class JdbcTokenStore implements TokenStore {
         boolean further = after != null && after.isLive(now);
         Instant expiry = after == null || !further ? now.plusMillis(1) : after.expiresAt();
         String jti = after == null || !further ? "" : after.jti();
-        Reader<List<TokenRecord>> page = page(scope);
+        Reader<List<TokenRecord>> page = JdbcTokenStore::records;
         Reader<Watermarked<List<TokenRecord>>> reader = rows -> {
             Instant watermark = watermark(rows); // on every row, also where there is no record
             return new Watermarked<>(Objects.requireNonNull(page.read(rows)), watermark);
@@ -402,7 +402,7 @@ public final class JdbcTokenStore implements TokenStore {
         Instant due = now.minus(scope.skew());
         Instant expiry = after == null ? BEGINNING : after.expiresAt();
         String jti = after == null ? "" : after.jti();
-        return read(scope, "readExpired", page(scope), scope.tenant(), due, expiry, jti, limit);
+        return read(scope, "readExpired", JdbcTokenStore::records, scope.tenant(), due, expiry, jti, limit);
     }
 
     @Override
@@ -436,30 +436,25 @@ public final class JdbcTokenStore implements TokenStore {
         return row.getInt(2);
     }
 
-    private static Reader<List<TokenRecord>> page(StoreScope scope) {
-        return rows -> records(rows, scope.domain());
-    }
-
-    private static List<TokenRecord> records(ResultSet rows, String pageOf) throws SQLException {
+    private static List<TokenRecord> records(ResultSet rows) throws SQLException {
         List<TokenRecord> records = new ArrayList<>();
         do {
             if (rows.getString(2) != null) {
-                records.add(record(rows, pageOf));
+                records.add(record(rows));
             }
         } while (rows.next());
         return records;
     }
 
     private static StoredState state(ResultSet row) throws SQLException {
-        return new StoredState(row.getString(2) == null ? null : record(row, null), watermark(row));
+        return new StoredState(row.getString(2) == null ? null : record(row), watermark(row));
     }
 
     private static @Nullable Instant watermark(ResultSet row) throws SQLException {
         return roundedUp(row, 11);
     }
 
-    /** @param pageOf the domain, where the record is one of a page: its extra data must not break that */
-    private static TokenRecord record(ResultSet row, @Nullable String pageOf) throws SQLException {
+    private static TokenRecord record(ResultSet row) throws SQLException {
         String json = row.getString(7);
         return new TokenRecord(
                 row.getString(2),
@@ -467,7 +462,7 @@ public final class JdbcTokenStore implements TokenStore {
                 row.getString(4),
                 instant(row, 5),
                 Objects.requireNonNull(roundedUp(row, 6)),
-                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
+                json == null ? null : ExtraData.ofJson(json),
                 Objects.requireNonNull(instant(row, 8)),
                 Objects.requireNonNull(instant(row, 9)),
                 instant(row, 10));

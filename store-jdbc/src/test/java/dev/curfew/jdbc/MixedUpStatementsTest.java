@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.ExtraData;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStoreException;
@@ -61,7 +62,8 @@ class MixedUpStatementsTest {
 
     /** Every verb, by the name of its statement. */
     static Map<String, VerbCall> verbs() {
-        TokenRecord record = new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), Map.of(), NOW, NOW, null);
+        TokenRecord record =
+                new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null);
         Instant later = NOW.plus(HOUR);
         Map<String, VerbCall> verbs = new LinkedHashMap<>();
         verbs.put("store", (store, scope) -> store.store(scope, record, NOW));

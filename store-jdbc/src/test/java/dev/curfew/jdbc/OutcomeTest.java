@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.ExtraData;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
@@ -96,7 +97,8 @@ class OutcomeTest {
                 JdbcTokenStore store =
                         JdbcTokenStore.builder(pool).table(Fixture.newDomain()).build()) {
             store.createSchema("one");
-            TokenRecord record = new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), Map.of(), NOW, NOW, null);
+            TokenRecord record =
+                    new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null);
             assertThatThrownBy(() -> store.store(Fixture.scope("another"), record, NOW))
                     .hasMessageContaining("serves domain 'one'")
                     .satisfies(thrown -> assertOutcome(thrown, Outcome.UNCHANGED));

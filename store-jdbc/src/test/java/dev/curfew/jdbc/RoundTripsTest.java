@@ -6,6 +6,7 @@ import static dev.curfew.jdbc.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.ExtraData;
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
@@ -110,7 +111,8 @@ class RoundTripsTest {
             store.createSchema(domain);
             TokenResource tokens = Fixture.resource(store, domain);
             tokens.storeToken(token("warm", "s"));
-            TokenRecord again = new TokenRecord("again", "s", "p", NOW, NOW.plus(HOUR), Map.of("k", 1), NOW, NOW, null);
+            TokenRecord again = new TokenRecord(
+                    "again", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of("k", 1)), NOW, NOW, null);
             Token longer = Token.of("unknown", "s", NOW, NOW.plus(HOUR.multipliedBy(2)));
             Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
 

@@ -99,16 +99,6 @@ final class Documents {
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
     TokenRecord record(BsonDocument document) {
-        return record(document, null);
-    }
-
-    /** @throws BsonInvalidOperationException if it is not a record's document */
-    TokenRecord recordOfPage(StoreScope scope, BsonDocument document) {
-        return record(document, scope.domain());
-    }
-
-    /** @param pageOf the domain, where the record is one of a page: its extra data must not break that */
-    private TokenRecord record(BsonDocument document, @Nullable String pageOf) {
         String json = text(document, extraData);
         return new TokenRecord(
                 jti(document),
@@ -116,7 +106,7 @@ final class Documents {
                 document.getString(purpose).getValue(),
                 time(document, issuedAt),
                 instant(document.getDateTime(expiresAt)),
-                json == null ? null : pageOf == null ? ExtraData.read(json) : ExtraData.readOrReport(pageOf, json),
+                json == null ? null : ExtraData.ofJson(json),
                 instant(document.getDateTime(createdAt)),
                 instant(document.getDateTime(updatedAt)),
                 time(document, revokedAt));

@@ -46,7 +46,6 @@ import com.mongodb.connection.ClusterDescription;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
-import dev.curfew.ExtraData;
 import dev.curfew.RecordField;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
@@ -351,7 +350,7 @@ public final class MongoTokenStore implements TokenStore {
                 set(names.purpose, record.purpose()),
                 set(names.issuedAt, Documents.date(record.issuedAt())),
                 set(names.expiresAt, Documents.date(record.expiresAt())),
-                set(names.extraData, Documents.text(extraData == null ? null : ExtraData.write(extraData))),
+                set(names.extraData, Documents.text(extraData == null ? null : extraData.json())),
                 set(names.updatedAt, Documents.date(now)),
                 setOnInsert(names.createdAt, Documents.date(now)));
         var call = new Call(scope);
@@ -591,7 +590,7 @@ public final class MongoTokenStore implements TokenStore {
         List<BsonDocument> found = call.next(c -> all(
                 c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
         return found.stream()
-                .map(document -> call.read(() -> names.recordOfPage(call.scope, document)))
+                .map(document -> call.read(() -> names.record(document)))
                 .toList();
     }
 

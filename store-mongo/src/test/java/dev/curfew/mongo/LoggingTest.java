@@ -196,19 +196,15 @@ class LoggingTest {
             Instant later = Fixture.NOW.plus(Duration.ofHours(2));
             for (List<TokenRecord> page :
                     List.of(tokens.listTokens("s"), store.readExpired(Fixture.scope(domain), null, 10, later))) {
-                assertThat(page)
-                        .extracting(TokenRecord::extraData)
-                        .containsExactly(Map.of("k", "a"), Map.of("k", "c"), null);
+                assertThat(page).extracting(TokenRecord::jti).containsExactly("a", "c", "secret-b");
+                assertThat(page.get(1).extraData()).isEqualTo(Map.of("k", "c"));
+                assertThatThrownBy(() -> page.get(2).extraData().get("k"))
+                        .hasMessageContaining("extra data")
+                        .hasMessageNotContaining("secret");
             }
-            assertThatThrownBy(() -> tokens.getToken("secret-b")).hasMessageContaining("somebody else");
+            assertThat(tokens.getToken("secret-b")).isPresent();
             assertThat(tokens.check(token("secret-b", "s"))).isEqualTo(TokenStatus.ACTIVE);
             collection.drop();
         }
-        assertThat(lines())
-                .filteredOn(line -> line.startsWith("WARN dev.curfew") && line.contains("extra data"))
-                .singleElement()
-                .asString()
-                .contains("'" + domain + "'", "listed without them")
-                .doesNotContain("secret");
     }
 }

@@ -292,7 +292,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 record.purpose(),
                 millis(record.issuedAt()),
                 millis(record.expiresAt()),
-                extraData == null ? NONE : ExtraData.write(extraData),
+                extraData == null ? NONE : extraData.json(),
                 millis(now),
                 millis(grace(scope)));
         String answer = inCluster
@@ -527,7 +527,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                             .map(entry -> fields(scope, entry.getValue()))
                             .toList());
             for (int i = 0; i < entries.size(); i++) {
-                TokenRecord record = recordOfPage(scope, entries.get(i).getValue(), found.get(i));
+                TokenRecord record = record(scope, entries.get(i).getValue(), found.get(i));
                 if (record != null
                         && subject.equals(record.subject())
                         && record.isLive(now)
@@ -615,21 +615,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return record(scope, jti, fields, Outcome.UNCHANGED);
     }
 
+    /** @param outcome what is known of the action, should this be no record */
     private static @Nullable TokenRecord record(
             StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
-        return record(scope, jti, fields, false, outcome);
-    }
-
-    private static @Nullable TokenRecord recordOfPage(StoreScope scope, String jti, Map<String, String> fields) {
-        return record(scope, jti, fields, true, Outcome.UNCHANGED);
-    }
-
-    /**
-     * @param onPage whether the record is one of a page: its extra data must not break that
-     * @param outcome what is known of the action, should this be no record
-     */
-    private static @Nullable TokenRecord record(
-            StoreScope scope, String jti, Map<String, String> fields, boolean onPage, Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;
@@ -642,7 +630,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     purpose,
                     time(fields.get("i")),
                     Objects.requireNonNull(time(fields.get("e"))),
-                    json == null ? null : onPage ? ExtraData.readOrReport(scope.domain(), json) : ExtraData.read(json),
+                    json == null ? null : ExtraData.ofJson(json),
                     Objects.requireNonNull(time(fields.get("c"))),
                     Objects.requireNonNull(time(fields.get("u"))),
                     time(fields.get("r")));

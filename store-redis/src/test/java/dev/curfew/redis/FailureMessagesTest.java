@@ -515,14 +515,12 @@ class FailureMessagesTest {
         try (TokenResource tokens = builder().url(url()).build()) {
             tokens.storeToken(token("secret-jti", "secret-subject"), "p", Map.of("k", "secret"));
             String key = Keys.record(Fixture.scope(domain), "secret-jti");
-            server.command("HSET", key, "d", "{secret");
-            assertTells(catchThrowable(() -> tokens.getToken("secret-jti")), "not a record of Curfew's");
-            server.command("HSET", key, "d", "{}", "e", "secret");
+            server.command("HSET", key, "e", "secret");
             assertTells(catchThrowable(() -> tokens.getToken("secret-jti")), "not a record of Curfew's");
             assertThat(catchThrowable(() -> tokens.revokeJti("secret-jti"))).isInstanceOf(TokenStoreException.class);
             // It is used up, and then found to be spoiled.
             tokens.storeToken(token("secret-too", "secret-subject"), "p", Map.of("k", "secret"));
-            server.command("HSET", Keys.record(Fixture.scope(domain), "secret-too"), "d", "{secret");
+            server.command("HSET", Keys.record(Fixture.scope(domain), "secret-too"), "c", "secret");
             assertThat(outcome(() -> tokens.getToken("secret-too"))).isEqualTo(Outcome.UNCHANGED);
             assertThat(outcome(() -> tokens.consume("secret-too", "p"))).isEqualTo(Outcome.UNKNOWN);
         }
@@ -532,25 +530,17 @@ class FailureMessagesTest {
     @Test
     void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
         try (TokenResource tokens = builder().url(url()).build()) {
-            log.list.clear(); // of what the server is not set up for
             for (String jti : List.of("a", "secret-b", "c")) {
                 tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
             }
             String key = Keys.record(Fixture.scope(domain), "secret-b");
             server.command("HSET", key, "d", "{\"secret\": 18446744073709551616}");
-            for (int page = 0; page < 2; page++) {
-                assertThat(tokens.listTokens("s"))
-                        .extracting(TokenRecord::extraData)
-                        .containsExactly(Map.of("k", "a"), Map.of("k", "c"), null);
-            }
-            assertTells(catchThrowable(() -> tokens.getToken("secret-b")), "not a record of Curfew's");
+            List<TokenRecord> page = tokens.listTokens("s");
+            assertThat(page).extracting(TokenRecord::jti).containsExactly("a", "c", "secret-b");
+            assertThat(page.get(1).extraData()).isEqualTo(Map.of("k", "c"));
+            assertTells(catchThrowable(() -> page.get(2).extraData().get("k")), "extra data", "Correct");
+            assertThat(tokens.getToken("secret-b")).isPresent();
             assertThat(tokens.check(token("secret-b", "s"))).isEqualTo(TokenStatus.ACTIVE);
         }
-        assertThat(log.list)
-                .filteredOn(line -> line.getLevel() == Level.WARN)
-                .extracting(ILoggingEvent::getFormattedMessage)
-                .singleElement()
-                .asString()
-                .contains("'" + domain + "'", "extra data", "listed without them");
     }
 }

@@ -10,6 +10,7 @@ import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.CurfewException;
 import dev.curfew.Expunger;
+import dev.curfew.ExtraData;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.SelfExpiringTokenStore;
@@ -1209,7 +1210,7 @@ public abstract class TokenStoreContract {
                         "link",
                         token.issuedAt(),
                         token.expiresAt(),
-                        Map.of("k", 1),
+                        ExtraData.of(Map.of("k", 1)),
                         start,
                         now,
                         stored.revokedAt()));
@@ -2036,7 +2037,15 @@ public abstract class TokenStoreContract {
         String jti = "secret-jti";
         String subject = "secret-subject";
         TokenRecord record = new TokenRecord(
-                jti, subject, "p", null, now.plus(HOUR), Map.of("secret-key", "secret-value"), now, now, null);
+                jti,
+                subject,
+                "p",
+                null,
+                now.plus(HOUR),
+                ExtraData.of(Map.of("secret-key", "secret-value")),
+                now,
+                now,
+                null);
         Map<String, Runnable> verbs = new LinkedHashMap<>();
         verbs.put("store", () -> store.store(in, record, now));
         verbs.put("find", () -> store.find(in, jti, now));

@@ -258,7 +258,10 @@ final class DocumentTokenStore implements TokenStore {
         put(document, PURPOSE, record.purpose());
         put(document, ISSUED_AT, millis(record.issuedAt()));
         put(document, EXPIRES_AT, millis(record.expiresAt()));
-        put(document, EXTRA_DATA, record.extraData() == null ? null : ExtraData.write(record.extraData()));
+        put(
+                document,
+                EXTRA_DATA,
+                record.extraData() == null ? null : record.extraData().json());
         put(document, CREATED_AT, millis(record.createdAt()));
         put(document, UPDATED_AT, millis(record.updatedAt()));
         put(document, REVOKED_AT, millis(record.revokedAt()));
@@ -283,7 +286,7 @@ final class DocumentTokenStore implements TokenStore {
                 (String) document.get(names.get(PURPOSE)),
                 instant(document, ISSUED_AT),
                 instant(document, EXPIRES_AT),
-                extraData == null ? null : ExtraData.read(extraData),
+                extraData == null ? null : ExtraData.ofJson(extraData),
                 instant(document, CREATED_AT),
                 instant(document, UPDATED_AT),
                 instant(document, REVOKED_AT));

@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.ExtraData;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -1399,7 +1400,7 @@ enum BrokenStores {
                             r.purpose(),
                             r.issuedAt(),
                             r.expiresAt(),
-                            extraData,
+                            extraData == null ? null : ExtraData.of(extraData),
                             r.createdAt(),
                             r.updatedAt(),
                             r.revokedAt()),

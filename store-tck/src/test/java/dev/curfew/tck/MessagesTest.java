@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.platform.engine.discovery.DiscoverySelectors.selectMethod;
 import static org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder.request;
 
+import dev.curfew.ExtraData;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.tck.BrokenStoresTest.KitOfABrokenStore;
@@ -58,11 +59,15 @@ class MessagesTest {
     @Test
     void R9_2_aComparisonOfRecordsHidesWhatIsSecret() {
         Instant now = Instant.parse("2100-01-01T00:00:00Z");
-        var record = new TokenRecord("jti-1", "s-1", "p", null, now, Map.of("k", "v-1"), now, now, null);
-        var otherJti = new TokenRecord("jti-2", "s-1", "p", null, now, Map.of("k", "v-1"), now, now, null);
-        var otherSubject = new TokenRecord("jti-1", "s-2", "p", null, now, Map.of("k", "v-1"), now, now, null);
-        var otherData = new TokenRecord("jti-1", "s-1", "p", null, now, Map.of("k", "v-2"), now, now, null);
-        var otherPurpose = new TokenRecord("jti-1", "s-1", "q", null, now, Map.of("k", "v-1"), now, now, null);
+        var record = new TokenRecord("jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
+        var otherJti =
+                new TokenRecord("jti-2", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
+        var otherSubject =
+                new TokenRecord("jti-1", "s-2", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
+        var otherData =
+                new TokenRecord("jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-2")), now, now, null);
+        var otherPurpose =
+                new TokenRecord("jti-1", "s-1", "q", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
         assertThat(Records.difference(record, otherJti)).hasToString("jti is not what it should be");
         assertThat(Records.difference(record, otherSubject)).hasToString("subject is not what it should be");
         assertThat(Records.difference(record, otherData)).hasToString("extraData is not what it should be");
