@@ -5,7 +5,6 @@ module dev.curfew.core {
     requires static transitive org.jspecify;
     requires org.slf4j;
     requires com.fasterxml.jackson.core;
-    requires com.fasterxml.jackson.jr.ob;
 
     exports dev.curfew;
 

@@ -1,20 +1,21 @@
 package dev.curfew;
 
-/** Wraps or replaces an action (R11.2); see {@link TokenResource.Builder#intercept}. */
+/**
+ * Wraps or replaces an action (R11.2); see {@link TokenResource.Builder#intercept}.
+ *
+ * @param <A> the type of the action's argument
+ * @param <R> the type of the action's answer
+ */
 @FunctionalInterface
-public interface ActionInterceptor {
+public interface ActionInterceptor<A, R> {
 
-    /**
-     * Answers the call: by itself, or with what {@code next.proceed(call)} answers, before or after something else.
-     *
-     * @return what the action answers, of the type that its method in {@link TokenResource} has
-     */
-    Object intercept(ActionCall call, Next next);
+    /** Answers the call: by itself, or with the answer of {@code next.proceed(call.argument())}. */
+    R intercept(ActionCall<A> call, Next<A, R> next);
 
     /** The next interceptor, or the action itself. */
     @FunctionalInterface
-    interface Next {
-        /** Goes on with the call, or with the same call and other arguments. */
-        Object proceed(ActionCall call);
+    interface Next<A, R> {
+        /** Goes on with this argument, which may be another one. */
+        R proceed(A argument);
     }
 }

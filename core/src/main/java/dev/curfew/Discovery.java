@@ -3,12 +3,8 @@ package dev.curfew;
 import dev.curfew.TokenStoreException.Outcome;
 import java.net.URI;
 import java.net.URISyntaxException;
-import java.net.URLDecoder;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Collections;
-import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -16,10 +12,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.ServiceConfigurationError;
 import java.util.ServiceLoader;
-import java.util.Set;
 import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** Finds the one provider for a URL, or says why there is not one; never "the first that was found". */
@@ -27,26 +23,12 @@ final class Discovery {
     static final String PROPERTY = "curfew.store.url";
     static final String VARIABLE = "CURFEW_STORE_URL";
 
-    private static final Map<String, String> KNOWN = Map.ofEntries(
-            Map.entry("memory", "curfew-store-memory"),
-            Map.entry("redis", "curfew-store-redis"),
-            Map.entry("rediss", "curfew-store-redis"),
-            Map.entry("redis-sentinel", "curfew-store-redis"),
-            Map.entry("rediss-sentinel", "curfew-store-redis"),
-            Map.entry("redis-cluster", "curfew-store-redis"),
-            Map.entry("rediss-cluster", "curfew-store-redis"),
-            Map.entry("mongodb", "curfew-store-mongo"),
-            Map.entry("mongodb+srv", "curfew-store-mongo"),
-            Map.entry("jdbc:postgresql", "curfew-store-jdbc"));
-
-    // User and password before the @, and parameters that sound like secrets.
-    private static final Pattern SECRETS = Pattern.compile(
-            "//([^:@/]*):?([^@]*)@|[?&;][^=&;]*(?i:user|pass|pwd|secret|key|token|auth)[^=&;]*=([^&;]*)");
-
+    private static final Pattern SCHEME =
+            Pattern.compile("((?:jdbc:)?[A-Za-z][A-Za-z0-9+.-]{0,31}):.*", Pattern.DOTALL);
     private static final int MOST_BROKEN = 100;
 
     private final List<TokenStoreProvider> providers;
-    // Why others could not be loaded; only of interest where the one that is asked for is not among the providers.
+    // Why other providers could not be loaded.
     private final List<ServiceConfigurationError> broken;
 
     Discovery(List<TokenStoreProvider> providers) {
@@ -98,17 +80,17 @@ final class Discovery {
             List<ServiceConfigurationError> broken) {
         Iterator<TokenStoreProvider> providers =
                 ServiceLoader.load(TokenStoreProvider.class, loader).iterator();
-        boolean more = true;
-        while (more) {
+        boolean isMore = true;
+        while (isMore) {
             try {
-                more = providers.hasNext();
-                if (more) {
+                isMore = providers.hasNext();
+                if (isMore) {
                     TokenStoreProvider provider = providers.next();
                     found.putIfAbsent(provider.getClass().getName(), provider);
                 }
             } catch (ServiceConfigurationError e) {
                 broken.add(e);
-                more = broken.size() < MOST_BROKEN;
+                isMore = broken.size() < MOST_BROKEN;
             }
         }
     }
@@ -116,7 +98,7 @@ final class Discovery {
     TokenStore openEmbedded(StoreScope scope) {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
-        // With a server's store there, a URL was meant to be given, and has been lost.
+        // Where a store with a server is there, a URL was meant to be given, and has been lost.
         if (embedded.size() != 1 || providers.size() > 1 || !broken.isEmpty()) {
             String why = embedded.isEmpty()
                     ? "none on the class path works without a server"
@@ -138,7 +120,10 @@ final class Discovery {
             throw new TokenStoreException(
                     (claiming.isEmpty() ? "No store" : "More than one store")
                             + " on the class path claims the URL " + redacted(url) + ". " + listed()
-                            + (claiming.isEmpty() ? advice(url) : " Leave one of them out."),
+                            + (claiming.isEmpty()
+                                    ? " Add the store of this URL's scheme, such as dev.curfew:curfew-store-redis, or"
+                                            + " correct the URL."
+                                    : " Leave one of them out."),
                     cause());
         }
         TokenStoreProvider provider = claiming.get(0);
@@ -162,18 +147,24 @@ final class Discovery {
         }
     }
 
-    /** What a store says is passed on as it is; what a driver says gets advice that fits most servers. */
+    /**
+     * A store's own message is passed on as it is; what a driver throws gets advice that fits most servers. Where the URL may
+     * have credentials, an exception of a driver's is no cause: it may tell them.
+     */
     private static TokenStoreException failed(TokenStoreProvider provider, String url, RuntimeException e) {
-        List<Throwable> telling = telling(e, url);
-        boolean ownWords = e instanceof CurfewException && !telling.contains(e);
-        String what = ownWords
+        boolean hasCredentials = url.indexOf('@') >= 0 || url.indexOf('=') >= 0;
+        String what = e instanceof CurfewException
                 ? String.valueOf(e.getMessage())
-                : Actions.described(e, telling.stream().noneMatch(CurfewException.class::isInstance))
+                : Outage.described(e, !hasCredentials)
                         + ". Check that the server runs there and that the URL's credentials are right.";
         return new TokenStoreException(
                 e instanceof TokenStoreException thrown ? thrown.outcome() : Outcome.UNKNOWN,
                 "The " + provider.name() + " store at " + redacted(url) + " could not be opened: " + what,
-                telling.isEmpty() ? e : null);
+                hasCredentials && !isOurs(e) ? null : e);
+    }
+
+    private static boolean isOurs(@Nullable Throwable e) {
+        return e == null || (e instanceof CurfewException && e.getSuppressed().length == 0 && isOurs(e.getCause()));
     }
 
     private @Nullable Throwable cause() {
@@ -186,96 +177,30 @@ final class Discovery {
     }
 
     private String listed() {
-        String unusable = broken.isEmpty()
-                ? ""
-                : " Another provider could not be loaded: " + broken.get(0).getMessage()
-                        + ". Take its jar and curfew-core's of the same version, and put both where one class loader has them.";
-        return loaded() + unusable;
-    }
-
-    private String loaded() {
-        return providers.isEmpty()
+        String loaded = providers.isEmpty()
                 ? "There is no store on the class path."
-                : "On the class path: "
-                        + String.join(
-                                ", ",
-                                providers.stream()
-                                        .map(p -> p.name() + " (" + p.getClass().getName() + ", "
-                                                + p.schemes().stream().sorted().toList() + ")")
-                                        .sorted()
-                                        .toList())
-                        + ".";
-    }
-
-    private static String advice(String url) {
-        String lower = url.toLowerCase(Locale.ROOT);
-        return KNOWN.entrySet().stream()
-                .filter(known -> lower.startsWith(known.getKey() + ":"))
-                .map(known -> " Add dev.curfew:" + known.getValue() + ".")
-                .findFirst()
-                .orElse(" Known are " + KNOWN.keySet().stream().sorted().toList() + ".");
+                : providers.stream()
+                        .map(p -> p.name() + " (" + p.getClass().getName() + ", "
+                                + p.schemes().stream().sorted().toList() + ")")
+                        .sorted()
+                        .collect(Collectors.joining(", ", "On the class path: ", "."));
+        return broken.isEmpty()
+                ? loaded
+                : loaded + " Another provider could not be loaded: "
+                        + broken.get(0).getMessage()
+                        + ". Take its jar and curfew-core's of the same version, and put both where one class loader has them.";
     }
 
     /** What may be shown of a URL: its scheme and host. User, password, path and parameters may be secrets. */
     static String redacted(String url) {
-        String scheme = KNOWN.keySet().stream()
-                .filter(known -> url.toLowerCase(Locale.ROOT).startsWith(known + ":"))
-                .findFirst()
-                .orElseGet(() -> {
-                    int colon = url.indexOf(':');
-                    String start = colon < 1 ? "" : url.substring(0, colon);
-                    return start.matches("[A-Za-z][A-Za-z0-9+.-]{0,31}") ? start : "without a scheme";
-                });
+        Matcher matcher = SCHEME.matcher(url);
+        String scheme = matcher.matches() ? matcher.group(1) : "without a scheme";
         try {
             // What follows a jdbc: is a URL of its own.
             String host = new URI(url.startsWith("jdbc:") ? url.substring(5) : url).getHost();
             return scheme + ":" + (host == null ? "…" : "//" + host);
         } catch (URISyntaxException e) {
             return scheme + ":…";
-        }
-    }
-
-    /** What of a chain repeats, as a word, the URL's user or password, or a parameter that sounds like a secret. */
-    private static List<Throwable> telling(Throwable e, String url) {
-        List<Pattern> secrets = new ArrayList<>();
-        Matcher matcher = SECRETS.matcher(url);
-        while (matcher.find()) {
-            for (int group = 1; group <= matcher.groupCount(); group++) {
-                String secret = matcher.group(group);
-                if (secret != null && !secret.isEmpty()) {
-                    secrets.add(word(secret));
-                    secrets.add(word(decoded(secret)));
-                }
-            }
-        }
-        Set<Throwable> chain = Collections.newSetFromMap(new IdentityHashMap<>());
-        collect(e, chain);
-        return chain.stream()
-                .filter(t -> secrets.stream()
-                        .anyMatch(secret ->
-                                secret.matcher(String.valueOf(t.getMessage())).find()))
-                .toList();
-    }
-
-    /** Not in the middle of one: a user named app is not told by "applied", nor one named curfew by "curfew_tokens". */
-    private static Pattern word(String secret) {
-        return Pattern.compile("(?<![\\p{L}\\p{N}_])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}_])");
-    }
-
-    private static String decoded(String secret) {
-        try {
-            return URLDecoder.decode(secret.replace("+", "%2B"), StandardCharsets.UTF_8);
-        } catch (IllegalArgumentException e) {
-            return secret;
-        }
-    }
-
-    private static void collect(@Nullable Throwable e, Set<Throwable> chain) {
-        if (e != null && chain.add(e)) {
-            collect(e.getCause(), chain);
-            for (Throwable suppressed : e.getSuppressed()) {
-                collect(suppressed, chain);
-            }
         }
     }
 }

@@ -4,9 +4,11 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
+import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -24,60 +26,65 @@ import org.slf4j.LoggerFactory;
 public final class Expunger implements AutoCloseable {
     private static final Logger LOG = LoggerFactory.getLogger(Expunger.class);
     private static final Duration FIRST_RETRY = Duration.ofSeconds(30);
-    // A clock may jump, or be one that an application moves by hand: look at it this often.
-    private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
     private static final Duration GRACE = Duration.ofSeconds(1);
 
+    // Null where runDue is called by hand.
+    private final @Nullable ScheduledThreadPoolExecutor timer;
+    // Guarded by this object's monitor, as is all of a schedule but its lock.
     private final List<Schedule> schedules = new ArrayList<>();
-    private @Nullable Thread thread;
-    private boolean closed;
+    private boolean isClosed;
 
-    private final boolean manual;
-
-    private Expunger(boolean manual) {
-        this.manual = manual;
+    private Expunger(@Nullable ScheduledThreadPoolExecutor timer) {
+        this.timer = timer;
     }
 
     /** An expunger for several resources. Its thread starts with the first of them. */
     public static Expunger create() {
-        return new Expunger(false);
+        var timer = new ScheduledThreadPoolExecutor(1, task -> {
+            var thread = new Thread(task, "curfew-expunger");
+            thread.setDaemon(true);
+            return thread;
+        });
+        timer.setRemoveOnCancelPolicy(true);
+        return new Expunger(timer);
     }
 
     /** An expunger without a thread, for a scheduler of your own or a test: it runs when {@link #runDue} is called. */
     public static Expunger manual() {
-        return new Expunger(true);
+        return new Expunger(null);
     }
 
-    /** One resource, and when it is due by its own clock; guarded by the expunger's monitor. */
+    /** One resource and its next run. */
     private static final class Schedule {
         final Actions actions;
         final StoreScope scope;
+        final ReentrantLock running = new ReentrantLock();
         Duration interval;
-        Instant due;
         int failures;
-        // Counted down when the run in flight has ended.
+        // Of an expunger with a thread.
         @Nullable
-        CountDownLatch running;
+        Future<?> next;
+        // Of one without.
+        Instant due = Instant.MAX;
 
-        Schedule(Actions actions, StoreScope scope, Duration interval, Instant due) {
+        Schedule(Actions actions, StoreScope scope, Duration interval) {
             this.actions = actions;
             this.scope = scope;
             this.interval = interval;
-            this.due = due;
+        }
+
+        Duration longestBatch() {
+            return scope.deadline().plus(GRACE);
         }
     }
 
     synchronized void add(Actions actions, StoreScope scope, Duration interval) {
-        if (closed) {
+        if (isClosed) {
             throw new IllegalStateException("The expunger is closed; give the resource another one");
         }
-        schedules.add(new Schedule(actions, scope, interval, actions.instant().plus(random(interval, 0, 0.1))));
-        if (thread == null && !manual) {
-            thread = new Thread(this::work, "curfew-expunger");
-            thread.setDaemon(true);
-            thread.start();
-        }
-        notifyAll();
+        var schedule = new Schedule(actions, scope, interval);
+        schedules.add(schedule);
+        plan(schedule, random(interval, 0, 0.1));
     }
 
     synchronized void reschedule(Actions actions, Duration interval) {
@@ -85,42 +92,57 @@ public final class Expunger implements AutoCloseable {
             if (schedule.actions == actions) {
                 schedule.interval = interval;
                 schedule.failures = 0;
-                schedule.due = actions.instant().plus(jittered(interval));
+                plan(schedule, jittered(interval));
             }
         }
-        notifyAll();
     }
 
     /** Takes a resource out, and waits for a run of its in flight, no longer than a batch and a little may take. */
     void remove(Actions actions) {
-        CountDownLatch running = null;
-        Duration batch = GRACE;
+        List<Schedule> removed;
         synchronized (this) {
-            for (Schedule schedule : schedules) {
-                if (schedule.actions == actions) {
-                    running = schedule.running;
-                    batch = schedule.scope.deadline().plus(GRACE);
+            removed = schedules.stream().filter(each -> each.actions == actions).toList();
+            schedules.removeAll(removed);
+            for (Schedule schedule : removed) {
+                if (schedule.next != null) {
+                    schedule.next.cancel(false);
                 }
             }
-            schedules.removeIf(schedule -> schedule.actions == actions);
         }
-        if (running != null && Thread.currentThread() != thread) {
+        for (Schedule schedule : removed) {
             try {
-                running.await(batch.toMillis(), TimeUnit.MILLISECONDS);
+                // A run that closes its own resource has the lock already.
+                if (schedule.running.tryLock(schedule.longestBatch().toMillis(), TimeUnit.MILLISECONDS)) {
+                    schedule.running.unlock();
+                }
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
         }
     }
 
+    private synchronized void plan(Schedule schedule, Duration wait) {
+        if (isClosed || !schedules.contains(schedule)) {
+            return;
+        }
+        if (timer == null) {
+            schedule.due = schedule.actions.instant().plus(wait);
+        } else {
+            if (schedule.next != null) {
+                schedule.next.cancel(false);
+            }
+            schedule.next = timer.schedule(() -> run(schedule), wait.toMillis(), TimeUnit.MILLISECONDS);
+        }
+    }
+
     /**
-     * Runs what is due by now, on the calling thread, and answers what the runs that succeeded did. An expunger with a
-     * thread of its own does so by itself.
+     * Runs, on the calling thread, what is due by the clocks of the resources, and answers what the runs that succeeded did.
+     * Only for a {@link #manual} expunger: one with a thread runs by itself.
      */
     public List<ExpungeReport> runDue() {
         List<ExpungeReport> reports = new ArrayList<>();
-        for (Schedule due = takeDue(); due != null; due = takeDue()) {
-            ExpungeReport report = run(due);
+        for (Schedule schedule : due()) {
+            ExpungeReport report = run(schedule);
             if (report != null) {
                 reports.add(report);
             }
@@ -128,28 +150,28 @@ public final class Expunger implements AutoCloseable {
         return reports;
     }
 
-    private synchronized @Nullable Schedule takeDue() {
-        for (Schedule schedule : schedules) {
-            if (!closed && isDue(schedule)) {
-                schedule.running = new CountDownLatch(1);
-                return schedule;
+    private synchronized List<Schedule> due() {
+        List<Schedule> due = new ArrayList<>();
+        if (timer == null && !isClosed) {
+            for (Schedule schedule : schedules) {
+                Instant now = schedule.actions.instant();
+                if (schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
+                    plan(schedule, jittered(schedule.interval)); // the clock was ahead, and has been put right
+                }
+                if (!now.isBefore(schedule.due)) {
+                    due.add(schedule);
+                }
             }
         }
-        return null;
-    }
-
-    private static boolean isDue(Schedule schedule) {
-        Instant now = schedule.actions.instant();
-        if (schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
-            schedule.due = now.plus(jittered(schedule.interval)); // the clock was ahead, and has been put right
-        }
-        return schedule.running == null && !now.isBefore(schedule.due);
+        return due;
     }
 
     private @Nullable ExpungeReport run(Schedule schedule) {
         ExpungeReport report = null;
+        schedule.running.lock();
         try {
-            report = (ExpungeReport) schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED);
+            report =
+                    schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED, schedule.actions.batchSize());
             LOG.debug("{}", report);
         } catch (RuntimeException | Error e) {
             // Whatever it was, the schedule goes on: a table that is never cleaned again is worse than a log line.
@@ -157,70 +179,27 @@ public final class Expunger implements AutoCloseable {
                 LOG.warn(
                         "Expunging domain '{}' failed and will be tried again: {}",
                         schedule.scope.domain(),
-                        Actions.described(e, true));
+                        Outage.described(e, true));
             }
+        } finally {
+            schedule.running.unlock();
+            planNext(schedule, report != null);
         }
-        ended(schedule, report != null);
         return report;
     }
 
-    private synchronized void ended(Schedule schedule, boolean succeeded) {
-        if (schedule.running != null) {
-            schedule.running.countDown();
-            schedule.running = null;
-        }
-        schedule.failures = succeeded ? 0 : schedule.failures + 1;
+    private synchronized void planNext(Schedule schedule, boolean hasSucceeded) {
+        schedule.failures = hasSucceeded ? 0 : schedule.failures + 1;
         Duration wait = schedule.interval;
-        if (!succeeded) {
+        if (!hasSucceeded) {
             Duration backOff = FIRST_RETRY.multipliedBy(1L << Math.min(schedule.failures - 1, 20));
             wait = backOff.compareTo(wait) < 0 ? backOff : wait;
         }
-        schedule.due = schedule.actions.instant().plus(jittered(wait));
-        notifyAll();
-    }
-
-    private void work() {
-        boolean open = true;
-        while (open) {
-            try {
-                Thread.interrupted(); // what a driver may have left behind; closing sets a flag as well
-                runDue();
-                open = awaitDue();
-            } catch (InterruptedException e) {
-                open = !isClosed();
-            } catch (RuntimeException e) {
-                LOG.warn("The expunger failed and goes on: {}", Actions.described(e, true));
-                open = pause();
-            }
-        }
-    }
-
-    /** After a failure that is not a store's, such as a clock's. */
-    @SuppressWarnings("WaitNotInLoop") // an early end does no harm
-    private synchronized boolean pause() {
-        try {
-            wait(FIRST_RETRY.toMillis());
-        } catch (InterruptedException e) {
-            // Looked at below.
-        }
-        return !closed;
-    }
-
-    /** Waits until something is due, or the expunger is closed, which it then denies. */
-    private synchronized boolean awaitDue() throws InterruptedException {
-        while (!closed && schedules.stream().noneMatch(Expunger::isDue)) {
-            Duration wait = LONGEST_WAIT;
-            for (Schedule schedule : schedules) {
-                Duration until = Duration.between(schedule.actions.instant(), schedule.due);
-                wait = schedule.running == null && until.compareTo(wait) < 0 ? until : wait;
-            }
-            wait(Math.max(1, wait.toMillis()));
-        }
-        return !closed;
+        plan(schedule, jittered(wait));
     }
 
     private synchronized boolean isClosed() {
-        return closed;
+        return isClosed;
     }
 
     /** Give or take a tenth. */
@@ -239,24 +218,21 @@ public final class Expunger implements AutoCloseable {
      */
     @Override
     public void close() {
-        Thread worker;
         Duration longest = GRACE;
+        boolean isWithinARun = false;
         synchronized (this) {
-            closed = true;
-            worker = thread;
+            isClosed = true;
             for (Schedule schedule : schedules) {
-                Duration batch = schedule.scope.deadline().plus(GRACE);
-                longest = batch.compareTo(longest) > 0 ? batch : longest;
+                isWithinARun |= schedule.running.isHeldByCurrentThread();
+                longest = schedule.longestBatch().compareTo(longest) > 0 ? schedule.longestBatch() : longest;
             }
-            notifyAll();
         }
-        if (worker == null || worker == Thread.currentThread()) {
+        if (timer == null) {
             return;
         }
-        worker.interrupt();
+        timer.shutdownNow();
         try {
-            worker.join(longest.toMillis());
-            if (worker.isAlive()) {
+            if (!isWithinARun && !timer.awaitTermination(longest.toMillis(), TimeUnit.MILLISECONDS)) {
                 LOG.warn("The expunger's run did not end within its store's deadline; its thread ends with that call.");
             }
         } catch (InterruptedException e) {

@@ -2,12 +2,18 @@ package dev.curfew;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
-import com.fasterxml.jackson.jr.ob.JSON;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import com.fasterxml.jackson.core.exc.InputCoercionException;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.AbstractMap;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -19,8 +25,7 @@ import org.jspecify.annotations.Nullable;
  * {@code Integer}, or {@code Long} where they need it, and all others {@code Double}. {@code toString} shows none of it.
  */
 public final class ExtraData extends AbstractMap<String, @Nullable Object> {
-    private static final JsonFactory WRITER = new JsonFactory();
-    private static final JSON READER = JSON.std.with(JSON.Feature.READ_ONLY);
+    private static final JsonFactory JSON = new JsonFactory();
 
     private final String json;
     private volatile @Nullable Map<String, @Nullable Object> parsed;
@@ -34,9 +39,9 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
      *
      * @throws IllegalArgumentException if something in the map is not of JSON's types, or the text is longer than 64 KiB
      */
-    public static ExtraData of(Map<?, ?> values) {
-        Limits.present("extraData", values);
-        return values instanceof ExtraData written ? written : new ExtraData(Limits.extraData(write(values)));
+    public static ExtraData of(Map<?, ?> extraData) {
+        Limits.present("extraData", extraData);
+        return extraData instanceof ExtraData written ? written : new ExtraData(Limits.extraData(write(extraData)));
     }
 
     /**
@@ -89,19 +94,19 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
         return read;
     }
 
-    @SuppressWarnings("NullAway") // the reader has no annotations: there may be nulls in its map
     private static Map<String, @Nullable Object> read(String json) {
         String problem = "they are not a JSON object";
-        try {
-            if (json.stripLeading().startsWith("{")) {
-                Map<String, @Nullable Object> values = READER.mapFrom(json);
-                write(values); // such as a number beyond 64 bits
-                return values;
+        try (JsonParser parser = JSON.createParser(json)) {
+            if (parser.nextToken() == JsonToken.START_OBJECT) {
+                Map<String, @Nullable Object> values = readObject(parser);
+                if (parser.nextToken() == null) {
+                    return values;
+                }
             }
+        } catch (InputCoercionException e) {
+            problem = "a number in them is beyond 64 bits";
         } catch (IOException e) {
             // The parser's message would quote the data.
-        } catch (IllegalArgumentException e) {
-            problem = e.getMessage();
         }
         throw new TokenStoreException(
                 TokenStoreException.Outcome.UNCHANGED,
@@ -110,9 +115,48 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
                 null);
     }
 
+    private static Map<String, @Nullable Object> readObject(JsonParser json) throws IOException {
+        Map<String, @Nullable Object> values = new LinkedHashMap<>();
+        String name;
+        while ((name = json.nextFieldName()) != null) {
+            json.nextToken();
+            values.put(name, readValue(json));
+        }
+        return Collections.unmodifiableMap(values);
+    }
+
+    private static List<@Nullable Object> readArray(JsonParser json) throws IOException {
+        List<@Nullable Object> elements = new ArrayList<>();
+        while (json.nextToken() != JsonToken.END_ARRAY) {
+            elements.add(readValue(json));
+        }
+        return Collections.unmodifiableList(elements);
+    }
+
+    private static @Nullable Object readValue(JsonParser json) throws IOException {
+        return switch (json.currentToken()) {
+            case START_OBJECT -> readObject(json);
+            case START_ARRAY -> readArray(json);
+            case VALUE_STRING -> json.getText();
+            case VALUE_NUMBER_FLOAT -> json.getDoubleValue();
+            case VALUE_NUMBER_INT -> readWholeNumber(json.getLongValue());
+            case VALUE_TRUE -> true;
+            case VALUE_FALSE -> false;
+            default -> null;
+        };
+    }
+
+    private static Number readWholeNumber(long number) {
+        // Not a conditional expression: that would make a Long of the Integer.
+        if (number == (int) number) {
+            return (int) number;
+        }
+        return number;
+    }
+
     private static String write(Map<?, ?> values) {
         var text = new StringWriter();
-        try (JsonGenerator json = WRITER.createGenerator(text)) {
+        try (JsonGenerator json = JSON.createGenerator(text)) {
             write(json, values, 1);
         } catch (IOException e) {
             throw new IllegalArgumentException("extraData cannot be written as JSON", e);

@@ -14,15 +14,15 @@ final class Limits {
 
     private Limits() {}
 
-    static String jti(String jti) {
+    static String jti(@Nullable String jti) {
         return text("jti", jti, 1, 512);
     }
 
-    static String subject(String subject) {
+    static String subject(@Nullable String subject) {
         return text("subject", subject, 1, 1024);
     }
 
-    static String purpose(String purpose) {
+    static String purpose(@Nullable String purpose) {
         return text("purpose", purpose, 1, 64);
     }
 
@@ -52,8 +52,8 @@ final class Limits {
     }
 
     /** Answers the text itself, or throws; the message names the field and the limit, never the text. */
-    static String text(String field, String text, int least, int most) {
-        present(field, text);
+    static String text(String field, @Nullable String text, int least, int most) {
+        text = present(field, text);
         int length = text.length();
         int bytes = length;
         for (int i = 0; i < length; i++) {

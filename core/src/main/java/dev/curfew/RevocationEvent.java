@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * A revocation that this node performed and the store acknowledged. {@code toString} shows neither jti nor subject.
  *
- * @param action what revoked: {@code REVOKE_TOKEN}, {@code REVOKE_JTI}, {@code CONSUME}, {@code REVOKE_SUBJECT}, …
+ * @param action what revoked: {@link TokenAction#REVOKE_TOKEN}, {@link TokenAction#CONSUME}, …
  * @param domain the resource's domain
  * @param tenant the tenant, "" by default
  * @param jti the token, or {@code null} where all of a subject were revoked
@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * @param revokedAt when, by the resource's clock
  */
 public record RevocationEvent(
-        TokenAction action,
+        TokenAction<?, ?> action,
         String domain,
         String tenant,
         @Nullable String jti,

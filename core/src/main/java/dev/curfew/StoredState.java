@@ -1,5 +1,6 @@
 package dev.curfew;
 
+import java.time.Duration;
 import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
@@ -10,4 +11,49 @@ import org.jspecify.annotations.Nullable;
  * @param watermark the subject's watermark (R4.2), or {@code null}
  */
 public record StoredState(
-        @Nullable TokenRecord record, @Nullable Instant watermark) {}
+        @Nullable TokenRecord record, @Nullable Instant watermark) {
+
+    /** No record, and no watermark. */
+    public static final StoredState NOTHING = new StoredState(null, null);
+
+    /** Whether a token is revoked, by its record or by its subject's watermark. */
+    boolean isRevoked(Token token, Instant now, Duration issuerSkew, Duration clockSkew) {
+        return (record != null && record.isRevoked())
+                || isCovered(watermark, issuedAt(token), now, issuerSkew, clockSkew);
+    }
+
+    /** The record's time of issue, if the token has a whole second, and the record a finer time within it (R4.4). */
+    private @Nullable Instant issuedAt(Token token) {
+        Instant told = token.issuedAt();
+        Instant stored = record != null && token.subject().equals(record.subject()) ? record.issuedAt() : null;
+        boolean isFiner = told != null
+                && told.getNano() == 0
+                && stored != null
+                && stored.getEpochSecond() == told.getEpochSecond();
+        return isFiner ? stored : told;
+    }
+
+    /**
+     * Whether a watermark revokes a token that was issued at this time (R4.2 to R4.4). A whole second may stand for any time
+     * within it, and the issuer's clock may be ahead. In doubt the token is revoked.
+     */
+    static boolean isCovered(
+            @Nullable Instant watermark,
+            @Nullable Instant issuedAt,
+            Instant now,
+            Duration issuerSkew,
+            Duration clockSkew) {
+        if (watermark == null) {
+            return false;
+        }
+        // A time of issue in the future says nothing (R4.3): any watermark could be put behind it.
+        Duration ahead = issuerSkew.compareTo(clockSkew) > 0 ? issuerSkew : clockSkew;
+        if (issuedAt == null || issuedAt.isAfter(now.plus(ahead))) {
+            return true;
+        }
+        Instant latest = watermark.plus(issuerSkew);
+        return issuedAt.getNano() == 0
+                ? issuedAt.getEpochSecond() <= latest.getEpochSecond()
+                : !issuedAt.isAfter(latest);
+    }
+}

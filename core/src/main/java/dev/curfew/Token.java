@@ -35,16 +35,16 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
     }
 
     /**
-     * A token whose time of issue is not known.
+     * A token whose time of issue is not known. A watermark of its subject revokes it, whenever it was issued (R4.3).
      *
      * @throws IllegalArgumentException if a field is outside its limits
      */
-    public static Token of(String jti, String subject, Instant expiresAt) {
+    public static Token withoutIssuedAt(String jti, String subject, Instant expiresAt) {
         return new Token(jti, subject, null, expiresAt);
     }
 
     /**
-     * A token with all that can be known of it.
+     * A token.
      *
      * @throws IllegalArgumentException if a field is outside its limits
      */

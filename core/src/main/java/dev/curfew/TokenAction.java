@@ -1,64 +1,247 @@
 package dev.curfew;
 
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.function.BiFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The actions of a {@link TokenResource}. Each has a name, which can be changed
- * ({@link TokenResource.Builder#actionName}), and can be intercepted ({@link TokenResource.Builder#intercept}).
+ * An action of a {@link TokenResource}: its default name, and the types of its argument and its answer. The name can be
+ * changed ({@link TokenResource.Builder#actionName}), and the action can be wrapped or replaced
+ * ({@link TokenResource.Builder#intercept}).
+ *
+ * @param <A> the type of the argument
+ * @param <R> the type of the answer
  */
-public enum TokenAction {
-    /** {@link TokenResource#storeToken}: {@code (Token, String purpose [, Map extraData])}. */
-    STORE_TOKEN("store_token", "token", "purpose", "extraData"),
-    /** {@link TokenResource#getToken}: {@code (String jti | Token [, String purpose])}. */
-    GET_TOKEN("get_token", "jti or token", "purpose"),
-    /** {@link TokenResource#revokeToken}: {@code (Token)}. */
-    REVOKE_TOKEN("revoke_token", "token"),
-    /** {@link TokenResource#revokeJti}: {@code (String jti [, Instant expiresAt])}. */
-    REVOKE_JTI("revoke_jti", "jti", "expiresAt"),
-    /** {@link TokenResource#revokeStoredForSubject}: {@code (String subject, String jti)}. */
-    REVOKE_STORED_FOR_SUBJECT("revoke_stored_for_subject", "subject", "jti"),
-    /** {@link TokenResource#revokeAllStoredForSubject}: {@code (String subject)}. */
-    REVOKE_ALL_STORED_FOR_SUBJECT("revoke_all_stored_for_subject", "subject"),
-    /** {@link TokenResource#revokeSubject}: {@code (String subject)}. */
-    REVOKE_SUBJECT("revoke_subject", "subject"),
-    /** {@link TokenResource#isRevoked}: {@code (String jti | Token | Collection jtis)}. */
-    IS_REVOKED("revoked?", "jti, token or jtis"),
-    /** {@link TokenResource#check}: {@code (Token [, String purpose])}. */
-    CHECK("check", "token", "purpose"),
-    /** {@link TokenResource#consume}: {@code (String jti | Token, String purpose)}. */
-    CONSUME("consume", "jti or token", "purpose"),
-    /** {@link TokenResource#storeConfirmationChanges}: {@code (Token, String purpose, Map changes)}. */
-    STORE_CONFIRMATION_CHANGES("store_confirmation_changes", "token", "purpose", "changes"),
-    /** {@link TokenResource#getConfirmationChanges}: {@code (Token, String purpose)}. */
-    GET_CONFIRMATION_CHANGES("get_confirmation_changes", "token", "purpose"),
-    /** {@link TokenResource#consumeConfirmationChanges}: {@code (Token, String purpose)}. */
-    CONSUME_CONFIRMATION_CHANGES("consume_confirmation_changes", "token", "purpose"),
-    /** {@link TokenResource#inspect}: {@code (String jti)}. */
-    INSPECT("inspect", "jti"),
-    /** {@link TokenResource#listTokens}: {@code (String subject, Integer limit [, TokenRecord after])}. */
-    LIST_TOKENS("list_tokens", "subject", "limit", "after"),
-    /** {@link TokenResource#readExpired}: {@code (Integer limit [, TokenRecord after])}. */
-    READ_EXPIRED("read_expired", "limit", "after"),
-    /** {@link TokenResource#expungeExpired}: {@code ()}. */
-    EXPUNGE_EXPIRED("expunge_expired");
+public final class TokenAction<A, R> {
+    private static final List<TokenAction<?, ?>> ALL = new ArrayList<>();
+
+    /** {@link TokenResource#storeToken}. */
+    public static final TokenAction<Storing, StoreOutcome> STORE_TOKEN =
+            new TokenAction<>("store_token", Storing.class, Actions::storeToken);
+
+    /** {@link TokenResource#getToken}. */
+    public static final TokenAction<Lookup, Optional<TokenRecord>> GET_TOKEN =
+            new TokenAction<>("get_token", Lookup.class, Actions::getToken);
+
+    /** {@link TokenResource#revokeToken}. */
+    public static final TokenAction<Token, RevokeOutcome> REVOKE_TOKEN =
+            new TokenAction<>("revoke_token", Token.class, Actions::revokeToken);
+
+    /** {@link TokenResource#revokeJti}. */
+    public static final TokenAction<JtiRevocation, RevokeOutcome> REVOKE_JTI =
+            new TokenAction<>("revoke_jti", JtiRevocation.class, Actions::revokeJti);
+
+    /** {@link TokenResource#revokeStoredForSubject}; the purpose is not looked at. */
+    public static final TokenAction<Lookup, RevokeOutcome> REVOKE_STORED_FOR_SUBJECT =
+            new TokenAction<>("revoke_stored_for_subject", Lookup.class, Actions::revokeStoredForSubject);
+
+    /** {@link TokenResource#revokeAllStoredForSubject}: of a subject. */
+    public static final TokenAction<String, Long> REVOKE_ALL_STORED_FOR_SUBJECT =
+            new TokenAction<>("revoke_all_stored_for_subject", String.class, Actions::revokeAllStoredForSubject);
+
+    /** {@link TokenResource#revokeSubject}: of a subject. */
+    public static final TokenAction<String, Instant> REVOKE_SUBJECT =
+            new TokenAction<>("revoke_subject", String.class, Actions::revokeSubject);
+
+    /** {@link TokenResource#isRevoked}: of jtis; the answer has those that are revoked. */
+    public static final TokenAction<Set<String>, Set<String>> IS_REVOKED =
+            new TokenAction<>("revoked?", setOfStrings(), Actions::isRevoked);
+
+    /** {@link TokenResource#check}. */
+    public static final TokenAction<Check, TokenStatus> CHECK = new TokenAction<>("check", Check.class, Actions::check);
+
+    /** {@link TokenResource#consume}. */
+    public static final TokenAction<Lookup, Consumption> CONSUME =
+            new TokenAction<>("consume", Lookup.class, Actions::consume);
+
+    /** {@link TokenResource#storeConfirmationChanges}. */
+    public static final TokenAction<Storing, StoreOutcome> STORE_CONFIRMATION_CHANGES =
+            new TokenAction<>("store_confirmation_changes", Storing.class, Actions::storeConfirmationChanges);
+
+    /** {@link TokenResource#getConfirmationChanges}. */
+    public static final TokenAction<Lookup, Optional<ExtraData>> GET_CONFIRMATION_CHANGES =
+            new TokenAction<>("get_confirmation_changes", Lookup.class, Actions::getConfirmationChanges);
+
+    /** {@link TokenResource#consumeConfirmationChanges}. */
+    public static final TokenAction<Lookup, Consumption> CONSUME_CONFIRMATION_CHANGES =
+            new TokenAction<>("consume_confirmation_changes", Lookup.class, Actions::consumeConfirmationChanges);
+
+    /** {@link TokenResource#inspect}: of a jti. */
+    public static final TokenAction<String, Optional<TokenRecord>> INSPECT =
+            new TokenAction<>("inspect", String.class, Actions::inspect);
+
+    /** {@link TokenResource#listTokens}. */
+    public static final TokenAction<Page, List<TokenRecord>> LIST_TOKENS =
+            new TokenAction<>("list_tokens", Page.class, Actions::listTokens);
+
+    /** {@link TokenResource#readExpired}; the subject is not looked at. */
+    public static final TokenAction<Page, List<TokenRecord>> READ_EXPIRED =
+            new TokenAction<>("read_expired", Page.class, Actions::readExpired);
+
+    /** {@link TokenResource#expungeExpired}: with the size of a batch. */
+    public static final TokenAction<Integer, ExpungeReport> EXPUNGE_EXPIRED =
+            new TokenAction<>("expunge_expired", Integer.class, Actions::expungeExpired);
 
     private final String defaultName;
+    private final Class<A> argumentType;
+    private final BiFunction<Actions, ActionCall<A>, R> meaning;
 
-    @SuppressWarnings("ImmutableEnumChecker") // made by List.of
-    private final List<String> arguments;
-
-    TokenAction(String defaultName, String... arguments) {
+    private TokenAction(String defaultName, Class<A> argumentType, BiFunction<Actions, ActionCall<A>, R> meaning) {
         this.defaultName = defaultName;
-        this.arguments = List.of(arguments);
+        this.argumentType = argumentType;
+        this.meaning = meaning;
+        ALL.add(this);
     }
 
-    /** What the argument at this index is, as messages have it. */
-    String argument(int index) {
-        return index < arguments.size() ? arguments.get(index) : "argument " + (index + 1);
+    @SuppressWarnings("unchecked")
+    private static Class<Set<String>> setOfStrings() {
+        return (Class<Set<String>>) (Class<?>) Set.class;
+    }
+
+    /** All actions, in the order in which they stand here; immutable. */
+    public static List<TokenAction<?, ?>> values() {
+        return Collections.unmodifiableList(ALL);
     }
 
     /** The name of the action where it is not changed. */
     public String defaultName() {
         return defaultName;
+    }
+
+    /** Which type the argument has. */
+    public Class<A> argumentType() {
+        return argumentType;
+    }
+
+    R act(Actions actions, ActionCall<A> call) {
+        return meaning.apply(actions, call);
+    }
+
+    @Override
+    public String toString() {
+        return defaultName;
+    }
+
+    /**
+     * A token to store.
+     *
+     * @param token the token
+     * @param purpose what the token is for
+     * @param extraData the extra data, or {@code null}
+     */
+    public record Storing(
+            Token token, String purpose, @Nullable ExtraData extraData) {
+        /** Checks the limits. */
+        public Storing {
+            Limits.present("token", token);
+            Limits.purpose(purpose);
+        }
+
+        @Override
+        public String toString() {
+            return "Storing[purpose=" + purpose + "]";
+        }
+    }
+
+    /**
+     * A stored token to look for. A record of another subject or purpose is not the one.
+     *
+     * @param jti the token's id
+     * @param subject whose token it is, or {@code null} where that does not matter
+     * @param purpose what the token is for, or {@code null} where that does not matter
+     */
+    public record Lookup(
+            String jti, @Nullable String subject, @Nullable String purpose) {
+        /** Checks the limits. */
+        public Lookup {
+            Limits.jti(jti);
+            if (subject != null) {
+                Limits.subject(subject);
+            }
+            if (purpose != null) {
+                Limits.purpose(purpose);
+            }
+        }
+
+        static Lookup of(Token token, @Nullable String purpose) {
+            return new Lookup(Limits.present("token", token).jti(), token.subject(), purpose);
+        }
+
+        boolean matches(TokenRecord record) {
+            return (subject == null || subject.equals(record.subject()))
+                    && (purpose == null || purpose.equals(record.purpose()));
+        }
+
+        @Override
+        public String toString() {
+            return "Lookup[purpose=" + purpose + "]";
+        }
+    }
+
+    /**
+     * A jti to revoke.
+     *
+     * @param jti the token's id
+     * @param expiresAt when the token expires, or {@code null} where that is not known
+     */
+    public record JtiRevocation(String jti, @Nullable Instant expiresAt) {
+        /** Checks the limits, and rounds the time up to milliseconds. */
+        public JtiRevocation {
+            Limits.jti(jti);
+            expiresAt = expiresAt == null ? null : Times.roundedUp("expiresAt", expiresAt);
+        }
+
+        @Override
+        public String toString() {
+            return "JtiRevocation[expiresAt=" + expiresAt + "]";
+        }
+    }
+
+    /**
+     * A token to check.
+     *
+     * @param token the token
+     * @param purpose what the token must be stored for, where presence is required
+     */
+    public record Check(Token token, String purpose) {
+        /** Checks the limits. */
+        public Check {
+            Limits.present("token", token);
+            Limits.purpose(purpose);
+        }
+    }
+
+    /**
+     * A page of records.
+     *
+     * @param subject whose tokens, or {@code null} for those of all subjects
+     * @param limit how many records at most
+     * @param after the last record of the page before, or {@code null} for the first page
+     */
+    public record Page(
+            @Nullable String subject, int limit, @Nullable TokenRecord after) {
+        /** Checks the limits. */
+        public Page {
+            if (subject != null) {
+                Limits.subject(subject);
+            }
+            if (limit < 1) {
+                throw new IllegalArgumentException("limit must be at least 1, not " + limit);
+            }
+            if (after != null) {
+                Limits.jti(after.jti());
+                Times.inRange("expiresAt", after.expiresAt());
+            }
+        }
+
+        @Override
+        public String toString() {
+            return "Page[limit=" + limit + "]";
+        }
     }
 }

@@ -1,19 +1,42 @@
 package dev.curfew;
 
 import static dev.curfew.Limits.present;
+import static dev.curfew.TokenAction.CHECK;
+import static dev.curfew.TokenAction.CONSUME;
+import static dev.curfew.TokenAction.CONSUME_CONFIRMATION_CHANGES;
+import static dev.curfew.TokenAction.EXPUNGE_EXPIRED;
+import static dev.curfew.TokenAction.GET_CONFIRMATION_CHANGES;
+import static dev.curfew.TokenAction.GET_TOKEN;
+import static dev.curfew.TokenAction.INSPECT;
+import static dev.curfew.TokenAction.IS_REVOKED;
+import static dev.curfew.TokenAction.LIST_TOKENS;
+import static dev.curfew.TokenAction.READ_EXPIRED;
+import static dev.curfew.TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT;
+import static dev.curfew.TokenAction.REVOKE_JTI;
+import static dev.curfew.TokenAction.REVOKE_STORED_FOR_SUBJECT;
+import static dev.curfew.TokenAction.REVOKE_SUBJECT;
+import static dev.curfew.TokenAction.REVOKE_TOKEN;
+import static dev.curfew.TokenAction.STORE_CONFIRMATION_CHANGES;
+import static dev.curfew.TokenAction.STORE_TOKEN;
 
+import dev.curfew.TokenAction.Check;
+import dev.curfew.TokenAction.JtiRevocation;
+import dev.curfew.TokenAction.Lookup;
+import dev.curfew.TokenAction.Page;
+import dev.curfew.TokenAction.Storing;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.EnumMap;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
@@ -89,7 +112,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** Stores a token without extra data: see {@link #storeToken(Token, String, Map)}. */
     public StoreOutcome storeToken(Token token, String purpose) {
-        return perform(StoreOutcome.class, TokenAction.STORE_TOKEN, token, purpose);
+        return perform(STORE_TOKEN, new Storing(token, purpose, null));
     }
 
     /**
@@ -100,32 +123,32 @@ public final class TokenResource implements AutoCloseable {
      * @throws SubjectMismatchException if the jti belongs to another subject
      */
     public StoreOutcome storeToken(Token token, String purpose, Map<String, ?> extraData) {
-        return perform(StoreOutcome.class, TokenAction.STORE_TOKEN, token, purpose, extraData);
+        return perform(STORE_TOKEN, new Storing(token, purpose, ExtraData.of(extraData)));
     }
 
     /** The live, unrevoked record of a jti, whatever its purpose. */
     public Optional<TokenRecord> getToken(String jti) {
-        return optional(TokenAction.GET_TOKEN, jti);
+        return perform(GET_TOKEN, new Lookup(jti, null, null));
     }
 
     /** The live, unrevoked record of a jti and purpose. */
     public Optional<TokenRecord> getToken(String jti, String purpose) {
-        return optional(TokenAction.GET_TOKEN, jti, purpose);
+        return perform(GET_TOKEN, new Lookup(jti, null, Limits.purpose(purpose)));
     }
 
     /** The live, unrevoked record of a token's jti and subject, whatever its purpose. */
     public Optional<TokenRecord> getToken(Token token) {
-        return optional(TokenAction.GET_TOKEN, token);
+        return perform(GET_TOKEN, Lookup.of(token, null));
     }
 
     /** The live, unrevoked record of a token's jti and subject, of this purpose. */
     public Optional<TokenRecord> getToken(Token token, String purpose) {
-        return optional(TokenAction.GET_TOKEN, token, purpose);
+        return perform(GET_TOKEN, Lookup.of(token, Limits.purpose(purpose)));
     }
 
     /** The record of a jti whatever its state, for people and audits (R2.7); not for deciding who gets in. */
     public Optional<TokenRecord> inspect(String jti) {
-        return optional(TokenAction.INSPECT, jti);
+        return perform(INSPECT, present("jti", jti));
     }
 
     /** The first 100 of a subject's live, unrevoked tokens, the soonest to expire first: a page of "your devices". */
@@ -135,7 +158,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The first of a subject's live, unrevoked tokens, at most {@code limit}, the soonest to expire first. */
     public List<TokenRecord> listTokens(String subject, int limit) {
-        return list(TokenAction.LIST_TOKENS, subject, limit);
+        return perform(LIST_TOKENS, new Page(Limits.subject(subject), limit, null));
     }
 
     /**
@@ -144,7 +167,7 @@ public final class TokenResource implements AutoCloseable {
      * @param after the last record of the page before
      */
     public List<TokenRecord> listTokens(String subject, int limit, TokenRecord after) {
-        return list(TokenAction.LIST_TOKENS, subject, limit, after);
+        return perform(LIST_TOKENS, new Page(Limits.subject(subject), limit, present("after", after)));
     }
 
     /**
@@ -153,7 +176,7 @@ public final class TokenResource implements AutoCloseable {
      * browser says there is {@link #revokeStoredForSubject}.
      */
     public RevokeOutcome revokeToken(Token token) {
-        return perform(RevokeOutcome.class, TokenAction.REVOKE_TOKEN, token);
+        return perform(REVOKE_TOKEN, present("token", token));
     }
 
     /**
@@ -162,12 +185,12 @@ public final class TokenResource implements AutoCloseable {
      * stored, the revocation is kept until 9999-12-31 (R3.5).
      */
     public RevokeOutcome revokeJti(String jti) {
-        return perform(RevokeOutcome.class, TokenAction.REVOKE_JTI, jti);
+        return perform(REVOKE_JTI, new JtiRevocation(jti, null));
     }
 
     /** Revokes a token of which the jti and the expiry are known. */
     public RevokeOutcome revokeJti(String jti, Instant expiresAt) {
-        return perform(RevokeOutcome.class, TokenAction.REVOKE_JTI, jti, expiresAt);
+        return perform(REVOKE_JTI, new JtiRevocation(jti, present("expiresAt", expiresAt)));
     }
 
     /**
@@ -176,7 +199,7 @@ public final class TokenResource implements AutoCloseable {
      * It takes two round trips.
      */
     public RevokeOutcome revokeStoredForSubject(String subject, String jti) {
-        return perform(RevokeOutcome.class, TokenAction.REVOKE_STORED_FOR_SUBJECT, subject, jti);
+        return perform(REVOKE_STORED_FOR_SUBJECT, new Lookup(jti, Limits.subject(subject), null));
     }
 
     /**
@@ -184,7 +207,7 @@ public final class TokenResource implements AutoCloseable {
      * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored.
      */
     public long revokeAllStoredForSubject(String subject) {
-        return perform(Long.class, TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT, subject);
+        return perform(REVOKE_ALL_STORED_FOR_SUBJECT, present("subject", subject));
     }
 
     /**
@@ -198,7 +221,7 @@ public final class TokenResource implements AutoCloseable {
      * @return the watermark
      */
     public Instant revokeSubject(String subject) {
-        return perform(Instant.class, TokenAction.REVOKE_SUBJECT, subject);
+        return perform(REVOKE_SUBJECT, present("subject", subject));
     }
 
     /**
@@ -206,22 +229,24 @@ public final class TokenResource implements AutoCloseable {
      * {@link #revokeSubject}: where that is used, ask {@link #check}.
      */
     public boolean isRevoked(String jti) {
-        return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope(), present("jti", jti))
-                : perform(Boolean.class, TokenAction.IS_REVOKED, jti);
+        return actions.isPlain(IS_REVOKED)
+                ? actions.isRevoked(scope(), jti)
+                : perform(IS_REVOKED, Set.of(Limits.jti(jti))).contains(jti);
     }
 
-    /** Whether a token is revoked or used, by itself or by a watermark of its subject, be it expired or not. */
+    /**
+     * Whether a token is revoked or used, by itself or by a watermark of its subject, be it expired or not: whether
+     * {@link #check} answers REVOKED, or UNAVAILABLE.
+     */
     public boolean isRevoked(Token token) {
-        return actions.isPlain(TokenAction.IS_REVOKED)
-                ? actions.isRevoked(scope(), present("token", token))
-                : perform(Boolean.class, TokenAction.IS_REVOKED, token);
+        TokenStatus status = check(token);
+        return status == TokenStatus.REVOKED || status == TokenStatus.UNAVAILABLE;
     }
 
     /** Those of the jtis that are revoked or used, in one round trip to the store; sees no watermarks. */
-    @SuppressWarnings("unchecked")
     public Set<String> isRevoked(Collection<String> jtis) {
-        return perform(Set.class, TokenAction.IS_REVOKED, jtis);
+        return perform(
+                IS_REVOKED, present("jtis", jtis).stream().map(Limits::jti).collect(Collectors.toUnmodifiableSet()));
     }
 
     /** Whether to accept a token stored for the purpose {@value Token#DEFAULT_PURPOSE}, or not stored at all. */
@@ -239,9 +264,9 @@ public final class TokenResource implements AutoCloseable {
      * @param purpose what it must be stored for, where {@link Builder#requirePresence} is set; else of no matter
      */
     public TokenStatus check(Token token, String purpose) {
-        return actions.isPlain(TokenAction.CHECK)
-                ? actions.check(scope(), present("token", token), present("purpose", purpose))
-                : perform(TokenStatus.class, TokenAction.CHECK, token, purpose);
+        return actions.isPlain(CHECK)
+                ? actions.check(scope(), present("token", token), purpose)
+                : perform(CHECK, new Check(token, purpose));
     }
 
     /**
@@ -250,12 +275,12 @@ public final class TokenResource implements AutoCloseable {
      * @param purpose what it must be stored for; a token for another purpose is not touched, and UNKNOWN
      */
     public Consumption consume(String jti, String purpose) {
-        return perform(Consumption.class, TokenAction.CONSUME, jti, purpose);
+        return perform(CONSUME, new Lookup(jti, null, Limits.purpose(purpose)));
     }
 
     /** Uses a stored token, once, if it is stored for this subject and purpose; else it is not touched, and UNKNOWN. */
     public Consumption consume(Token token, String purpose) {
-        return perform(Consumption.class, TokenAction.CONSUME, token, purpose);
+        return perform(CONSUME, Lookup.of(token, Limits.purpose(purpose)));
     }
 
     /**
@@ -265,24 +290,26 @@ public final class TokenResource implements AutoCloseable {
      * @throws SubjectMismatchException if the jti belongs to another subject
      */
     public StoreOutcome storeConfirmationChanges(Token token, String purpose, Map<String, ?> changes) {
-        return perform(StoreOutcome.class, TokenAction.STORE_CONFIRMATION_CHANGES, token, purpose, changes);
+        return perform(
+                STORE_CONFIRMATION_CHANGES, new Storing(token, purpose, ExtraData.of(present("changes", changes))));
     }
 
-    /** The changes that wait for confirmation by this token, while it is live and unrevoked. */
-    @SuppressWarnings("unchecked")
-    public Optional<Map<String, @Nullable Object>> getConfirmationChanges(Token token, String purpose) {
-        return perform(Optional.class, TokenAction.GET_CONFIRMATION_CHANGES, token, purpose);
+    /** The changes that wait for confirmation by this token, while the token is live and unrevoked. */
+    public Optional<ExtraData> getConfirmationChanges(Token token, String purpose) {
+        return perform(GET_CONFIRMATION_CHANGES, Lookup.of(token, Limits.purpose(purpose)));
     }
 
-    /** The changes that wait for confirmation by this token, to exactly one caller (R6.1). */
-    @SuppressWarnings("unchecked")
-    public Optional<Map<String, @Nullable Object>> consumeConfirmationChanges(Token token, String purpose) {
-        return perform(Optional.class, TokenAction.CONSUME_CONFIRMATION_CHANGES, token, purpose);
+    /**
+     * Uses the token whose changes wait for confirmation, once (R6.1): of any number of callers exactly one gets the record,
+     * and in its {@link TokenRecord#extraData} the changes.
+     */
+    public Consumption consumeConfirmationChanges(Token token, String purpose) {
+        return perform(CONSUME_CONFIRMATION_CHANGES, Lookup.of(token, Limits.purpose(purpose)));
     }
 
     /** The first of the tenant's records past their retention end, at most {@code limit}, by expiry (R7.1). */
     public List<TokenRecord> readExpired(int limit) {
-        return list(TokenAction.READ_EXPIRED, limit);
+        return perform(READ_EXPIRED, new Page(null, limit, null));
     }
 
     /**
@@ -291,12 +318,12 @@ public final class TokenResource implements AutoCloseable {
      * @param after the last record of the page before
      */
     public List<TokenRecord> readExpired(int limit, TokenRecord after) {
-        return list(TokenAction.READ_EXPIRED, limit, after);
+        return perform(READ_EXPIRED, new Page(null, limit, present("after", after)));
     }
 
     /** Removes what is past its retention end, of all tenants, in batches; the {@link Expunger} does so periodically. */
     public ExpungeReport expungeExpired() {
-        return perform(ExpungeReport.class, TokenAction.EXPUNGE_EXPIRED);
+        return perform(EXPUNGE_EXPIRED, actions.batchSize());
     }
 
     /** What the last completed {@link #expungeExpired} did, by hand or by the expunger. */
@@ -327,16 +354,16 @@ public final class TokenResource implements AutoCloseable {
 
     /** The action of this name, as configured, to be called by name. */
     public BoundAction action(String name) {
-        TokenAction action = actions.named(present("name", name));
+        TokenAction<?, ?> action = actions.named(present("name", name));
         return new BoundAction() {
             @Override
-            public TokenAction action() {
+            public TokenAction<?, ?> action() {
                 return action;
             }
 
             @Override
-            public Object call(Object... arguments) {
-                return actions.perform(scope(), action, arguments);
+            public Object call(Object argument) {
+                return performAs(action, argument);
             }
         };
     }
@@ -344,45 +371,36 @@ public final class TokenResource implements AutoCloseable {
     /** An action of a resource, found by its name. */
     public interface BoundAction {
         /** Which action the name stands for. */
-        TokenAction action();
+        TokenAction<?, ?> action();
 
         /**
-         * Calls it.
+         * Calls the action.
          *
-         * @param arguments as the documentation of each {@link TokenAction} lists them
-         * @throws IllegalArgumentException if they are others
+         * @param argument of the action's {@link TokenAction#argumentType}
+         * @throws IllegalArgumentException if the argument is of another type or null
          */
-        Object call(Object... arguments);
+        Object call(Object argument);
+    }
+
+    private <A, R> R performAs(TokenAction<A, R> action, Object argument) {
+        if (!action.argumentType().isInstance(present("argument", argument))) {
+            throw new IllegalArgumentException(actions.name(action) + " takes a "
+                    + action.argumentType().getSimpleName() + ", not a "
+                    + argument.getClass().getName() + "; see TokenAction");
+        }
+        return perform(action, action.argumentType().cast(argument));
+    }
+
+    private <A, R> R perform(TokenAction<A, R> action, A argument) {
+        return actions.perform(scope(), action, argument);
     }
 
     /** Another node's skew may have become this one's (R1.7). */
     private StoreScope scope() {
-        StoreScope current = scope;
-        if (!current.skew().equals(actions.skew())) {
-            current = actions.withSkew(current);
-            scope = current;
+        if (!scope.skew().equals(actions.skew())) {
+            scope = actions.current(scope);
         }
-        return current;
-    }
-
-    private <T> T perform(Class<T> type, TokenAction action, Object... arguments) {
-        Object answer = actions.perform(scope(), action, arguments);
-        if (!type.isInstance(answer)) {
-            throw new IllegalStateException("An interceptor of " + actions.name(action) + " answered "
-                    + (answer == null ? "null" : "a " + answer.getClass().getName()) + " instead of a "
-                    + type.getSimpleName());
-        }
-        return type.cast(answer);
-    }
-
-    @SuppressWarnings("unchecked")
-    private Optional<TokenRecord> optional(TokenAction action, Object... arguments) {
-        return perform(Optional.class, action, arguments);
-    }
-
-    @SuppressWarnings("unchecked")
-    private List<TokenRecord> list(TokenAction action, Object... arguments) {
-        return perform(List.class, action, arguments);
+        return scope;
     }
 
     /**
@@ -434,8 +452,8 @@ public final class TokenResource implements AutoCloseable {
         boolean requirePresence;
         FailurePolicy failurePolicy = FailurePolicy.DENY;
         int expungeBatchSize = 1000;
-        final Map<TokenAction, String> names = new EnumMap<>(TokenAction.class);
-        final Map<TokenAction, List<ActionInterceptor>> interceptors = new EnumMap<>(TokenAction.class);
+        final Map<TokenAction<?, ?>, String> names = new HashMap<>();
+        final Map<TokenAction<?, ?>, List<ActionInterceptor<?, ?>>> interceptors = new HashMap<>();
         final List<Consumer<RevocationEvent>> listeners = new ArrayList<>();
 
         private Builder() {}
@@ -536,13 +554,13 @@ public final class TokenResource implements AutoCloseable {
         }
 
         /** Another name for an action, for logs, metrics and {@link TokenResource#action}. */
-        public Builder actionName(TokenAction action, String name) {
+        public Builder actionName(TokenAction<?, ?> action, String name) {
             names.put(present("action", action), Limits.text("the name of " + action, name, 1, 128));
             return this;
         }
 
         /** Wraps or replaces an action. Several of one action are called in the order given, the first one outermost. */
-        public Builder intercept(TokenAction action, ActionInterceptor interceptor) {
+        public <A, R> Builder intercept(TokenAction<A, R> action, ActionInterceptor<A, R> interceptor) {
             interceptors
                     .computeIfAbsent(present("action", action), a -> new ArrayList<>())
                     .add(present("interceptor", interceptor));
@@ -599,7 +617,7 @@ public final class TokenResource implements AutoCloseable {
             } catch (RuntimeException e) {
                 throw new TokenStoreException(
                         "The store could not tell the clockSkew of domain '" + domain + "': "
-                                + Actions.described(e, false),
+                                + Outage.described(e, false),
                         store == null ? null : e);
             }
         }
@@ -616,7 +634,7 @@ public final class TokenResource implements AutoCloseable {
 
         private void ensureDistinctNames() {
             var taken = new HashSet<String>();
-            for (TokenAction action : TokenAction.values()) {
+            for (TokenAction<?, ?> action : TokenAction.values()) {
                 String name = names.getOrDefault(action, action.defaultName());
                 if (!taken.add(name)) {
                     throw new IllegalArgumentException("Two actions of domain '" + domain + "' are named '" + name

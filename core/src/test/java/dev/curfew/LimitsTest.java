@@ -15,8 +15,10 @@ class LimitsTest {
     private static final Instant EXPIRY = Instant.parse("2031-01-01T00:00:00Z");
 
     static Stream<Arguments> fields() {
-        UnaryOperator<String> jti = text -> Token.of(text, "s", EXPIRY).jti();
-        UnaryOperator<String> subject = text -> Token.of("t", text, EXPIRY).subject();
+        UnaryOperator<String> jti =
+                text -> Token.withoutIssuedAt(text, "s", EXPIRY).jti();
+        UnaryOperator<String> subject =
+                text -> Token.withoutIssuedAt("t", text, EXPIRY).subject();
         UnaryOperator<String> tenant = text -> new StoreScope("d", text, Duration.ZERO, Duration.ofSeconds(1)).tenant();
         return Stream.of(
                 Arguments.of("jti", 1, 512, jti),

@@ -179,7 +179,7 @@ class TokenTest {
 
     @Test
     void R9_2_noTextOfOursShowsAJtiOrASubject() {
-        assertThat(Token.of("secret", "secret", EXPIRY).toString()).doesNotContain("secret");
+        assertThat(Token.withoutIssuedAt("secret", "secret", EXPIRY).toString()).doesNotContain("secret");
         var record = new TokenRecord(
                 "secret",
                 "secret",
@@ -196,8 +196,18 @@ class TokenTest {
         assertThat(new RevocationEvent(TokenAction.CONSUME, "d", "t", "secret", "secret", 1, EXPIRY).toString())
                 .doesNotContain("secret");
         var scope = new StoreScope("d", "", java.time.Duration.ZERO, java.time.Duration.ofSeconds(1));
-        assertThat(new ActionCall(TokenAction.CONSUME, "consume", scope, List.of("secret")).toString())
+        assertThat(new ActionCall<>(TokenAction.INSPECT, "inspect", scope, "secret").toString())
                 .doesNotContain("secret");
+        Token token = Token.withoutIssuedAt("secret", "secret", EXPIRY);
+        for (Object argument : new Object[] {
+            new TokenAction.Storing(token, "p", ExtraData.of(Map.of("secret", "secret"))),
+            new TokenAction.Lookup("secret", "secret", "p"),
+            new TokenAction.JtiRevocation("secret", EXPIRY),
+            new TokenAction.Check(token, "p"),
+            new TokenAction.Page("secret", 1, record)
+        }) {
+            assertThat(argument.toString()).doesNotContain("secret");
+        }
     }
 
     @Test
@@ -205,13 +215,13 @@ class TokenTest {
         Token token = Token.of("t", "s", EXPIRY.plusNanos(1_999_999), EXPIRY.plusNanos(1));
         assertThat(token.issuedAt()).isEqualTo(EXPIRY.plusMillis(1));
         assertThat(token.expiresAt()).isEqualTo(EXPIRY.plusMillis(1));
-        assertThat(Token.of("t", "s", EXPIRY).expiresAt()).isEqualTo(EXPIRY);
+        assertThat(Token.withoutIssuedAt("t", "s", EXPIRY).expiresAt()).isEqualTo(EXPIRY);
     }
 
     @ParameterizedTest
     @ValueSource(strings = {"+10000-01-01T00:00:00Z", "9999-12-31T23:59:59.999000001Z", "-0001-12-31T23:59:59Z"})
     void R9_1_aTimeBeyondFourDigitYearsIsRefused(String instant) {
-        assertThatThrownBy(() -> Token.of("t", "s", Instant.parse(instant)))
+        assertThatThrownBy(() -> Token.withoutIssuedAt("t", "s", Instant.parse(instant)))
                 .isInstanceOf(IllegalArgumentException.class)
                 .hasMessageContaining("expiresAt");
     }

@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
+import dev.curfew.Consumption;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
@@ -20,6 +21,7 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
@@ -204,9 +206,11 @@ final class DemoService implements AutoCloseable {
         } catch (Jwts.Refused e) {
             throw new Refusal(400, "This is no code of ours: " + e.reason() + ".");
         }
-        String email = tokens.consumeConfirmationChanges(code, CHANGE_EMAIL)
-                .map(changes -> String.valueOf(changes.get("email")))
-                .orElseThrow(() -> new Refusal(410, "Nothing waits for this code: it was used, or has expired."));
+        if (!(tokens.consumeConfirmationChanges(code, CHANGE_EMAIL) instanceof Consumption.Consumed confirmed)) {
+            throw new Refusal(410, "Nothing waits for this code: it was used, or has expired.");
+        }
+        String email = String.valueOf(
+                Objects.requireNonNull(confirmed.record().extraData()).get("email"));
         emails.put(code.subject(), email);
         return "Your address is now " + email + ".";
     }

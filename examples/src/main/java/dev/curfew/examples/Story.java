@@ -171,18 +171,25 @@ final class Story {
         line(
                 "The page behind the link shows what it is about",
                 "getConfirmationChanges",
-                tokens.getConfirmationChanges(token, CHANGE_EMAIL),
-                Optional.of(changes));
+                tokens.getConfirmationChanges(token, CHANGE_EMAIL).map(found -> found.get("email")),
+                Optional.of("ada@new.example"));
         line(
                 "Ada confirms",
                 "consumeConfirmationChanges",
-                tokens.consumeConfirmationChanges(token, CHANGE_EMAIL),
-                Optional.of(changes));
+                emailOf(tokens.consumeConfirmationChanges(token, CHANGE_EMAIL)),
+                "ada@new.example");
         line(
                 "She clicks again: nothing waits any more",
                 "consumeConfirmationChanges",
                 tokens.consumeConfirmationChanges(token, CHANGE_EMAIL),
-                Optional.empty());
+                Consumption.Refused.ALREADY_USED);
+    }
+
+    private static Object emailOf(Consumption consumption) {
+        return consumption instanceof Consumption.Consumed consumed
+                        && consumed.record().extraData() != null
+                ? String.valueOf(consumed.record().extraData().get("email"))
+                : consumption;
     }
 
     private void logOutEverywhere() {

@@ -68,7 +68,7 @@ class DemoServiceTest {
                         .url("memory:")
                         .intercept(
                                 TokenAction.CHECK,
-                                (call, next) -> down.get() ? TokenStatus.UNAVAILABLE : next.proceed(call)),
+                                (call, next) -> down.get() ? TokenStatus.UNAVAILABLE : next.proceed(call.argument())),
                 clock,
                 0);
         String token = signIn("ada", "phone");

@@ -80,9 +80,9 @@ class ConcurrencyTest {
                         String subject = "s" + jti.hashCode() % 3;
                         Instant expiry = NOW.plusSeconds(60 + random.nextInt(1000));
                         switch (random.nextInt(6)) {
-                            case 0, 1 -> tokens.storeToken(Token.of(jti, subject, expiry));
+                            case 0, 1 -> tokens.storeToken(Token.withoutIssuedAt(jti, subject, expiry));
                             case 2 -> tokens.revokeAllStoredForSubject(subject);
-                            case 3 -> tokens.revokeToken(Token.of(jti, subject, expiry));
+                            case 3 -> tokens.revokeToken(Token.withoutIssuedAt(jti, subject, expiry));
                             case 4 -> tokens.revokeSubject(subject);
                             // Later: what was stored is garbage by now.
                             default -> removed.addAndGet(store.expunge(scope, 10, NOW.plus(HOUR)));
@@ -105,8 +105,8 @@ class ConcurrencyTest {
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(domain);
             TokenResource tokens = Fixture.resource(store, domain);
-            tokens.storeToken(Token.of("first", "s", NOW.plusSeconds(100)));
-            tokens.storeToken(Token.of("second", "s", NOW.plusSeconds(200)));
+            tokens.storeToken(Token.withoutIssuedAt("first", "s", NOW.plusSeconds(100)));
+            tokens.storeToken(Token.withoutIssuedAt("second", "s", NOW.plusSeconds(200)));
             String table = "\"curfew_" + domain + "\"";
             try (Connection other = DriverManager.getConnection(URL);
                     Statement statement = other.createStatement()) {
@@ -153,7 +153,7 @@ class ConcurrencyTest {
             for (int i = 0; i < 1000; i++) {
                 String jti = "t" + i;
                 // Every other one is due.
-                tokens.storeToken(Token.of(jti, "s", i % 2 == 0 ? NOW.plusSeconds(1) : NOW.plus(HOUR)));
+                tokens.storeToken(Token.withoutIssuedAt(jti, "s", i % 2 == 0 ? NOW.plusSeconds(1) : NOW.plus(HOUR)));
             }
             Instant later = NOW.plusSeconds(120);
             for (int batch = 0; batch < 5; batch++) {
@@ -176,7 +176,7 @@ class ConcurrencyTest {
             store.createSchema(domain);
             TokenResource tokens = Fixture.resource(store, domain);
             for (int i = 0; i < 30; i++) {
-                tokens.storeToken(Token.of("t" + i, "s", NOW.plusSeconds(1)));
+                tokens.storeToken(Token.withoutIssuedAt("t" + i, "s", NOW.plusSeconds(1)));
             }
             Instant later = NOW.plus(HOUR);
             try (Connection other = pool.getConnection()) {
@@ -188,7 +188,7 @@ class ConcurrencyTest {
                 String elsewhere = domain + "-2";
                 store.createSchema(elsewhere);
                 TokenResource others = Fixture.resource(store, elsewhere);
-                others.storeToken(Token.of("t", "s", NOW.plusSeconds(1)));
+                others.storeToken(Token.withoutIssuedAt("t", "s", NOW.plusSeconds(1)));
                 assertThat(store.expunge(Fixture.scope(elsewhere), 10, later)).isEqualTo(1);
                 others.close();
                 other.commit();
@@ -206,7 +206,7 @@ class ConcurrencyTest {
             store.createSchema(domain);
             TokenResource tokens = Fixture.builder(store, domain).build();
             for (int i = 0; i < 30; i++) {
-                tokens.storeToken(Token.of("t" + i, "s", NOW.plusSeconds(i + 1)));
+                tokens.storeToken(Token.withoutIssuedAt("t" + i, "s", NOW.plusSeconds(i + 1)));
             }
             Instant later = NOW.plus(Duration.ofMinutes(10));
             try (Connection holder = pool.getConnection()) {

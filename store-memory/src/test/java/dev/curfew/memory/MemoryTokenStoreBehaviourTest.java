@@ -67,7 +67,7 @@ class MemoryTokenStoreBehaviourTest {
     @ValueSource(strings = {"memory:", "MEMORY:", "memory:?maxRecords=1000"})
     void itIsFoundByItsUrl(String url) {
         try (TokenResource tokens = TokenResource.open(url)) {
-            Token token = Token.of("t", "s", Instant.now().plusSeconds(60));
+            Token token = Token.withoutIssuedAt("t", "s", Instant.now().plusSeconds(60));
             assertThat(tokens.revokeToken(token)).isEqualTo(RevokeOutcome.REVOKED);
             assertThat(tokens.check(token)).isEqualTo(TokenStatus.REVOKED);
         }
@@ -133,7 +133,7 @@ class MemoryTokenStoreBehaviourTest {
             assertThat(tokens.isRevoked("b")).isTrue();
             // What has expired makes room.
             timePasses(Duration.ofHours(3));
-            assertThat(tokens.storeToken(Token.of("c", "s", time.plusSeconds(60))))
+            assertThat(tokens.storeToken(Token.withoutIssuedAt("c", "s", time.plusSeconds(60))))
                     .isEqualTo(StoreOutcome.STORED);
         }
     }
@@ -175,9 +175,9 @@ class MemoryTokenStoreBehaviourTest {
         MemoryTokenStore store = store();
         try (TokenResource tokens = resource(store)) {
             for (int i = 0; i < 1000; i++) {
-                tokens.storeToken(Token.of("t" + i, "s" + i % 10, NOW.plusSeconds(i)));
+                tokens.storeToken(Token.withoutIssuedAt("t" + i, "s" + i % 10, NOW.plusSeconds(i)));
             }
-            tokens.storeToken(Token.of("live", "s", NOW.plus(Duration.ofDays(1))));
+            tokens.storeToken(Token.withoutIssuedAt("live", "s", NOW.plus(Duration.ofDays(1))));
             timePasses(Duration.ofHours(3));
             assertThat(tokens.expungeExpired().removed()).isEqualTo(999);
             var index = MemoryTokenStore.class.getDeclaredField("unrevoked");
@@ -192,7 +192,7 @@ class MemoryTokenStoreBehaviourTest {
     void theExpungerCountsEveryRecordOnce() {
         try (TokenResource tokens = resource(store())) {
             for (int i = 0; i < 100; i++) {
-                tokens.revokeToken(Token.of("t" + i, "s", NOW.plusSeconds(60)));
+                tokens.revokeToken(Token.withoutIssuedAt("t" + i, "s", NOW.plusSeconds(60)));
             }
             tokens.revokeSubject("s");
             timePasses(Duration.ofHours(1));
@@ -210,7 +210,7 @@ class MemoryTokenStoreBehaviourTest {
         try (TokenResource tokens = resource(store())) {
             tokens.isRevoked("t");
             time = time.plus(ahead);
-            Token during = Token.of("during", "s", NOW.plus(Duration.ofHours(4)));
+            Token during = Token.withoutIssuedAt("during", "s", NOW.plus(Duration.ofHours(4)));
             assertThat(tokens.revokeToken(during)).isEqualTo(RevokeOutcome.REVOKED);
             tokens.revokeSubject("s2");
             timePasses(Duration.ofMinutes(5));
@@ -220,7 +220,7 @@ class MemoryTokenStoreBehaviourTest {
                 timePasses(Duration.ofMinutes(5));
                 tokens.expungeExpired();
             }
-            assertThat(tokens.check(Token.of("of s2", "s2", time.plusSeconds(60))))
+            assertThat(tokens.check(Token.withoutIssuedAt("of s2", "s2", time.plusSeconds(60))))
                     .isEqualTo(TokenStatus.REVOKED);
             // And its memory is given back in the end.
             timePasses(Duration.ofHours(5));

@@ -79,12 +79,12 @@ class ClocksTest {
         Instant now = applicationTime(off);
         Instant retentionEnd = now.plus(HOUR).plus(SKEW);
         try (TokenResource tokens = at(now)) {
-            tokens.revokeToken(Token.of("revoked", "s", now.plus(HOUR)));
-            tokens.storeToken(Token.of("stored", "s", now.plus(HOUR)));
+            tokens.revokeToken(Token.withoutIssuedAt("revoked", "s", now.plus(HOUR)));
+            tokens.storeToken(Token.withoutIssuedAt("stored", "s", now.plus(HOUR)));
             tokens.revokeJti("stored", now.plus(HOUR));
-            tokens.storeToken(Token.of("used", "s", now.plus(HOUR)), "link");
+            tokens.storeToken(Token.withoutIssuedAt("used", "s", now.plus(HOUR)), "link");
             tokens.consume("used", "link");
-            tokens.storeToken(Token.of("all", "s", now.plus(HOUR)));
+            tokens.storeToken(Token.withoutIssuedAt("all", "s", now.plus(HOUR)));
             tokens.revokeAllStoredForSubject("s");
         }
         Duration took = Duration.between(now, applicationTime(off));
@@ -112,13 +112,13 @@ class ClocksTest {
         Instant expiry = right.plus(off).plus(HOUR);
         String jti = "by its jti";
         try (TokenResource wrong = at(right.plus(off))) {
-            wrong.revokeToken(Token.of("revoked", "s", expiry));
-            wrong.storeToken(Token.of("live", "s", expiry));
-            wrong.storeToken(Token.of(jti, "s", expiry));
+            wrong.revokeToken(Token.withoutIssuedAt("revoked", "s", expiry));
+            wrong.storeToken(Token.withoutIssuedAt("live", "s", expiry));
+            wrong.storeToken(Token.withoutIssuedAt(jti, "s", expiry));
             wrong.revokeJti(jti, expiry);
-            wrong.storeToken(Token.of("used", "s", expiry), "link");
+            wrong.storeToken(Token.withoutIssuedAt("used", "s", expiry), "link");
             wrong.consume("used", "link");
-            wrong.storeToken(Token.of("all", "all", expiry));
+            wrong.storeToken(Token.withoutIssuedAt("all", "all", expiry));
             wrong.revokeAllStoredForSubject("all");
             wrong.revokeSubject("s");
         }
@@ -148,8 +148,8 @@ class ClocksTest {
         Instant wrong = right.plus(HOUR.multipliedBy(3));
         try (TokenResource before = at(right);
                 TokenResource during = at(wrong)) {
-            before.storeToken(Token.of("before", "s", right.plus(HOUR)));
-            during.storeToken(Token.of("during", "s", wrong.plus(HOUR)));
+            before.storeToken(Token.withoutIssuedAt("before", "s", right.plus(HOUR)));
+            during.storeToken(Token.withoutIssuedAt("during", "s", wrong.plus(HOUR)));
             assertThat(before.revokeAllStoredForSubject("s")).isEqualTo(2);
         }
     }
@@ -164,7 +164,7 @@ class ClocksTest {
             Instant latest = Instant.EPOCH;
             for (Duration clock : clocks) {
                 try (TokenResource node = at(now.plus(clock))) {
-                    assertThat(node.revokeToken(Token.of(jti, "s", expiry)))
+                    assertThat(node.revokeToken(Token.withoutIssuedAt(jti, "s", expiry)))
                             .isIn(RevokeOutcome.REVOKED, RevokeOutcome.ALREADY_REVOKED);
                 }
                 // Never shortened.
@@ -198,7 +198,7 @@ class ClocksTest {
                 .clock(() -> now)
                 .clockSkew(skew)
                 .build()) {
-            tokens.revokeToken(Token.of("t", "s", expiry));
+            tokens.revokeToken(Token.withoutIssuedAt("t", "s", expiry));
             // The server counts from when it was asked, and a busy machine asks late.
             Duration late = Duration.between(now, applicationTime(off));
             Instant retentionEnd = expiry.plus(skew);

@@ -151,16 +151,18 @@ enum BrokenStores {
             },
             "R1.7"),
 
-    R1_5_DROPS_AN_EXPIRED_RECORD_ONCE_IT_WAS_READ(() -> new Broken() {
-        @Override
-        public synchronized TokenRecord found(StoreScope scope, String jti, Instant now) {
-            TokenRecord record = super.found(scope, jti, now);
-            if (record != null && !record.isLive(now) && !record.isRevoked()) {
-                records.remove(key(scope, jti));
-            }
-            return record;
-        }
-    }),
+    R1_5_DROPS_AN_EXPIRED_RECORD_ONCE_IT_WAS_READ(
+            () -> new Broken() {
+                @Override
+                public synchronized TokenRecord found(StoreScope scope, String jti, Instant now) {
+                    TokenRecord record = super.found(scope, jti, now);
+                    if (record != null && !record.isLive(now) && !record.isRevoked()) {
+                        records.remove(key(scope, jti));
+                    }
+                    return record;
+                }
+            },
+            "R6.1"),
 
     R1_6_COUNTS_FROM_THE_LATEST_TIME_IT_HAS_SEEN(() -> new Broken() {
         private Instant latest = Instant.MIN;
@@ -997,13 +999,16 @@ enum BrokenStores {
         }
     }),
 
-    R5_3_CALLS_THE_EXPIRED_UNKNOWN(() -> new Broken() {
-        @Override
-        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            Consumption answer = super.use(scope, jti, subject, purpose, now);
-            return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
-        }
-    }),
+    R5_3_CALLS_THE_EXPIRED_UNKNOWN(
+            () -> new Broken() {
+                @Override
+                public synchronized Consumption use(
+                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                    Consumption answer = super.use(scope, jti, subject, purpose, now);
+                    return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
+                }
+            },
+            "R6.1"),
 
     R7_1_READS_THE_EXPIRED_BY_JTI(() -> new Broken() {
         @Override

@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Deadline;
 import dev.curfew.Expunger;
 import dev.curfew.StoreScope;
 import dev.curfew.Token;
@@ -173,7 +174,7 @@ class ClocksApartTest {
             @Override
             public Watermarked<List<TokenRecord>> list(
                     StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-                clock.advance(Duration.ofSeconds(3));
+                Race.awaitThat(Deadline.after(scope.deadline())::isOver);
                 return super.list(scope, subject, after, limit, now);
             }
         };
@@ -181,6 +182,7 @@ class ClocksApartTest {
                 .store(slow)
                 .clock(clock)
                 .maxTokenLifetime(Duration.ofDays(1))
+                .callDeadline(Duration.ofMillis(20))
                 .expungeBatchSize(1)
                 .build()) {
             for (int i = 0; i < 3; i++) {

@@ -75,7 +75,8 @@ class ExpungerTest {
                         .expungeBatchSize(1)
                         .build()) {
             for (int i = 0; i < 6; i++) {
-                tokens.storeToken(Token.of("t" + i, "s", clock.instant().plusSeconds(1)));
+                tokens.storeToken(
+                        Token.withoutIssuedAt("t" + i, "s", clock.instant().plusSeconds(1)));
             }
             clock.advance(Duration.ofHours(1));
             slow.answer = removed -> {
@@ -148,7 +149,7 @@ class ExpungerTest {
                             if (broken.incrementAndGet() < 3) {
                                 throw new LinkageError();
                             }
-                            return next.proceed(call);
+                            return next.proceed(call.argument());
                         })
                         .build()) {
             for (int i = 0; i < 2; i++) {
@@ -173,7 +174,7 @@ class ExpungerTest {
                 .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
                     thread.set(Thread.currentThread());
                     runs.countDown();
-                    return next.proceed(call);
+                    return next.proceed(call.argument());
                 })
                 .build();
         assertThat(runs.await(30, TimeUnit.SECONDS)).isTrue();
@@ -192,7 +193,7 @@ class ExpungerTest {
                 .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
                     runs.countDown();
                     Thread.currentThread().interrupt();
-                    return next.proceed(call);
+                    return next.proceed(call.argument());
                 })
                 .build();
         assertThat(runs.await(30, TimeUnit.SECONDS)).isTrue();
@@ -303,7 +304,7 @@ class ExpungerTest {
                     .expungeInterval(Duration.ofHours(100))
                     .build();
             for (TokenResource tokens : new TokenResource[] {often, seldom}) {
-                tokens.storeToken(Token.of("t", "s", NOW.plusSeconds(60)));
+                tokens.storeToken(Token.withoutIssuedAt("t", "s", NOW.plusSeconds(60)));
             }
             clock.advance(Duration.ofHours(10));
             assertThat(expunger.runDue())

@@ -54,7 +54,7 @@ class NullArgumentsTest {
             Map.entry(TokenAction.class, TokenAction.CHECK),
             Map.entry(Expunger.class, Expunger.manual()),
             Map.entry(TokenStore.class, new ModelTokenStore()),
-            Map.entry(ActionInterceptor.class, (ActionInterceptor) (call, next) -> next.proceed(call)),
+            Map.entry(ActionInterceptor.class, (ActionInterceptor<?, ?>) (call, next) -> null),
             Map.entry(Consumer.class, (Consumer<Object>) event -> {}));
 
     record Call(Executable executable, int nullAt) {
@@ -139,14 +139,12 @@ class NullArgumentsTest {
                 .store(new ModelTokenStore())
                 .maxTokenLifetime(Duration.ofDays(1))
                 .build()) {
-            for (TokenAction action : TokenAction.values()) {
-                TokenResource.BoundAction bound = tokens.action(action.defaultName());
-                for (Object[] arguments :
-                        new Object[][] {null, {null}, {TOKEN, null}, {"t", null}, {TOKEN, "p", null}}) {
-                    assertThat(catchThrowable(() -> bound.call(arguments)))
-                            .as("%s of %s", action, Arrays.toString(arguments))
-                            .isInstanceOf(IllegalArgumentException.class);
-                }
+            for (TokenAction<?, ?> action : TokenAction.values()) {
+                assertThat(catchThrowable(
+                                () -> tokens.action(action.defaultName()).call(null)))
+                        .as("%s of null", action)
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("argument");
             }
         }
     }

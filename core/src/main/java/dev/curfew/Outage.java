@@ -1,0 +1,171 @@
+package dev.curfew;
+
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Answers checks by the failure policy while the store fails (R8.1), and keeps most of them from a store that has failed
+ * several in a row (R8.9). A check takes a turn, asks the store, says whether that succeeded, and gives the turn back.
+ */
+final class Outage {
+    /** The turn of a check that has to be answered without asking the store. */
+    static final long NO_TURN = Long.MIN_VALUE;
+
+    private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
+    private static final Duration QUIET = Duration.ofSeconds(30);
+    private static final int FAILURES_IN_A_ROW = 5;
+    private static final long UNLIMITED = Long.MAX_VALUE;
+
+    private final String domain;
+    private final FailurePolicy policy;
+    private final InstantSource clock;
+    private final long deadlineMillis;
+
+    private final LongAdder failures = new LongAdder();
+    private final AtomicInteger failuresInARow = new AtomicInteger();
+    private final AtomicLong answeredByPolicy = new AtomicLong();
+    // When the one check began that asks a store which has failed several in a row.
+    private final AtomicLong turn = new AtomicLong(NO_TURN);
+    private volatile boolean isOutage;
+    private volatile long lastFailure;
+    private volatile long lastSuccess = Long.MIN_VALUE / 2;
+
+    Outage(String domain, FailurePolicy policy, InstantSource clock, Duration deadline) {
+        this.domain = domain;
+        this.policy = policy;
+        this.clock = clock;
+        this.deadlineMillis = deadline.toMillis();
+    }
+
+    /**
+     * The turn of a check to ask the store. After several failures in a row only one check at a time has a turn. A turn that
+     * does not come back within the deadline, from a driver that is stuck, is not waited for.
+     */
+    long takeTurn() {
+        if (failuresInARow.get() < FAILURES_IN_A_ROW) {
+            return UNLIMITED;
+        }
+        long now = clock.millis();
+        long since = turn.get();
+        boolean isFree = since == NO_TURN || Math.abs(now - since) > deadlineMillis;
+        return isFree && turn.compareAndSet(since, now) ? now : NO_TURN;
+    }
+
+    void giveBack(long taken) {
+        if (taken != UNLIMITED) {
+            turn.compareAndSet(taken, NO_TURN);
+        }
+    }
+
+    /** The answer of a check that has no turn. */
+    <T> T notAsked(String action, T denied, T allowed) {
+        noteAnswer();
+        if (policy == FailurePolicy.THROW) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    action + " in domain '" + domain
+                            + "' did not ask the store, which has failed several checks in a row."
+                            + " One check at a time asks it, until it works again. Nothing was changed",
+                    null);
+        }
+        return policy == FailurePolicy.DENY ? denied : allowed;
+    }
+
+    /** The answer of a check that the store has failed. */
+    <T> T failed(String action, RuntimeException e, T denied, T allowed) {
+        begin(action, e);
+        noteAnswer();
+        if (policy == FailurePolicy.THROW) {
+            throw wrapped(action, e);
+        }
+        return policy == FailurePolicy.DENY ? denied : allowed;
+    }
+
+    private void noteAnswer() {
+        failures.increment();
+        answeredByPolicy.incrementAndGet();
+        lastFailure = clock.millis();
+    }
+
+    /** An action that is no check has failed: what to throw. */
+    TokenStoreException thrown(String action, RuntimeException e) {
+        failures.increment();
+        return wrapped(action, e);
+    }
+
+    private TokenStoreException wrapped(String action, RuntimeException e) {
+        return e instanceof TokenStoreException ours
+                ? ours
+                : new TokenStoreException(
+                        action + " failed in domain '" + domain + "' with "
+                                + e.getClass().getName() + "; whether the store applied it is not known",
+                        e);
+    }
+
+    /** Under one lock with {@link #end}: else a failure could be counted without an outage, and no success would end it. */
+    private synchronized void begin(String action, RuntimeException e) {
+        // A part of a cluster may be down: then other checks succeed meanwhile, and must go on to ask.
+        if (clock.millis() - lastSuccess >= deadlineMillis) {
+            failuresInARow.incrementAndGet();
+        }
+        if (!isOutage) {
+            isOutage = true;
+            LOG.warn(
+                    "The token store of domain '{}' failed in {}; until it works again, checks answer by failure policy"
+                            + " {}. {}",
+                    domain,
+                    action,
+                    policy,
+                    described(e, true));
+        }
+    }
+
+    /** A store may work for every other call: an outage has ended when nothing has failed for a while. */
+    void succeeded() {
+        if (isOutage) {
+            lastSuccess = clock.millis();
+            failuresInARow.set(0);
+            if (lastSuccess - lastFailure >= QUIET.toMillis()) {
+                end();
+            }
+        }
+    }
+
+    /** The store is closed, which is no outage. */
+    void reset() {
+        failuresInARow.set(0);
+    }
+
+    private synchronized void end() {
+        if (isOutage) {
+            isOutage = false;
+            failuresInARow.set(0);
+            LOG.info(
+                    "The token store of domain '{}' works again; {} checks were answered by failure policy {} meanwhile.",
+                    domain,
+                    answeredByPolicy.getAndSet(0),
+                    policy);
+        }
+    }
+
+    long failures() {
+        return failures.sum();
+    }
+
+    /** The class names of what was thrown, and our own messages: a driver's may quote a key (R9.2). */
+    static String described(Throwable e, boolean withMessages) {
+        List<String> chain = new ArrayList<>();
+        for (Throwable t = e; t != null && chain.size() < 10; t = t.getCause()) {
+            boolean isOurs = withMessages && t instanceof CurfewException;
+            chain.add(t.getClass().getName() + (isOurs ? ": " + t.getMessage() : ""));
+        }
+        return String.join(", caused by ", chain);
+    }
+}
