@@ -62,7 +62,7 @@ abstract class R3Revoke extends R2StoreAndGet {
                 .isEqualTo(1);
     }
 
-    /** Some threads revoke in every way there is, others look: a revocation that was acknowledged is seen from then on. */
+    /** Threads revoke in every way there is, and others look. A revocation that was acknowledged is seen from then on. */
     @Test
     final void R3_2_aRevocationIsNeverUndone() {
         // Many short histories: in a long one all tokens are revoked soon, and none is left to be revoked.

@@ -29,14 +29,15 @@ import org.junit.jupiter.api.extension.ExtendWith;
 import org.junit.jupiter.api.function.ThrowingConsumer;
 
 /**
- * The compatibility kit: how a store is made for a test, and how large the tests are. Extend
- * {@link ExpungingStoreContract} or {@link SelfExpiringStoreContract}, not this class: they have the tests.
+ * The compatibility kit: it makes a store for each test, and sets the sizes of the tests. Do not extend this class.
+ * Extend {@link ExpungingStoreContract} or {@link SelfExpiringStoreContract}, which have the tests.
  *
- * <p>No test sleeps, and none asks a clock: time is an argument, and begins in the year 2100, so that a server that
- * expires records by its own clock leaves them alone; the rules of time are also run in the year 1999. Every test works
+ * <p>No test sleeps, and none asks a clock: time is an argument. It begins in the year 2100, so that a server that
+ * expires records by its own clock leaves them alone. The rules of time are also run in the year 1999. Every test works
  * in a domain of its own, with two store objects on the same records. One line is printed for each group of rules.
  *
- * <p>How much the larger tests do is set by the methods below or, for a run, by the system properties that they read.
+ * <p>The sizes of the larger tests are set by the methods below. These methods read system properties, which set the
+ * sizes for one run.
  */
 // The tests of each section of CONTRACT.md are a class: R1Time, R2StoreAndGet and so on. Each of them extends the class
 // of the section before: Java allows one superclass, and the author of a store is to extend one class alone.
@@ -90,54 +91,55 @@ public abstract class TokenStoreContract {
     protected abstract TokenStore anotherStore();
 
     /**
-     * The URL by which the store's {@link dev.curfew.TokenStoreProvider} opens it, or {@code null}, the default, where
-     * it has none. With a URL the kit also tries a store that was opened by it, and what is left when it is closed
-     * (R8.6), and whether a parameter that nobody knows is refused (R11.5). It uses the kit's domains.
+     * The URL by which the store's {@link dev.curfew.TokenStoreProvider} opens the store; {@code null}, the default, where
+     * the store has no URL. With a URL the kit opens a store by it, closes the store, and looks for threads and
+     * connections that stay (R8.6). The kit also looks whether an unknown parameter is refused (R11.5). The store is used
+     * with domains of the kit.
      */
     protected @Nullable String url() {
         return null;
     }
 
     /**
-     * How many connections the server has at this moment, of stores that were opened by their URL or of all stores; -1,
-     * the default, where it cannot be asked.
+     * How many connections the server has at this moment: those of stores that were opened by their URL, or those of all
+     * stores. -1, the default, where the server cannot be asked.
      */
     protected int connections() {
         return -1;
     }
 
     /**
-     * Keeps the server from answering what is asked of a domain, and returns an action that lets it answer again;
-     * {@code null}, the default, where there is no server or it cannot be blocked. With it the kit tries deadlines (R8.3),
-     * and looks for a jti or a subject in the exceptions (R9.2). A lock on all records does it, as does a server process
-     * that is stopped (SIGSTOP).
+     * Keeps the server from answering any request about a domain, and returns an action that lets the server answer again.
+     * {@code null}, the default, where there is no server, or where it cannot be blocked. With this method the kit tries
+     * deadlines (R8.3), and looks for a jti or a subject in the exceptions (R9.2). A lock on all records blocks a server,
+     * and so does SIGSTOP.
      */
     protected @Nullable Runnable blockServer(String ofDomain) {
         return null;
     }
 
     /**
-     * Why this store must not be given times in the past, or {@code null}, the default, where it can. The kit runs the
-     * rules of time in the year 2100 and in the year 1999, to meet a store that asks a clock of its own, or its server's.
-     * The only good reason to leave the past out is a server that removes records by absolute time, by itself, and would
-     * remove those at once. The kit prints it.
+     * Why this store must not be given times in the past; {@code null}, the default, where it can be given them. The kit
+     * runs the rules of time in the year 2100 and in the year 1999, to find a store that asks its own clock, or its
+     * server's clock. There is one good reason to leave the past out: a server that removes records at an absolute time,
+     * by itself, would remove records of the past at once. The kit prints the reason.
      */
     protected @Nullable String noPastBecause() {
         return null;
     }
 
     /**
-     * Why jtis beyond U+FFFF are left out of the tests of order, or {@code null}, the default, where they are not. The only
-     * good reason is a stand-in for a server, which sorts text as Java does, where the server sorts bytes. The kit prints
-     * it.
+     * Why jtis beyond U+FFFF are left out of the tests of order; {@code null}, the default, where they are not. There is
+     * one good reason: a stand-in for a server sorts text as Java does, and the server itself sorts bytes. The kit prints
+     * the reason.
      */
     protected @Nullable String noOrderBeyondFfffBecause() {
         return null;
     }
 
     /**
-     * Why a node with a larger skew cannot open after one with a smaller skew, or {@code null}, the default, where it can.
-     * The only good reason is a stand-in for a server, which cannot change what it was set up with. The kit prints it.
+     * Why a node with a larger skew cannot open after a node with a smaller skew; {@code null}, the default, where it can.
+     * There is one good reason: a stand-in for a server cannot change its setup. The kit prints the reason.
      */
     protected @Nullable String noRaisedSkewBecause() {
         return null;
@@ -166,12 +168,12 @@ public abstract class TokenStoreContract {
                 .toList();
     }
 
-    /** How long a call may take; a minute by default, since test machines are busy and the kit tests no deadlines. */
+    /** How long a call may take. A minute by default, since test machines are busy. */
     protected Duration deadline() {
         return Duration.ofMinutes(1);
     }
 
-    /** How many tokens are raced for, one winner each: {@code curfew.tck.races}, 100,000 by default. */
+    /** How many tokens are raced for, each with one winner: {@code curfew.tck.races}, 100,000 by default. */
     protected int races() {
         return Integer.getInteger("curfew.tck.races", 100_000);
     }
@@ -181,12 +183,12 @@ public abstract class TokenStoreContract {
         return Integer.getInteger("curfew.tck.records", 1_000_000);
     }
 
-    /** How many random steps the model-based test takes: {@code curfew.tck.steps}, 20,000 by default. */
+    /** How many random steps of the store are compared with the model: {@code curfew.tck.steps}, 20,000 by default. */
     protected int modelSteps() {
         return Integer.getInteger("curfew.tck.steps", 20_000);
     }
 
-    /** What the random steps start from: {@code curfew.tck.seed}, else another one each run. A failure prints it. */
+    /** The seed of the random steps: {@code curfew.tck.seed}, else another seed in each run. A failure prints the seed. */
     protected long seed() {
         return Long.getLong("curfew.tck.seed", RandomGenerator.getDefault().nextLong());
     }
