@@ -171,7 +171,7 @@ abstract class R1Time extends TokenStoreContract {
                 .isEqualTo(RevokeOutcome.REVOKED);
         assertAllRevoked(single, ofAll);
         for (Token token : single) {
-            assertThat(tokens.check(token)).as("check of %s", token.jti()).isEqualTo(TokenStatus.REVOKED);
+            assertStatus(token, TokenStatus.REVOKED);
             assertThat(tokens.revokeToken(token))
                     .as("revokeToken of %s", token.jti())
                     .isEqualTo(RevokeOutcome.ALREADY_REVOKED);

@@ -150,7 +150,7 @@ abstract class R3Revoke extends R2StoreAndGet {
             assertThat(node.listTokens("s")).as("listTokens").isEmpty();
         }
         Token fresh = token("fresh", "s", HOUR);
-        assertThat(tokens.check(fresh)).as("check").isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(fresh, TokenStatus.ACTIVE);
         others.revokeSubject("s");
         assertThat(tokens.check(fresh))
                 .as("check, after the other store object revoked the subject")
@@ -328,8 +328,8 @@ abstract class R3Revoke extends R2StoreAndGet {
                 Token stored = token("stored", "s", HOUR);
                 Token unknown = token("unknown", "s", HOUR);
                 tokens.storeToken(stored, "session");
-                assertThat(tokens.check(stored)).as("check").isEqualTo(TokenStatus.ACTIVE);
-                assertThat(tokens.check(unknown)).as("check").isEqualTo(TokenStatus.ACTIVE);
+                assertStatus(stored, TokenStatus.ACTIVE);
+                assertStatus(unknown, TokenStatus.ACTIVE);
                 assertThat(strict.check(stored, "session")).as("check").isEqualTo(TokenStatus.ACTIVE);
                 assertThat(strict.check(stored, "link")).as("check").isEqualTo(TokenStatus.UNKNOWN);
                 assertThat(strict.check(token("stored", "somebody else", HOUR), "session"))
@@ -339,15 +339,15 @@ abstract class R3Revoke extends R2StoreAndGet {
                 tokens.storeToken(token("short", "s", Duration.ofMinutes(1)), "session");
                 tokens.revokeToken(unknown);
                 clock.advance(Duration.ofMinutes(2));
-                assertThat(tokens.check(unknown)).as("check").isEqualTo(TokenStatus.REVOKED);
+                assertStatus(unknown, TokenStatus.REVOKED);
                 // The token says that it is live. Its record has expired.
                 assertThat(strict.check(token("short", "s", HOUR), "session"))
                         .as("check")
                         .isEqualTo(TokenStatus.UNKNOWN);
                 clock.set(start.plus(HOUR));
-                assertThat(tokens.check(stored)).as("check").isEqualTo(TokenStatus.EXPIRED);
+                assertStatus(stored, TokenStatus.EXPIRED);
                 // A verifier with leeway still accepts an expired token, so REVOKED goes before EXPIRED.
-                assertThat(tokens.check(unknown)).as("check").isEqualTo(TokenStatus.REVOKED);
+                assertStatus(unknown, TokenStatus.REVOKED);
             }
         });
     }

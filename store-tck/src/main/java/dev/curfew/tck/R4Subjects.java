@@ -204,11 +204,11 @@ abstract class R4Subjects extends R3Revoke {
         clock.advance(Duration.ofSeconds(10));
         Token later = token("later", "s", HOUR);
         for (Token token : List.of(stored, unstored)) {
-            assertThat(tokens.check(token)).as("check").isEqualTo(TokenStatus.REVOKED);
+            assertStatus(token, TokenStatus.REVOKED);
             assertThat(tokens.isRevoked(token)).as("isRevoked").isTrue();
         }
-        assertThat(tokens.check(others)).as("check").isEqualTo(TokenStatus.ACTIVE);
-        assertThat(tokens.check(later)).as("check").isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(others, TokenStatus.ACTIVE);
+        assertStatus(later, TokenStatus.ACTIVE);
         assertThat(tokens.isRevoked(later)).as("isRevoked").isFalse();
     }
 
@@ -254,13 +254,11 @@ abstract class R4Subjects extends R3Revoke {
     @Test
     final void R4_3_aTokenWithoutATimeOfIssueIsRevokedByAnyWatermark() {
         Token token = Token.of("t", "s", start.plus(LONGEST));
-        assertThat(tokens.check(token)).as("check").isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(token, TokenStatus.ACTIVE);
         tokens.revokeSubject("s");
         clock.advance(HOUR);
-        assertThat(tokens.check(token)).as("check").isEqualTo(TokenStatus.REVOKED);
-        assertThat(tokens.check(Token.of("other", "s2", start.plus(LONGEST))))
-                .as("check")
-                .isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(token, TokenStatus.REVOKED);
+        assertStatus(Token.of("other", "s2", start.plus(LONGEST)), TokenStatus.ACTIVE);
     }
 
     @Test
@@ -280,27 +278,18 @@ abstract class R4Subjects extends R3Revoke {
         tokens.storeToken(Token.of("of another", "s2", start.plusMillis(501), expiry));
         for (String revoked :
                 List.of("stored before", "stored after", "issued before", "issued later", "of another", "unstored")) {
-            assertThat(tokens.check(Token.of(revoked, "s", start, expiry)))
-                    .as("check of a token of that second, %s", revoked)
-                    .isEqualTo(TokenStatus.REVOKED);
+            assertStatus(Token.of(revoked, "s", start, expiry), TokenStatus.REVOKED);
         }
-        assertThat(tokens.check(Token.of("issued after", "s", start, expiry)))
-                .as("check")
-                .isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(Token.of("issued after", "s", start, expiry), TokenStatus.ACTIVE);
         // A token that tells its time of issue to the millisecond needs no record.
         for (int offset : BEFORE_AT_AFTER) {
-            assertThat(tokens.check(Token.of("fine", "s", start.plusMillis(500 + offset), expiry)))
-                    .as("check at %d ms", offset)
-                    .isEqualTo(offset <= 0 ? TokenStatus.REVOKED : TokenStatus.ACTIVE);
+            Token fine = Token.of("fine, at " + offset + " ms", "s", start.plusMillis(500 + offset), expiry);
+            assertStatus(fine, offset <= 0 ? TokenStatus.REVOKED : TokenStatus.ACTIVE);
         }
         clock.set(start.plusSeconds(10));
         tokens.storeToken(Token.of("unstored", "s", start, expiry));
-        assertThat(tokens.check(Token.of("unstored", "s", start, expiry)))
-                .as("check")
-                .isEqualTo(TokenStatus.REVOKED);
-        assertThat(tokens.check(Token.of("next second", "s", start.plusSeconds(1), expiry)))
-                .as("check")
-                .isEqualTo(TokenStatus.ACTIVE);
+        assertStatus(Token.of("unstored", "s", start, expiry), TokenStatus.REVOKED);
+        assertStatus(Token.of("next second", "s", start.plusSeconds(1), expiry), TokenStatus.ACTIVE);
     }
 
     @Test

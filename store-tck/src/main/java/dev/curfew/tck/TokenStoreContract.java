@@ -9,6 +9,7 @@ import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
 import java.time.Duration;
 import java.time.Instant;
@@ -321,6 +322,10 @@ public abstract class TokenStoreContract {
 
     final @Nullable Instant watermark(StoreScope in, String subject) {
         return store.state(in, "none", subject, clock.instant()).watermark();
+    }
+
+    final void assertStatus(Token token, TokenStatus status) {
+        assertThat(tokens.check(token)).as("check of %s", token.jti()).isEqualTo(status);
     }
 
     final void assertExpiry(String jti, Instant expiresAt) {
