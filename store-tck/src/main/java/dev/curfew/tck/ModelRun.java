@@ -11,6 +11,7 @@ import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
@@ -48,21 +49,20 @@ final class ModelRun {
     ModelRun(TokenStoreContract kit, String domain, long seed) {
         this.kit = kit;
         this.scope = new StoreScope(domain, "", TokenStoreContract.SKEW, kit.deadline());
-        this.actual = kit.builder(domain, kit.store)
-                .maxTokenLifetime(TokenStoreContract.LONGEST)
-                .expungeBatchSize(3)
-                .requirePresence()
-                .build();
-        this.model = kit.builder(domain, modelStore)
-                .maxTokenLifetime(TokenStoreContract.LONGEST)
-                .expungeBatchSize(3)
-                .requirePresence()
-                .build();
+        this.actual = resource(kit.store);
+        this.model = resource(modelStore);
         this.random = new Random(seed);
         this.history = "-Dcurfew.tck.seed=" + seed;
         for (int i = 0; i < SLOTS; i++) {
             jtis.add("t" + i);
         }
+    }
+
+    private TokenResource resource(TokenStore store) {
+        return kit.builder(scope.domain(), store)
+                .expungeBatchSize(3)
+                .requirePresence()
+                .build();
     }
 
     void run(int count) {
@@ -205,7 +205,10 @@ final class ModelRun {
         compare(jti, "R1.5");
     }
 
-    /** Time goes on; what is past its retention end is expunged, and its jti not used again: it is there or gone (R7.7). */
+    /**
+     * Time goes on, and records past their retention end are expunged. The jti of such a record is not used again: the
+     * record is there or gone (R7.7).
+     */
     private void timePasses() {
         kit.clock.advance(Duration.ofMillis(random.nextInt(4) == 0 ? random.nextInt(400_000) : random.nextInt(2_000)));
         boolean exact = !(kit.store instanceof SelfExpiringTokenStore);

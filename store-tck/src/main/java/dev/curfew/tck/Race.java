@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import dev.curfew.Deadline;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -34,7 +35,7 @@ final class Race {
         Object run(int round, int racer) throws Exception;
     }
 
-    /** What must hold of a round's answers, in the order of the racers; what was thrown is an answer too. */
+    /** Judges the answers of a round, which are in the order of the racers. An exception is an answer, too. */
     interface Verdict {
         void on(int round, List<Object> answers);
     }
@@ -62,7 +63,7 @@ final class Race {
         }
     }
 
-    /** Says of a round that fails what was raced, which round it was, and what the racers answered. */
+    /** Names, where a round fails, the race, the round and the answers of the racers. */
     private static Verdict named(String what, int rounds, Verdict verdict) {
         return (round, answers) -> {
             try {
@@ -139,7 +140,7 @@ final class Race {
     static void awaitThat(String what, BooleanSupplier condition) {
         for (int looks = 0; !condition.getAsBoolean(); looks++) {
             if (looks == 500) {
-                throw new AssertionError("In vain was waited that " + what);
+                throw new AssertionError("This did not come true within 10 seconds: " + what);
             }
             LockSupport.parkNanos(20_000_000);
         }
@@ -149,7 +150,7 @@ final class Race {
         try {
             return action.run(round, racer);
         } catch (Throwable e) {
-            return e; // whatever it is: the others wait for this one at the next round
+            return e; // also an error: the others wait for this racer at the next round
         }
     }
 
@@ -171,7 +172,7 @@ final class Race {
                 body.accept((int) i);
             }
         };
-        together(java.util.Collections.nCopies(threads, worker));
+        together(Collections.nCopies(threads, worker));
     }
 
     private static <T> T result(Future<T> future) {

@@ -9,8 +9,8 @@ import java.time.Duration;
 import java.time.Instant;
 import org.junit.jupiter.api.Test;
 
-/** What a {@link SelfExpiringTokenStore} must keep of CONTRACT.md; extend it with two factory methods. */
-public abstract class SelfExpiringStoreContract extends TokenStoreContract {
+/** What CONTRACT.md asks of a {@link SelfExpiringTokenStore}. To test such a store, extend this class with two methods. */
+public abstract class SelfExpiringStoreContract extends EveryRule {
 
     /** For subclasses. */
     protected SelfExpiringStoreContract() {}
@@ -20,6 +20,10 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         return Duration.ofMinutes(5);
     }
 
+    private SelfExpiringTokenStore expiring() {
+        return (SelfExpiringTokenStore) store;
+    }
+
     @Test
     final void R7_7_theServerRemovesARecordAtItsRetentionEndOrSoonAfter() {
         inEachEra(() -> {
@@ -27,7 +31,7 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
             tokens.revokeToken(token("revoked", "s", HOUR));
             assertRemoval("stored", start.plus(HOUR));
             assertRemoval("revoked", start.plus(HOUR));
-            assertThat(((SelfExpiringTokenStore) store).removalTime(scope, "unknown", clock.instant()))
+            assertThat(expiring().removalTime(scope, "unknown", clock.instant()))
                     .as("removalTime of an unknown record")
                     .isNull();
         });
@@ -52,7 +56,7 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         Instant end = start.plus(LONGEST);
         store.revokeSubject(scope, "s", start, end, start);
         assertWatermarkRemoval(end);
-        // The later watermark of a node that keeps it for less.
+        // A later watermark, by a node that keeps it for a shorter time.
         store.revokeSubject(scope, "s", start.plusSeconds(1), start.plus(HOUR), start);
         assertWatermarkRemoval(end);
         store.revokeSubject(scope, "s", start.plusSeconds(2), end.plus(HOUR), start);
@@ -60,13 +64,13 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         // The latest end wins by itself: here it comes with an earlier watermark.
         another.revokeSubject(scope, "s", start, end.plus(HOUR).plusMillis(789), start);
         assertWatermarkRemoval(end.plus(HOUR).plusMillis(789));
-        assertThat(((SelfExpiringTokenStore) store).watermarkRemovalTime(scope, "nobody", start))
+        assertThat(expiring().watermarkRemovalTime(scope, "nobody", start))
                 .as("watermarkRemovalTime of nobody")
                 .isNull();
     }
 
     private void assertWatermarkRemoval(Instant end) {
-        assertThat(((SelfExpiringTokenStore) store).watermarkRemovalTime(scope, "s", clock.instant()))
+        assertThat(expiring().watermarkRemovalTime(scope, "s", clock.instant()))
                 .as("watermarkRemovalTime")
                 .isBetween(end, end.plus(removalMargin()));
     }
@@ -76,11 +80,11 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         inEachEra(() -> {
             Instant retentionEnd = scope.retentionEnd(start.plus(HOUR));
             tokens.storeToken(token("stored", "s", HOUR));
-            // Revoked by a node that is ahead, and so reckons with less time to go.
+            // Revoked by a node whose clock is ahead, and which sees less time to go.
             clock.set(start.plus(SKEW));
             tokens.revokeJti("stored", start.plus(SKEW).plusSeconds(1));
             clock.set(start);
-            assertThat(((SelfExpiringTokenStore) store).removalTime(scope, "stored", start))
+            assertThat(expiring().removalTime(scope, "stored", start))
                     .as("removalTime after a revocation by a node that is ahead")
                     .isAfterOrEqualTo(retentionEnd);
             clock.set(retentionEnd.plus(SKEW).minusMillis(1));
@@ -97,18 +101,16 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         try (TokenResource verifier = skewed(largest, another);
                 TokenResource smaller = skewed(Duration.ZERO, store)) {
             smaller.revokeToken(token("t", "s", HOUR));
-            assertThat(((SelfExpiringTokenStore) store)
-                            .removalTime(new StoreScope(domain + "-skew", "", SKEW, deadline()), "t", start))
-                    .as("removalTime of what a node of a smaller skew has revoked")
+            assertThat(expiring().removalTime(new StoreScope(domain + "-skew", "", SKEW, deadline()), "t", start))
+                    .as("removalTime of a token that a node of a smaller skew has revoked")
                     .isAfterOrEqualTo(start.plus(HOUR).plus(largest));
             assertThat(verifier.isRevoked("t")).as("isRevoked").isTrue();
         }
     }
 
-    /** The server removes nothing early that was revoked by a clock which was ahead, and is right now. */
+    /** A clock was ahead and is right now. The server keeps what was revoked meanwhile for its whole retention. */
     @Test
     final void R1_6_theServersDeadlineOutlivesAClockThatWasAhead() {
-        var expiring = (SelfExpiringTokenStore) store;
         Instant expiresAt = start.plus(HOUR.multipliedBy(4));
         tokens.isRevoked("before");
         clock.advance(HOUR.multipliedBy(3));
@@ -116,16 +118,16 @@ public abstract class SelfExpiringStoreContract extends TokenStoreContract {
         tokens.revokeSubject("s");
         clock.set(start);
         tokens.isRevoked("after");
-        assertThat(expiring.removalTime(scope, "during", start))
+        assertThat(expiring().removalTime(scope, "during", start))
                 .as("when the record is removed")
                 .isAfterOrEqualTo(scope.retentionEnd(expiresAt));
-        assertThat(expiring.watermarkRemovalTime(scope, "s", start))
+        assertThat(expiring().watermarkRemovalTime(scope, "s", start))
                 .as("when the watermark is removed")
                 .isAfterOrEqualTo(start.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
     }
 
     private void assertRemoval(String jti, Instant expiresAt) {
-        Instant removal = ((SelfExpiringTokenStore) store).removalTime(scope, jti, clock.instant());
+        Instant removal = expiring().removalTime(scope, jti, clock.instant());
         Instant retentionEnd = scope.retentionEnd(expiresAt);
         assertThat(removal)
                 .as("removalTime, %s", jti)

@@ -13,17 +13,12 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** A PostgreSQL from a Maven artifact, as root too. */
-final class EmbeddedPostgresProcess implements LocalProcess {
+final class EmbeddedPostgresProcess extends LocalProcess {
     private final Map<String, String> settings;
-    private final Path folder = ServerFolder.create();
-    private final int port;
     private @Nullable EmbeddedPostgres server;
 
     EmbeddedPostgresProcess(Map<String, String> settings) {
         this.settings = settings;
-        this.port = ServerFolder.freePort();
-        // A test that is interrupted, or forgets, leaves no server behind.
-        Runtime.getRuntime().addShutdownHook(new Thread(this::close));
     }
 
     /** A process on a copy of this one's files, taken while it runs; {@code pg_wal} is left empty. */
@@ -60,7 +55,7 @@ final class EmbeddedPostgresProcess implements LocalProcess {
                 .setCleanDataDirectory(false)
                 .setRegisterShutdownHook(false)
                 .setPGStartupWait(Duration.ofMinutes(1))
-                .setPort(port);
+                .setPort(port());
         // At every start: left alone, it is started without fsync.
         settings.forEach(builder::setServerConfig);
         try {
@@ -83,7 +78,7 @@ final class EmbeddedPostgresProcess implements LocalProcess {
     }
 
     @Override
-    public ProcessTree processes() {
+    ProcessTree processes() {
         try {
             long postmaster = Long.parseLong(
                     Files.readAllLines(data().resolve("postmaster.pid")).get(0).trim());
@@ -95,15 +90,7 @@ final class EmbeddedPostgresProcess implements LocalProcess {
     }
 
     @Override
-    public int port() {
-        return port;
-    }
-
-    @Override
-    public synchronized void close() {
-        if (!Files.exists(folder)) {
-            return;
-        }
+    void end() {
         if (Files.exists(data().resolve("postmaster.pid"))) {
             try {
                 kill();
@@ -112,6 +99,5 @@ final class EmbeddedPostgresProcess implements LocalProcess {
             }
         }
         release();
-        ServerFolder.remove(folder);
     }
 }

@@ -6,28 +6,30 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /** A Redis from a Maven artifact. */
-final class EmbeddedRedisProcess implements LocalProcess {
+final class EmbeddedRedisProcess extends ChildProcess {
     private static final Map<String, String> PATCHES = Map.of("7.0", "7.0.15", "7.4", "7.4.1");
-
-    private final String version;
-    private final Path folder = ServerFolder.create();
-    private final int port = ServerFolder.freePort();
-    private final List<String> arguments;
-    private @Nullable Process process;
 
     /**
      * @param settings as in {@code redis.conf}, by name; a value may be several words
      * @param arguments such as {@code --sentinel}
      */
     EmbeddedRedisProcess(String version, Map<String, String> settings, String... arguments) {
-        this.version = version;
-        this.arguments = List.of(arguments);
+        super("The Redis server", (folder, port) -> {
+            Path configuration = folder.resolve("redis.conf");
+            Files.writeString(configuration, configuration(folder, port, settings));
+            List<String> command = new ArrayList<>(List.of(binary(version).toString(), configuration.toString()));
+            command.addAll(List.of(arguments));
+            return command;
+        });
+    }
+
+    private static String configuration(Path folder, int port, Map<String, String> settings) {
         var configuration = new StringBuilder();
         configuration.append("port ").append(port).append('\n');
         configuration.append("bind 127.0.0.1\n");
@@ -40,17 +42,7 @@ final class EmbeddedRedisProcess implements LocalProcess {
                 configuration.append(name).append(' ').append(line).append('\n');
             }
         });
-        try {
-            Files.writeString(configuration(), configuration);
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        // A test that is interrupted, or forgets, leaves no server behind.
-        Runtime.getRuntime().addShutdownHook(new Thread(this::close));
-    }
-
-    private Path configuration() {
-        return folder.resolve("redis.conf");
+        return configuration.toString();
     }
 
     /** Unpacked once for all servers of this user. */
@@ -78,57 +70,6 @@ final class EmbeddedRedisProcess implements LocalProcess {
             return Files.move(unpacked, binary, StandardCopyOption.ATOMIC_MOVE);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        }
-    }
-
-    @Override
-    public synchronized void start() {
-        try {
-            var command = new java.util.ArrayList<String>();
-            command.add(binary(version).toString());
-            command.add(configuration().toString());
-            command.addAll(arguments);
-            process = new ProcessBuilder(command)
-                    .redirectErrorStream(true)
-                    .redirectOutput(folder.resolve("out").toFile())
-                    .start();
-        } catch (IOException e) {
-            throw new UncheckedIOException("The embedded Redis did not start", e);
-        }
-    }
-
-    /** What it has written to its log, for a failure's message. */
-    String log() {
-        try {
-            String out = Files.readString(folder.resolve("out"));
-            Path log = folder.resolve("log");
-            return Files.exists(log) ? out + Files.readString(log) : out;
-        } catch (IOException e) {
-            return e.toString();
-        }
-    }
-
-    @Override
-    public ProcessTree processes() {
-        if (process == null || !process.isAlive()) {
-            throw new IllegalStateException("The Redis server is not running; its log: " + log());
-        }
-        return ProcessTree.of(process.toHandle());
-    }
-
-    @Override
-    public int port() {
-        return port;
-    }
-
-    @Override
-    public synchronized void close() {
-        if (process != null) {
-            ProcessTree.of(process.toHandle()).kill();
-            process = null;
-        }
-        if (Files.exists(folder)) {
-            ServerFolder.remove(folder);
         }
     }
 }

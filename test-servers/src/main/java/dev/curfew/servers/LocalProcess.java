@@ -1,28 +1,54 @@
 package dev.curfew.servers;
 
-/** A server that runs as processes of this machine. */
-interface LocalProcess extends ServerProcess {
+import java.nio.file.Files;
+import java.nio.file.Path;
 
-    /** Its processes. */
-    ProcessTree processes();
+/** A server that runs as processes of this machine, with a folder and a port of its own. */
+abstract class LocalProcess implements ServerProcess {
+    final Path folder = ServerFolder.create();
+    private final int port = ServerFolder.freePort();
+
+    LocalProcess() {
+        // A test that is interrupted, or forgets, leaves no server behind.
+        Runtime.getRuntime().addShutdownHook(new Thread(this::close));
+    }
+
+    /** The processes of the server, which runs. */
+    abstract ProcessTree processes();
+
+    /** Ends the server if it runs. */
+    abstract void end();
 
     @Override
-    default void kill() {
+    public void kill() {
         processes().kill();
     }
 
     @Override
-    default void pause() {
+    public final void pause() {
         processes().signal("STOP");
     }
 
     @Override
-    default void resume() {
+    public final void resume() {
         processes().signal("CONT");
     }
 
     @Override
-    default String kind() {
+    public final int port() {
+        return port;
+    }
+
+    @Override
+    public final String kind() {
         return "embedded";
+    }
+
+    @Override
+    public final synchronized void close() {
+        if (Files.exists(folder)) {
+            end();
+            ServerFolder.remove(folder);
+        }
     }
 }

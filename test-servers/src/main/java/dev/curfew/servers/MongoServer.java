@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * the environment variable {@value #VARIABLE}; else one in a container, where Docker answers, as a replica set of one
  * member; else a re-implementation of its protocol, since no Maven artifact has a MongoDB. {@link #isReal} tells.
  */
-public final class MongoServer implements TestServer {
+public final class MongoServer extends TestServer {
     /** Names a server for {@link #shared}: {@code mongodb://host/?replicaSet=rs0}, whose data tests may remove. */
     public static final String PROPERTY = "curfew.test.mongo.uri";
 
@@ -27,33 +27,29 @@ public final class MongoServer implements TestServer {
 
     private static @Nullable MongoServer shared;
 
-    private final @Nullable ServerProcess process;
+    private final boolean isReal;
     private final String url;
 
     private MongoServer(@Nullable ServerProcess process, String url) {
-        this.process = process;
+        super(process);
+        this.isReal = !(process instanceof MongoStandInProcess);
         this.url = url;
-        Condition.await("a MongoDB answers", this::answers);
+        awaitAnswer();
         ServersUsed.add(description());
     }
 
     /** The server for all tests of this JVM that do it no harm; never closed, and it keeps nothing. */
     public static synchronized MongoServer shared() {
         if (shared == null) {
-            String named = named();
+            String named = named(PROPERTY, VARIABLE);
             shared = named == null ? started(false) : new MongoServer(null, named);
         }
         return shared;
     }
 
-    private static @Nullable String named() {
-        String named = System.getProperty(PROPERTY, System.getenv(VARIABLE));
-        return named == null || named.isBlank() ? null : named;
-    }
-
     /** Whether {@link #shared} is or would be a MongoDB, and no stand-in; starts nothing. */
     public static boolean isThere() {
-        return named() != null || DockerProcess.isAvailable();
+        return named(PROPERTY, VARIABLE) != null || DockerProcess.isAvailable();
     }
 
     /**
@@ -84,7 +80,7 @@ public final class MongoServer implements TestServer {
 
     /** Whether it is a MongoDB; a stand-in knows no journal, no majority, no TTL, and is stopped where it should be killed. */
     public boolean isReal() {
-        return !(process instanceof MongoStandInProcess);
+        return isReal;
     }
 
     /** A client of the caller's own, with the driver's defaults. */
@@ -98,8 +94,8 @@ public final class MongoServer implements TestServer {
                 .applyToClusterSettings(cluster -> cluster.serverSelectionTimeout(2, TimeUnit.SECONDS));
         try (MongoClient client = MongoClients.create(settings.build())) {
             Document hello = client.getDatabase("admin").runCommand(new Document("isMaster", 1));
-            if (hello.getBoolean("isreplicaset", false) && process != null) {
-                Document member = new Document("_id", 0).append("host", "localhost:" + process.port());
+            if (hello.getBoolean("isreplicaset", false) && isOurs()) {
+                Document member = new Document("_id", 0).append("host", "localhost:" + port());
                 Document config = new Document("_id", REPLICA_SET).append("members", List.of(member));
                 client.getDatabase("admin").runCommand(new Document("replSetInitiate", config));
             }
@@ -110,36 +106,17 @@ public final class MongoServer implements TestServer {
     }
 
     private String description() {
-        if (!isReal()) {
+        if (!isReal) {
             return "mongo-java-server, a stand-in for MongoDB, embedded";
         }
         try (MongoClient client = connect()) {
             Document info = client.getDatabase("admin").runCommand(new Document("buildInfo", 1));
-            return "MongoDB " + info.getString("version") + ", "
-                    + (process == null ? "named by its URL" : process.kind());
+            return "MongoDB " + info.getString("version") + ", " + origin();
         }
     }
 
-    private ServerProcess process() {
-        if (process == null) {
-            throw new IllegalStateException("A server that was named by its URL is not ours to mistreat");
-        }
-        return process;
-    }
-
     @Override
-    public int port() {
-        return process().port();
-    }
-
-    @Override
-    public void kill() {
-        process().kill();
-    }
-
-    @Override
-    public void restart() {
-        process().start();
+    void awaitAnswer() {
         Condition.await("a MongoDB answers", this::answers);
     }
 
@@ -150,29 +127,5 @@ public final class MongoServer implements TestServer {
             client.getDatabase(database).getCollection(collection).find().forEach(each -> documents.add(each.toJson()));
         }
         return documents;
-    }
-
-    /** {@link #pause}, as the kit has it; what ends it is {@link #resume}. Null where the server is not ours. */
-    public @Nullable Runnable block() {
-        if (process == null) {
-            return null;
-        }
-        pause();
-        return this::resume;
-    }
-
-    @Override
-    public void pause() {
-        process().pause();
-    }
-
-    @Override
-    public void resume() {
-        process().resume();
-    }
-
-    @Override
-    public void close() {
-        process().close();
     }
 }

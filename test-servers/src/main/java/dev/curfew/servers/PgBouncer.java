@@ -21,49 +21,42 @@ import org.jspecify.annotations.Nullable;
  * root, and then runs as {@code nobody}.
  */
 public final class PgBouncer implements AutoCloseable {
-    private final Path folder = ServerFolder.create();
-    private final int port = ServerFolder.freePort();
-    private final Process process;
+    private final ChildProcess process;
 
     private PgBouncer(Path binary, int server, int connections) {
-        try {
+        process = new ChildProcess("PgBouncer", (folder, port) -> {
             // PgBouncer's own user has to read it.
             Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwxr-xr-x"));
             Path configuration = folder.resolve("pgbouncer.ini");
-            Files.writeString(
-                    configuration,
-                    String.join(
-                            "\n",
-                            List.of(
-                                    "[databases]",
-                                    "postgres = host=127.0.0.1 port=" + server
-                                            + " dbname=postgres user=postgres password=postgres",
-                                    "[pgbouncer]",
-                                    "listen_addr = 127.0.0.1",
-                                    "listen_port = " + port,
-                                    "unix_socket_dir =",
-                                    "auth_type = any",
-                                    "pool_mode = transaction",
-                                    "default_pool_size = " + connections,
-                                    "ignore_startup_parameters = extra_float_digits",
-                                    "")));
+            Files.writeString(configuration, configuration(port, server, connections));
             Files.setPosixFilePermissions(configuration, PosixFilePermissions.fromString("rw-r--r--"));
             List<String> command = new ArrayList<>(List.of(binary.toString()));
             if ("root".equals(System.getProperty("user.name"))) {
                 command.addAll(List.of("-u", "nobody"));
             }
             command.add(configuration.toString());
-            process = new ProcessBuilder(command)
-                    .redirectErrorStream(true)
-                    .redirectOutput(folder.resolve("log").toFile())
-                    .start();
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
-        }
-        // A test that is interrupted, or forgets, leaves no server behind.
-        Runtime.getRuntime().addShutdownHook(new Thread(this::close));
+            return command;
+        });
+        process.start();
         Condition.await("PgBouncer listens", this::listens);
         ServersUsed.add(version(binary) + ", installed");
+    }
+
+    private static String configuration(int port, int server, int connections) {
+        return String.join(
+                "\n",
+                List.of(
+                        "[databases]",
+                        "postgres = host=127.0.0.1 port=" + server + " dbname=postgres user=postgres password=postgres",
+                        "[pgbouncer]",
+                        "listen_addr = 127.0.0.1",
+                        "listen_port = " + port,
+                        "unix_socket_dir =",
+                        "auth_type = any",
+                        "pool_mode = transaction",
+                        "default_pool_size = " + connections,
+                        "ignore_startup_parameters = extra_float_digits",
+                        ""));
     }
 
     /** Whether one is installed. */
@@ -88,7 +81,7 @@ public final class PgBouncer implements AutoCloseable {
 
     /** The port on this machine. */
     public int port() {
-        return port;
+        return process.port();
     }
 
     private static @Nullable Path binary() {
@@ -115,29 +108,16 @@ public final class PgBouncer implements AutoCloseable {
     }
 
     private boolean listens() {
-        if (!process.isAlive()) {
-            throw new IllegalStateException("PgBouncer did not start; its log: " + log());
-        }
-        try (var socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
+        process.processes(); // fails, with the log, where it does not run
+        try (var socket = new Socket(InetAddress.getLoopbackAddress(), port())) {
             return socket.isConnected();
         } catch (IOException e) {
             return false;
         }
     }
 
-    private String log() {
-        try {
-            return Files.readString(folder.resolve("log"));
-        } catch (IOException e) {
-            return e.toString();
-        }
-    }
-
     @Override
-    public synchronized void close() {
-        ProcessTree.of(process.toHandle()).kill();
-        if (Files.exists(folder)) {
-            ServerFolder.remove(folder);
-        }
+    public void close() {
+        process.close();
     }
 }

@@ -7,7 +7,6 @@ import java.sql.DriverManager;
 import java.sql.ResultSet;
 import java.sql.SQLException;
 import java.sql.Statement;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -16,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * environment variable {@value #VARIABLE}; else one in a container, where Docker answers; else one from a Maven
  * artifact.
  */
-public final class PostgresServer implements TestServer {
+public final class PostgresServer extends TestServer {
     /** Names a server for {@link #shared}: a JDBC URL with user and password, of a database that tests may fill. */
     public static final String PROPERTY = "curfew.test.postgres.url";
 
@@ -28,22 +27,19 @@ public final class PostgresServer implements TestServer {
 
     private static @Nullable PostgresServer shared;
 
-    private final @Nullable ServerProcess process;
     private final String url;
 
     private PostgresServer(@Nullable ServerProcess process, String url) {
-        this.process = process;
+        super(process);
         this.url = url;
-        ServersUsed.add("PostgreSQL " + version() + ", " + (process == null ? "named by its URL" : process.kind()));
+        ServersUsed.add("PostgreSQL " + version() + ", " + origin());
     }
 
     /** The server for all tests of this JVM that do it no harm; never closed, and in haste rather than durable. */
     public static synchronized PostgresServer shared() {
         if (shared == null) {
-            String named = System.getProperty(PROPERTY, System.getenv(VARIABLE));
-            shared = named == null || named.isBlank()
-                    ? started(Map.of("shared_buffers", "256MB"))
-                    : new PostgresServer(null, named);
+            String named = named(PROPERTY, VARIABLE);
+            shared = named == null ? started(Map.of("shared_buffers", "256MB")) : new PostgresServer(null, named);
         }
         return shared;
     }
@@ -54,18 +50,12 @@ public final class PostgresServer implements TestServer {
      * @param settings more settings for the server, by name
      */
     public static PostgresServer start(Map<String, String> settings) {
-        return started(durable(settings));
+        return started(withDefaults(DURABLE, settings));
     }
 
     /** As {@link #start}, but never in a container: for a test that needs a {@link #standby}. */
     public static PostgresServer startEmbedded(Map<String, String> settings) {
-        return started(new EmbeddedPostgresProcess(durable(settings)));
-    }
-
-    private static Map<String, String> durable(Map<String, String> settings) {
-        Map<String, String> all = new LinkedHashMap<>(DURABLE);
-        all.putAll(settings);
-        return all;
+        return started(new EmbeddedPostgresProcess(withDefaults(DURABLE, settings)));
     }
 
     private static PostgresServer started(Map<String, String> settings) {
@@ -119,36 +109,8 @@ public final class PostgresServer implements TestServer {
     }
 
     @Override
-    public int port() {
-        return process().port();
-    }
-
-    private ServerProcess process() {
-        if (process == null) {
-            throw new IllegalStateException("A server that was named by its URL is not ours to mistreat");
-        }
-        return process;
-    }
-
-    @Override
-    public void kill() {
-        process().kill();
-    }
-
-    @Override
-    public void restart() {
-        process().start();
-        version(); // it answers
-    }
-
-    @Override
-    public void pause() {
-        process().pause();
-    }
-
-    @Override
-    public void resume() {
-        process().resume();
+    void awaitAnswer() {
+        version();
     }
 
     private String version() {
@@ -160,10 +122,5 @@ public final class PostgresServer implements TestServer {
         } catch (SQLException e) {
             throw new IllegalStateException("The PostgreSQL server does not answer", e);
         }
-    }
-
-    @Override
-    public void close() {
-        process().close();
     }
 }

@@ -2,7 +2,6 @@ package dev.curfew.servers;
 
 import java.io.UncheckedIOException;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
@@ -16,13 +15,12 @@ public final class RedisCluster implements AutoCloseable {
 
     private RedisCluster(String version, Map<String, String> settings) {
         for (int i = 0; i < 2 * MASTERS; i++) {
-            Map<String, String> all = new LinkedHashMap<>(Map.of(
+            Map<String, String> ofCluster = Map.of(
                     "cluster-enabled", "yes",
                     "cluster-node-timeout", "1500",
                     "cluster-port", Integer.toString(ServerFolder.freePort()),
-                    "repl-diskless-sync-delay", "0"));
-            all.putAll(settings);
-            nodes.add(RedisServer.start(version, all));
+                    "repl-diskless-sync-delay", "0");
+            nodes.add(RedisServer.start(version, TestServer.withDefaults(ofCluster, settings)));
         }
         for (int i = 0; i < MASTERS; i++) {
             RedisServer master = nodes.get(i);

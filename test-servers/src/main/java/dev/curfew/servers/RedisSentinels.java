@@ -16,9 +16,7 @@ public final class RedisSentinels implements AutoCloseable {
         nodes.add(RedisServer.start(version, settings));
         String master = "127.0.0.1 " + nodes.get(0).port();
         for (int i = 0; i < 2; i++) {
-            Map<String, String> replica = new java.util.LinkedHashMap<>(settings);
-            replica.put("replicaof", master);
-            nodes.add(RedisServer.start(version, replica));
+            nodes.add(RedisServer.start(version, TestServer.withDefaults(settings, Map.of("replicaof", master))));
         }
         Condition.await(
                 "two replicas follow the master",

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * A Redis server. Which one: where the kits share one, that of the system property {@value #PROPERTY} or the environment
  * variable {@value #VARIABLE}; else one in a container, where Docker answers; else one from a Maven artifact.
  */
-public final class RedisServer implements TestServer {
+public final class RedisServer extends TestServer {
     /** Names a server for {@link #shared}: {@code redis://127.0.0.1:6379}, whose data tests may remove. */
     public static final String PROPERTY = "curfew.test.redis.url";
 
@@ -26,12 +26,11 @@ public final class RedisServer implements TestServer {
 
     private static final Map<String, RedisServer> SHARED = new LinkedHashMap<>();
 
-    private final @Nullable ServerProcess process;
     private final int port;
     private final Map<String, String> settings;
 
     private RedisServer(@Nullable ServerProcess process, int port, Map<String, String> settings) {
-        this.process = process;
+        super(process);
         this.port = port;
         this.settings = settings;
     }
@@ -47,8 +46,8 @@ public final class RedisServer implements TestServer {
      */
     public static synchronized RedisServer shared(String version) {
         return SHARED.computeIfAbsent(version, v -> {
-            String named = System.getProperty(PROPERTY, System.getenv(VARIABLE));
-            if (named != null && !named.isBlank() && version.equals(version())) {
+            String named = named(PROPERTY, VARIABLE);
+            if (named != null && version.equals(version())) {
                 return new RedisServer(null, URI.create(named).getPort(), Map.of()).ready();
             }
             Map<String, String> hasty = Map.of("save", "", "appendonly", "no");
@@ -66,8 +65,7 @@ public final class RedisServer implements TestServer {
      * @param settings more settings for the server, by name
      */
     public static RedisServer start(String version, Map<String, String> settings) {
-        Map<String, String> all = new LinkedHashMap<>(DURABLE);
-        all.putAll(settings);
+        Map<String, String> all = withDefaults(DURABLE, settings);
         return started(new EmbeddedRedisProcess(version, all), all);
     }
 
@@ -82,13 +80,13 @@ public final class RedisServer implements TestServer {
     }
 
     private RedisServer ready() {
-        waitFor("PONG");
+        awaitAnswer();
         Matcher version = VERSION.matcher(String.valueOf(command("INFO", "server")));
         String found = "";
         while (version.find()) {
             found = (version.group(1).equals("redis") ? "Redis " : "Valkey ") + version.group(2);
         }
-        ServersUsed.add(found + ", " + (process == null ? "named by its URL" : process.kind()));
+        ServersUsed.add(found + ", " + origin());
         return this;
     }
 
@@ -157,21 +155,8 @@ public final class RedisServer implements TestServer {
                 : "";
     }
 
-    private ServerProcess process() {
-        if (process == null) {
-            throw new IllegalStateException("A server that was named by its URL is not ours to mistreat");
-        }
-        return process;
-    }
-
     @Override
-    public void kill() {
-        process().kill();
-    }
-
-    @Override
-    public void restart() {
-        process().start();
+    void awaitAnswer() {
         waitFor("PONG");
     }
 
@@ -179,29 +164,5 @@ public final class RedisServer implements TestServer {
     public void restartLoading() {
         process().start();
         waitFor("LOADING");
-    }
-
-    /** {@link #pause}, as the kit has it; what ends it is {@link #resume}. Null where the server is not ours. */
-    public @Nullable Runnable block() {
-        if (process == null) {
-            return null;
-        }
-        pause();
-        return this::resume;
-    }
-
-    @Override
-    public void pause() {
-        process().pause();
-    }
-
-    @Override
-    public void resume() {
-        process().resume();
-    }
-
-    @Override
-    public void close() {
-        process().close();
     }
 }
