@@ -47,6 +47,8 @@ final class Actions {
     private final Outage outage;
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
     private volatile boolean isClosed;
+    // Not volatile: a thread that sees an old one makes another.
+    private Instant lastNow = Instant.EPOCH;
     private volatile @Nullable ExpungeReport lastExpunge;
 
     Actions(TokenResource.Builder settings, TokenStore store, Duration skew) {
@@ -472,9 +474,15 @@ final class Actions {
 
     // Time (R1)
 
-    /** The clock's time, in the milliseconds that records have. */
+    /** The clock's time, in the milliseconds that records have. Calls of the same millisecond share one object. */
     private Instant now() {
-        return Instant.ofEpochMilli(clock.millis());
+        long millis = clock.millis();
+        Instant last = lastNow;
+        if (last.toEpochMilli() != millis) {
+            last = Instant.ofEpochMilli(millis);
+            lastNow = last;
+        }
+        return last;
     }
 
     Instant instant() {

@@ -1,8 +1,6 @@
 package dev.curfew.benchmarks;
 
-import com.fasterxml.jackson.jr.ob.JSON;
 import com.zaxxer.hikari.HikariDataSource;
-import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.jdbc.JdbcTokenStore;
 import dev.curfew.memory.MemoryTokenStore;
@@ -10,12 +8,9 @@ import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.time.Duration;
-import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.atomic.AtomicReference;
 
 /** What a record takes, what a look-up takes and what the removal of a record takes, by how many there are. */
 final class Growth {
@@ -111,58 +106,27 @@ final class Growth {
                             "-cp",
                             System.getProperty("java.class.path"),
                             Growth.class.getName(),
-                            Integer.toString(records),
-                            Integer.toString(form.rounds()))
+                            Integer.toString(records))
                     .redirectError(ProcessBuilder.Redirect.INHERIT)
                     .start();
             String answer = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
             if (child.waitFor() != 0) {
                 throw new IllegalStateException("The JVM that measures memory failed: " + answer);
             }
-            List<Map<String, Object>> rows = new ArrayList<>();
-            Map<String, Object> measured = JSON.std.mapFrom(answer);
-            rows.add(size("memory", records, ((Number) Raw.value(measured, "bytesPerRecord")).longValue()));
-            int round = 0;
-            for (Object nanos : (List<?>) Raw.value(measured, "nanos")) {
-                rows.add(expunge("memory", records, round++, DUE, ((Number) nanos).longValue()));
-            }
-            return rows;
+            return List.of(size("memory", records, Long.parseLong(answer.strip())));
         } catch (IOException | InterruptedException e) {
             throw new IllegalStateException(e);
         }
     }
 
-    /** Measures in memory, and prints what it found. */
-    public static void main(String[] arguments) throws IOException {
+    /** Prints how many bytes of memory a record takes. */
+    public static void main(String[] arguments) {
         int records = Integer.parseInt(arguments[0]);
-        var clock = new AtomicReference<Instant>(Data.now());
         MemoryTokenStore store = MemoryTokenStore.create();
         long before = used();
         MemoryTargets.fill(store, records);
-        long bytes = (used() - before) / records;
-        List<Long> nanos = new ArrayList<>();
-        try (TokenResource tokens =
-                CurfewTarget.builder(records).store(store).clock(clock::get).build()) {
-            int next = records;
-            for (int round = -1; round < Integer.parseInt(arguments[1]); round++) {
-                Instant end = clock.get().plus(Duration.ofHours(1));
-                for (int i = 0; i < DUE; i++) {
-                    int number = next++;
-                    tokens.storeToken(Token.of(Data.jti(number), Data.subject(number), clock.get(), end));
-                }
-                clock.set(end.plus(Duration.ofMinutes(10)));
-                long start = System.nanoTime();
-                long removed = tokens.expungeExpired().removed();
-                long took = System.nanoTime() - start;
-                if (removed != DUE) {
-                    throw new IllegalStateException(removed + " were removed of " + DUE);
-                }
-                if (round >= 0) { // the first is to warm up
-                    nanos.add(took);
-                }
-            }
-        }
-        System.out.println(JSON.std.asString(Map.of("bytesPerRecord", bytes, "nanos", nanos)));
+        System.out.println((used() - before) / records);
+        store.close();
     }
 
     private static long used() {

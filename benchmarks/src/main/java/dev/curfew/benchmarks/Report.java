@@ -541,7 +541,7 @@ final class Report {
         });
         line("");
         line(
-                "A removal is the expunger's, with its rests between batches. Redis removes records itself. Bytes are heap in memory,");
+                "A removal is the expunger's, with its rests between batches. Redis and Caffeine remove records themselves. Bytes are heap in memory,");
         line("`used_memory` with the indexes of subjects in Redis, and the table with its indexes in PostgreSQL.");
         if (!lines.isEmpty()) {
             new Charts(docs.resolve("benchmarks"))

@@ -21,16 +21,14 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
-import java.util.HashSet;
 import java.util.List;
-import java.util.NavigableMap;
-import java.util.Objects;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentMap;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,9 +37,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it, one skew past
  * its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}: (domain, tenant,
- * subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the subject's
- * unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a revoked token
- * valid.
+ * subject) to the watermark and when it is dropped. {@code unrevoked}: all unrevoked records that have a subject, in the
+ * order of (domain, tenant, subject, expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a
+ * revoked token valid.
  *
  * <p>Every verb that writes is one {@code compute} on the record's key. The index always holds every unrevoked record that
  * can be read: a store enters its record inside that {@code compute}, and a revocation takes it out after it. So
@@ -61,8 +59,10 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
      * compare: so a map finds them in a tree where somebody has chosen ids of one hash.
      */
     private record Key(String domain, String tenant, String id) implements Comparable<Key> {
+        static final Comparator<Key> BY_SCOPE =
+                Comparator.comparing(Key::domain).thenComparing(Key::tenant);
         private static final Comparator<Key> ORDER =
-                Comparator.comparing(Key::id).thenComparing(Key::tenant).thenComparing(Key::domain);
+                Comparator.comparing(Key::id).thenComparing(BY_SCOPE);
 
         @Override
         public int compareTo(Key other) {
@@ -75,19 +75,38 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         long dropAt();
     }
 
-    private record Entry(TokenRecord record, long dropAt) implements Kept {}
-
     private record Watermark(Instant at, long dropAt) implements Kept {}
 
-    private record Position(Instant expiresAt, String jti) implements Comparable<Position> {
-        @Override
-        public int compareTo(Position other) {
-            int byExpiry = expiresAt.compareTo(other.expiresAt);
-            return byExpiry != 0 ? byExpiry : TokenRecord.JTI_ORDER.compare(jti, other.jti);
+    /** A record with its key. In the order of the index: by scope and subject, then as a page has it. */
+    private static final class Entry implements Kept, Comparable<Entry> {
+        final Object key;
+        final TokenRecord record;
+        final long dropAt;
+
+        Entry(Object key, TokenRecord record, long dropAt) {
+            this.key = key;
+            this.record = record;
+            this.dropAt = dropAt;
         }
 
-        static Position of(TokenRecord record) {
-            return new Position(record.expiresAt(), record.jti());
+        @Override
+        public long dropAt() {
+            return dropAt;
+        }
+
+        @Override
+        public int compareTo(Entry other) {
+            int bySubject = compareSubjects(other);
+            return bySubject != 0 ? bySubject : TokenRecord.BY_EXPIRY.compare(record, other.record);
+        }
+
+        int compareSubjects(Entry other) {
+            int byScope = key instanceof Key mine
+                    ? other.key instanceof Key theirs ? Key.BY_SCOPE.compare(mine, theirs) : 1
+                    : other.key instanceof Key ? -1 : 0;
+            return byScope != 0
+                    ? byScope
+                    : String.valueOf(record.subject()).compareTo(String.valueOf(other.record.subject()));
         }
     }
 
@@ -96,10 +115,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final long maxRecords;
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
-    // The maps are read and changed inside a computation on their key only.
-    private final ConcurrentMap<Object, NavigableMap<Position, TokenRecord>> unrevoked = new ConcurrentHashMap<>();
-    // By domain: how many were dropped since an expunge last said so, to say so once (R7.3).
-    private final ConcurrentMap<String, AtomicLong> dropped = new ConcurrentHashMap<>();
+    private final ConcurrentNavigableMap<Entry, Entry> unrevoked = new ConcurrentSkipListMap<>();
     // Most stores serve one domain and one tenant: their keys need no more than the id, nor does a look-up make one.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
@@ -107,11 +123,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     MemoryTokenStore(long maxRecords, Ticker nanoseconds) {
         this.maxRecords = maxRecords;
         this.ticker = new RetentionTicker(nanoseconds);
-        this.records = cache((key, entry) -> {
+        this.records = cache(entry -> {
             size.decrementAndGet();
-            index(key, entry.record(), null);
+            takeOut(entry);
         });
-        this.watermarks = cache((key, watermark) -> {});
+        this.watermarks = cache(watermark -> {});
     }
 
     /** A store that holds as many records as there is memory for. */
@@ -132,36 +148,16 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return new MemoryTokenStore(maxRecords, Ticker.systemTicker());
     }
 
-    private interface Dropped<V> {
-        void accept(Object key, V value);
-    }
-
-    private <V extends Kept> Cache<Object, V> cache(Dropped<V> listener) {
+    private <V extends Kept> Cache<Object, V> cache(Consumer<V> onDrop) {
         return Caffeine.newBuilder()
                 .ticker(ticker)
                 // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
                 .executor(Runnable::run)
-                .expireAfter(new Expiry<Object, V>() {
-                    @Override
-                    public long expireAfterCreate(Object key, V value, long now) {
-                        return value.dropAt() - now;
-                    }
-
-                    @Override
-                    public long expireAfterUpdate(Object key, V value, long now, long duration) {
-                        return value.dropAt() - now;
-                    }
-
-                    @Override
-                    public long expireAfterRead(Object key, V value, long now, long duration) {
-                        return duration;
-                    }
-                })
+                .expireAfter(
+                        Expiry.<Object, V>writing((key, value) -> Duration.ofNanos(value.dropAt() - ticker.read())))
                 .evictionListener((key, value, cause) -> {
-                    if (key != null && value != null) {
-                        dropped.computeIfAbsent(domain(key), d -> new AtomicLong())
-                                .incrementAndGet();
-                        listener.accept(key, value);
+                    if (value != null) {
+                        onDrop.accept(value);
                     }
                 })
                 .build();
@@ -173,14 +169,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             first.compareAndSet(null, scope);
             return key(scope, id);
         }
-        boolean same = own.tenant().equals(scope.tenant()) && own.domain().equals(scope.domain());
-        return same ? id : new Key(scope.domain(), scope.tenant(), id);
-    }
-
-    private String domain(Object key) {
-        return key instanceof Key other
-                ? other.domain()
-                : Objects.requireNonNull(first.get()).domain();
+        boolean isFirst = own.tenant().equals(scope.tenant()) && own.domain().equals(scope.domain());
+        return isFirst ? id : new Key(scope.domain(), scope.tenant(), id);
     }
 
     /** Before every verb. */
@@ -198,47 +188,44 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return ticker.read() + (left.compareTo(LONGEST) < 0 ? left : LONGEST).toNanos();
     }
 
-    /** The same of a record: a skew past its retention end (R1.4). */
-    private long dropAt(StoreScope scope, TokenRecord record, Instant now) {
-        return dropAt(scope.retentionEnd(record.expiresAt()).plus(scope.skew()), now);
+    /** A record's entry, which is dropped a skew past the retention end (R1.4). */
+    private Entry entry(StoreScope scope, Object key, TokenRecord record, Instant now) {
+        return new Entry(
+                key, record, dropAt(scope.retentionEnd(record.expiresAt()).plus(scope.skew()), now));
     }
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         at(now);
         makeRoom();
-        var outcome = new Answer<>(StoreOutcome.STORED);
-        records.asMap().compute(key(scope, record.jti()), (key, entry) -> {
-            if (entry == null) {
+        Object key = key(scope, record.jti());
+        Entry kept = records.asMap().compute(key, (same, stored) -> {
+            if (stored == null) {
                 count();
-                index(key, null, record);
-                return new Entry(record, dropAt(scope, record, now));
-            }
-            TokenRecord stored = entry.record();
-            if (stored.subject() != null && !stored.subject().equals(record.subject())) {
+            } else if (stored.record.subject() != null
+                    && !stored.record.subject().equals(record.subject())) {
                 throw new SubjectMismatchException();
+            } else if (stored.record.isRevoked()) {
+                return stored;
             }
-            if (stored.isRevoked()) {
-                outcome.is = StoreOutcome.REVOKED;
-                return entry;
+            TokenRecord update = stored == null ? record : record.withCreatedAt(stored.record.createdAt());
+            Entry entry = entry(scope, key, update, now);
+            unrevoked.put(entry, entry);
+            if (stored != null && stored.compareTo(entry) != 0) {
+                takeOut(stored);
             }
-            TokenRecord update = record.withCreatedAt(stored.createdAt());
-            index(key, stored, update);
-            return new Entry(update, dropAt(scope, update, now));
+            return entry;
         });
-        return outcome.is;
+        return kept.record.isRevoked() ? StoreOutcome.REVOKED : StoreOutcome.STORED;
     }
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
-        TokenRecord record = record(scope, jti, now);
-        return new StoredState(record, record == null ? null : watermark(scope, record.subject()));
-    }
-
-    private @Nullable TokenRecord record(StoreScope scope, String jti, Instant now) {
         at(now);
         Entry entry = records.getIfPresent(key(scope, jti));
-        return entry == null ? null : entry.record();
+        return entry == null
+                ? StoredState.NOTHING
+                : new StoredState(entry.record, watermark(scope, entry.record.subject()));
     }
 
     private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
@@ -250,78 +237,77 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
         at(now);
         Entry entry = records.getIfPresent(key(scope, jti));
-        return entry != null && entry.record().isRevoked();
+        return entry != null && entry.record.isRevoked();
     }
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
-        Set<String> revoked = new HashSet<>();
-        for (String jti : jtis) {
-            if (isRevoked(scope, jti, now)) {
-                revoked.add(jti);
-            }
-        }
-        return revoked;
+        return jtis.stream().filter(jti -> isRevoked(scope, jti, now)).collect(Collectors.toSet());
     }
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return new StoredState(record(scope, jti, now), watermark(scope, subject));
+        at(now);
+        Entry entry = records.getIfPresent(key(scope, jti));
+        Instant watermark = watermark(scope, subject);
+        return entry == null && watermark == null
+                ? StoredState.NOTHING
+                : new StoredState(entry == null ? null : entry.record, watermark);
     }
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         at(now);
         makeRoom();
-        var outcome = new Answer<>(RevokeOutcome.REVOKED);
-        var before = new Answer<@Nullable TokenRecord>(null);
+        var before = new Before();
         Object key = key(scope, revocation.jti());
-        records.asMap().compute(key, (same, entry) -> {
-            if (entry == null) {
+        records.asMap().compute(key, (same, stored) -> {
+            before.entry = stored;
+            if (stored == null) {
                 count();
-                return new Entry(revocation, dropAt(scope, revocation, now));
+                return entry(scope, key, revocation, now);
             }
-            if (entry.record().isRevoked()) {
-                outcome.is = RevokeOutcome.ALREADY_REVOKED;
-            } else {
-                before.is = entry.record();
-            }
-            return revoked(scope, entry, keepUntil, now);
+            return revoked(scope, stored, keepUntil, now);
         });
-        takeOut(key, before.is);
-        return outcome.is;
+        boolean isFirst = before.entry == null || !before.entry.record.isRevoked();
+        takeOut(before.entry);
+        return isFirst ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
     }
 
-    private Entry revoked(StoreScope scope, Entry entry, Instant keepUntil, Instant now) {
-        TokenRecord revoked = entry.record().revoked(now, keepUntil);
-        return new Entry(revoked, Math.max(dropAt(scope, revoked, now), entry.dropAt()));
+    private Entry revoked(StoreScope scope, Entry stored, Instant keepUntil, Instant now) {
+        Entry revoked = entry(scope, stored.key, stored.record.revoked(now, keepUntil), now);
+        return new Entry(stored.key, revoked.record, Math.max(revoked.dropAt, stored.dropAt));
     }
 
     @Override
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
-        var answer = new Answer<Consumption>(Refused.UNKNOWN);
-        var before = new Answer<@Nullable TokenRecord>(null);
-        Object key = key(scope, jti);
-        records.asMap().computeIfPresent(key, (same, entry) -> {
-            TokenRecord record = entry.record();
-            if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
-                return entry;
-            } else if (record.isRevoked()) {
-                answer.is = Refused.ALREADY_USED;
-                return entry;
-            } else if (!record.isLive(now)) {
-                answer.is = Refused.EXPIRED;
-                return entry;
-            }
-            before.is = record;
-            Entry used = revoked(scope, entry, record.expiresAt(), now);
-            answer.is = new Consumed(used.record());
-            return used;
+        var before = new Before();
+        Entry after = records.asMap().computeIfPresent(key(scope, jti), (key, stored) -> {
+            before.entry = stored;
+            return refusal(stored.record, subject, purpose, now) == null
+                    ? revoked(scope, stored, stored.record.expiresAt(), now)
+                    : stored;
         });
-        takeOut(key, before.is);
-        return new Watermarked<>(answer.is, before.is == null ? null : watermark(scope, before.is.subject()));
+        if (before.entry == null || after == null) {
+            return new Watermarked<>(Refused.UNKNOWN, null);
+        }
+        Refused refusal = refusal(before.entry.record, subject, purpose, now);
+        if (refusal != null) {
+            return new Watermarked<>(refusal, null);
+        }
+        takeOut(before.entry);
+        return new Watermarked<>(new Consumed(after.record), watermark(scope, after.record.subject()));
+    }
+
+    /** Why the record is not consumed, or {@code null}. */
+    private static @Nullable Refused refusal(
+            TokenRecord record, @Nullable String subject, String purpose, Instant now) {
+        if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
+            return Refused.UNKNOWN;
+        }
+        return record.isRevoked() ? Refused.ALREADY_USED : record.isLive(now) ? null : Refused.EXPIRED;
     }
 
     @Override
@@ -331,9 +317,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         if (watermarks.estimatedSize() >= maxRecords && watermarks.getIfPresent(key) == null) {
             watermarks.cleanUp();
             if (watermarks.estimatedSize() >= maxRecords) {
-                throw new TokenStoreException(
-                        "The memory store is full: it holds as many watermarks as its maxRecords of " + maxRecords
-                                + " and takes no new one until some have ended; nothing was revoked");
+                throw full("watermarks", "revoked");
             }
         }
         watermarks
@@ -341,89 +325,74 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 .merge(
                         key,
                         new Watermark(watermark, dropAt(keepUntil, now)),
-                        (a, b) -> new Watermark(later(a.at(), b.at()), Math.max(a.dropAt(), b.dropAt())));
-    }
-
-    private static Instant later(Instant a, Instant b) {
-        return a.isAfter(b) ? a : b;
+                        (a, b) -> new Watermark(
+                                a.at().isAfter(b.at()) ? a.at() : b.at(), Math.max(a.dropAt(), b.dropAt())));
     }
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         at(now);
+        Entry start = start(scope, subject, now);
         int revoked = 0;
         // A token that is stored again for a shorter time moves to where a look has been already: so the last look must
-        // find
-        // nothing, twice.
-        for (int idle = 0; idle < 2 && revoked < limit; idle++) {
-            TokenRecord after = null;
-            List<TokenRecord> batch = indexed(scope, subject, after, limit - revoked, now);
-            while (!batch.isEmpty()) {
-                for (TokenRecord found : batch) {
-                    if (revokeFound(scope, subject, found, now)) {
-                        revoked++;
-                        idle = -1;
-                    }
-                    after = found;
+        // find nothing, twice.
+        for (int idle = 0; idle < 2; idle++) {
+            for (Entry found : indexed(scope, subject, null, now).values()) {
+                if (revoked == limit) {
+                    return revoked;
+                } else if (found.compareSubjects(start) != 0) {
+                    break;
+                } else if (revokeFound(scope, found, now)) {
+                    revoked++;
+                    idle = -1;
                 }
-                batch = revoked < limit ? indexed(scope, subject, after, limit - revoked, now) : List.of();
             }
         }
         return revoked;
     }
 
-    private boolean revokeFound(StoreScope scope, String subject, TokenRecord found, Instant now) {
-        var before = new Answer<@Nullable TokenRecord>(null);
-        Object key = key(scope, found.jti());
-        records.asMap().computeIfPresent(key, (same, entry) -> {
-            TokenRecord record = entry.record();
-            if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
-                return entry;
+    private boolean revokeFound(StoreScope scope, Entry found, Instant now) {
+        var before = new Before();
+        records.asMap().computeIfPresent(found.key, (key, stored) -> {
+            if (stored.record.isRevoked() || !stored.record.isLive(now) || found.compareSubjects(stored) != 0) {
+                return stored;
             }
-            before.is = record;
-            return revoked(scope, entry, record.expiresAt(), now);
+            before.entry = stored;
+            return revoked(scope, stored, stored.record.expiresAt(), now);
         });
-        takeOut(key, before.is);
-        return before.is != null;
+        takeOut(before.entry);
+        return before.entry != null;
     }
 
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
+        Entry start = start(scope, subject, now);
         List<TokenRecord> page = new ArrayList<>();
-        TokenRecord last = after;
-        List<TokenRecord> indexed;
-        do {
-            indexed = indexed(scope, subject, last, limit - page.size(), now);
-            for (TokenRecord record : indexed) {
-                // The index may still have what was revoked just now, and have already what is just being stored.
-                Entry entry = records.getIfPresent(key(scope, record.jti()));
-                if (entry != null && !entry.record().isRevoked()) {
-                    page.add(record);
-                }
-                last = record;
+        for (Entry found : indexed(scope, subject, after, now).values()) {
+            if (page.size() == limit || found.compareSubjects(start) != 0) {
+                break;
             }
-        } while (page.size() < limit && !indexed.isEmpty());
+            // The index may still have what was revoked just now, and have already what is just being stored.
+            if (records.getIfPresent(found.key) == found) {
+                page.add(found.record);
+            }
+        }
         return new Watermarked<>(page, watermark(scope, subject));
     }
 
-    /** A page of the subject's index. */
-    private List<TokenRecord> indexed(
-            StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        List<TokenRecord> page = new ArrayList<>();
-        // The first that can be live: expiring one millisecond from now, whatever its jti.
-        Position first = after != null && after.isLive(now) ? Position.of(after) : new Position(now.plusMillis(1), "");
-        unrevoked.computeIfPresent(key(scope, subject), (key, positions) -> {
-            for (TokenRecord record : positions.tailMap(first, false).values()) {
-                if (page.size() == limit) {
-                    break;
-                }
-                page.add(record);
-            }
-            return positions;
-        });
-        return page;
+    /** The index from where a page begins. Behind the subject's records are those of others. */
+    private ConcurrentNavigableMap<Entry, Entry> indexed(
+            StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
+        Entry start = start(scope, subject, now);
+        return unrevoked.tailMap(after != null && after.isLive(now) ? new Entry(start.key, after, 0) : start, false);
+    }
+
+    /** Before the first of a subject's records that can be live: it expires one millisecond from now, whatever its jti. */
+    private Entry start(StoreScope scope, String subject, Instant now) {
+        return new Entry(
+                key(scope, ""), new TokenRecord("", subject, "", null, now.plusMillis(1), null, now, now, null), 0);
     }
 
     /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
@@ -433,30 +402,33 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return List.of();
     }
 
-    /** Gives back the memory of what is past its end, and answers how many were dropped since this was last asked. */
+    /** Gives back the memory of what Caffeine has found past its end, and removes nothing else (R7.7). */
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         at(now);
         records.cleanUp();
         watermarks.cleanUp();
-        AtomicLong count = dropped.get(scope.domain());
-        return count == null ? 0 : (int) Math.min(count.getAndSet(0), Integer.MAX_VALUE);
+        return 0;
     }
 
     @Override
     public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
-        at(now);
         return removalTime(records.getIfPresent(key(scope, jti)), now);
     }
 
     @Override
     public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
-        at(now);
         return removalTime(watermarks.getIfPresent(key(scope, subject)), now);
     }
 
     private @Nullable Instant removalTime(@Nullable Kept kept, Instant now) {
+        at(now);
         return kept == null ? null : now.plusNanos(kept.dropAt() - ticker.read());
+    }
+
+    /** How many records there are; those past their end may be among them. */
+    long size() {
+        return size.get();
     }
 
     @Override
@@ -477,50 +449,28 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private void count() {
         if (size.incrementAndGet() > maxRecords) {
             size.decrementAndGet();
-            throw new TokenStoreException("The memory store is full: it holds its maxRecords of " + maxRecords
-                    + " and takes no new record until some have expired; nothing was stored");
+            throw full("records", "stored");
         }
     }
 
-    /** Inside the computation on the record's key: what was indexed of it goes, and what is unrevoked comes, at once. */
-    private void index(Object key, @Nullable TokenRecord before, @Nullable TokenRecord after) {
-        TokenRecord either = after == null ? before : after;
-        if (either == null || either.subject() == null) {
-            return; // revoked by its jti alone, and never indexed
-        }
-        unrevoked.compute(bySubject(key, either.subject()), (subject, indexed) -> {
-            NavigableMap<Position, TokenRecord> positions = indexed == null ? new TreeMap<>() : indexed;
-            if (before != null) {
-                positions.remove(Position.of(before));
-            }
-            if (after != null) {
-                positions.put(Position.of(after), after);
-            }
-            return positions.isEmpty() ? null : positions;
-        });
+    private TokenStoreException full(String what, String done) {
+        return new TokenStoreException(
+                TokenStoreException.Outcome.UNCHANGED,
+                "The memory store is full: it holds as many " + what + " as its maxRecords of " + maxRecords
+                        + " and takes no new one until some have ended; nothing was " + done,
+                null);
     }
 
-    /** After the computation that revoked a record: takes that out of the index, and nothing that was stored since. */
-    private void takeOut(Object key, @Nullable TokenRecord revoked) {
-        if (revoked == null || revoked.subject() == null) {
-            return;
+    /** Takes an entry out of the index, and none that was stored since. */
+    private void takeOut(@Nullable Entry entry) {
+        if (entry != null && entry.record.subject() != null) {
+            unrevoked.remove(entry, entry);
         }
-        unrevoked.computeIfPresent(bySubject(key, revoked.subject()), (subject, positions) -> {
-            positions.remove(Position.of(revoked), revoked);
-            return positions.isEmpty() ? null : positions;
-        });
     }
 
-    private static Object bySubject(Object key, String subject) {
-        return key instanceof Key other ? new Key(other.domain(), other.tenant(), subject) : subject;
-    }
-
-    /** Where a computation leaves its answer. */
-    private static final class Answer<T extends @Nullable Object> {
-        T is;
-
-        Answer(T is) {
-            this.is = is;
-        }
+    /** Where a computation leaves the entry that it met. */
+    private static final class Before {
+        @Nullable
+        Entry entry;
     }
 }
