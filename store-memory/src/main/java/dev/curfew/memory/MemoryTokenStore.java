@@ -22,12 +22,14 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
+import java.util.NavigableMap;
 import java.util.Set;
-import java.util.concurrent.ConcurrentNavigableMap;
-import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.Consumer;
+import java.util.function.BiConsumer;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -37,9 +39,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it, one skew past
  * its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}: (domain, tenant,
- * subject) to the watermark and when it is dropped. {@code unrevoked}: all unrevoked records that have a subject, in the
- * order of (domain, tenant, subject, expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a
- * revoked token valid.
+ * subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the subject's
+ * unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a revoked token
+ * valid.
  *
  * <p>Every verb that writes is one {@code compute} on the record's key. The index always holds every unrevoked record that
  * can be read: a store enters its record inside that {@code compute}, and a revocation takes it out after it. So
@@ -59,10 +61,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
      * compare: so a map finds them in a tree where somebody has chosen ids of one hash.
      */
     private record Key(String domain, String tenant, String id) implements Comparable<Key> {
-        static final Comparator<Key> BY_SCOPE =
-                Comparator.comparing(Key::domain).thenComparing(Key::tenant);
         private static final Comparator<Key> ORDER =
-                Comparator.comparing(Key::id).thenComparing(BY_SCOPE);
+                Comparator.comparing(Key::id).thenComparing(Key::tenant).thenComparing(Key::domain);
 
         @Override
         public int compareTo(Key other) {
@@ -77,14 +77,12 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     private record Watermark(Instant at, long dropAt) implements Kept {}
 
-    /** A record with its key. In the order of the index: by scope and subject, then as a page has it. */
-    private static final class Entry implements Kept, Comparable<Entry> {
-        final Object key;
+    /** A record, equal to itself alone. */
+    private static final class Entry implements Kept {
         final TokenRecord record;
-        final long dropAt;
+        private final long dropAt;
 
-        Entry(Object key, TokenRecord record, long dropAt) {
-            this.key = key;
+        Entry(TokenRecord record, long dropAt) {
             this.record = record;
             this.dropAt = dropAt;
         }
@@ -93,21 +91,6 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         public long dropAt() {
             return dropAt;
         }
-
-        @Override
-        public int compareTo(Entry other) {
-            int bySubject = compareSubjects(other);
-            return bySubject != 0 ? bySubject : TokenRecord.BY_EXPIRY.compare(record, other.record);
-        }
-
-        int compareSubjects(Entry other) {
-            int byScope = key instanceof Key mine
-                    ? other.key instanceof Key theirs ? Key.BY_SCOPE.compare(mine, theirs) : 1
-                    : other.key instanceof Key ? -1 : 0;
-            return byScope != 0
-                    ? byScope
-                    : String.valueOf(record.subject()).compareTo(String.valueOf(other.record.subject()));
-        }
     }
 
     private final RetentionTicker ticker;
@@ -115,7 +98,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final long maxRecords;
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
-    private final ConcurrentNavigableMap<Entry, Entry> unrevoked = new ConcurrentSkipListMap<>();
+    // The maps are read and changed inside a computation on their key only.
+    private final ConcurrentMap<Object, NavigableMap<TokenRecord, Entry>> unrevoked = new ConcurrentHashMap<>();
     // Most stores serve one domain and one tenant: their keys need no more than the id, nor does a look-up make one.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
@@ -123,11 +107,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     MemoryTokenStore(long maxRecords, Ticker nanoseconds) {
         this.maxRecords = maxRecords;
         this.ticker = new RetentionTicker(nanoseconds);
-        this.records = cache(entry -> {
+        this.records = cache((key, entry) -> {
             size.decrementAndGet();
-            takeOut(entry);
+            takeOut(key, entry);
         });
-        this.watermarks = cache(watermark -> {});
+        this.watermarks = cache((key, watermark) -> {});
     }
 
     /** A store that holds as many records as there is memory for. */
@@ -148,7 +132,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return new MemoryTokenStore(maxRecords, Ticker.systemTicker());
     }
 
-    private <V extends Kept> Cache<Object, V> cache(Consumer<V> onDrop) {
+    private <V extends Kept> Cache<Object, V> cache(BiConsumer<Object, V> onDrop) {
         return Caffeine.newBuilder()
                 .ticker(ticker)
                 // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
@@ -156,8 +140,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 .expireAfter(
                         Expiry.<Object, V>writing((key, value) -> Duration.ofNanos(value.dropAt() - ticker.read())))
                 .evictionListener((key, value, cause) -> {
-                    if (value != null) {
-                        onDrop.accept(value);
+                    if (key != null && value != null) {
+                        onDrop.accept(key, value);
                     }
                 })
                 .build();
@@ -188,33 +172,28 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return ticker.read() + (left.compareTo(LONGEST) < 0 ? left : LONGEST).toNanos();
     }
 
-    /** A record's entry, which is dropped a skew past the retention end (R1.4). */
-    private Entry entry(StoreScope scope, Object key, TokenRecord record, Instant now) {
-        return new Entry(
-                key, record, dropAt(scope.retentionEnd(record.expiresAt()).plus(scope.skew()), now));
+    /** A record's entry, which is dropped a skew past the retention end (R1.4), and not before another one. */
+    private Entry entry(StoreScope scope, TokenRecord record, long notBefore, Instant now) {
+        Instant end = scope.retentionEnd(record.expiresAt()).plus(scope.skew());
+        return new Entry(record, Math.max(dropAt(end, now), notBefore));
     }
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         at(now);
         makeRoom();
-        Object key = key(scope, record.jti());
-        Entry kept = records.asMap().compute(key, (same, stored) -> {
+        Entry kept = records.asMap().compute(key(scope, record.jti()), (key, stored) -> {
             if (stored == null) {
                 count();
-            } else if (stored.record.subject() != null
-                    && !stored.record.subject().equals(record.subject())) {
+                return index(key, null, entry(scope, record, Long.MIN_VALUE, now));
+            }
+            TokenRecord before = stored.record;
+            if (before.subject() != null && !before.subject().equals(record.subject())) {
                 throw new SubjectMismatchException();
-            } else if (stored.record.isRevoked()) {
-                return stored;
             }
-            TokenRecord update = stored == null ? record : record.withCreatedAt(stored.record.createdAt());
-            Entry entry = entry(scope, key, update, now);
-            unrevoked.put(entry, entry);
-            if (stored != null && stored.compareTo(entry) != 0) {
-                takeOut(stored);
-            }
-            return entry;
+            return before.isRevoked()
+                    ? stored
+                    : index(key, before, entry(scope, record.withCreatedAt(before.createdAt()), Long.MIN_VALUE, now));
         });
         return kept.record.isRevoked() ? StoreOutcome.REVOKED : StoreOutcome.STORED;
     }
@@ -265,18 +244,19 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             before.entry = stored;
             if (stored == null) {
                 count();
-                return entry(scope, key, revocation, now);
+                return entry(scope, revocation, Long.MIN_VALUE, now);
             }
             return revoked(scope, stored, keepUntil, now);
         });
-        boolean isFirst = before.entry == null || !before.entry.record.isRevoked();
-        takeOut(before.entry);
-        return isFirst ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
+        if (before.entry == null) {
+            return RevokeOutcome.REVOKED;
+        }
+        takeOut(key, before.entry);
+        return before.entry.record.isRevoked() ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
     }
 
     private Entry revoked(StoreScope scope, Entry stored, Instant keepUntil, Instant now) {
-        Entry revoked = entry(scope, stored.key, stored.record.revoked(now, keepUntil), now);
-        return new Entry(stored.key, revoked.record, Math.max(revoked.dropAt, stored.dropAt));
+        return entry(scope, stored.record.revoked(now, keepUntil), stored.dropAt, now);
     }
 
     @Override
@@ -284,7 +264,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
         var before = new Before();
-        Entry after = records.asMap().computeIfPresent(key(scope, jti), (key, stored) -> {
+        Object key = key(scope, jti);
+        Entry after = records.asMap().computeIfPresent(key, (same, stored) -> {
             before.entry = stored;
             return refusal(stored.record, subject, purpose, now) == null
                     ? revoked(scope, stored, stored.record.expiresAt(), now)
@@ -297,7 +278,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         if (refusal != null) {
             return new Watermarked<>(refusal, null);
         }
-        takeOut(before.entry);
+        takeOut(key, before.entry);
         return new Watermarked<>(new Consumed(after.record), watermark(scope, after.record.subject()));
     }
 
@@ -332,35 +313,39 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         at(now);
-        Entry start = start(scope, subject, now);
         int revoked = 0;
         // A token that is stored again for a shorter time moves to where a look has been already: so the last look must
         // find nothing, twice.
-        for (int idle = 0; idle < 2; idle++) {
-            for (Entry found : indexed(scope, subject, null, now).values()) {
-                if (revoked == limit) {
-                    return revoked;
-                } else if (found.compareSubjects(start) != 0) {
-                    break;
-                } else if (revokeFound(scope, found, now)) {
-                    revoked++;
-                    idle = -1;
+        for (int idle = 0; idle < 2 && revoked < limit; idle++) {
+            List<Entry> batch = indexed(scope, subject, null, limit - revoked, now);
+            while (!batch.isEmpty()) {
+                for (Entry found : batch) {
+                    if (revokeFound(scope, found.record.jti(), subject, now)) {
+                        revoked++;
+                        idle = -1;
+                    }
                 }
+                TokenRecord last = batch.get(batch.size() - 1).record;
+                batch = revoked < limit ? indexed(scope, subject, last, limit - revoked, now) : List.of();
             }
         }
         return revoked;
     }
 
-    private boolean revokeFound(StoreScope scope, Entry found, Instant now) {
+    private boolean revokeFound(StoreScope scope, String jti, String subject, Instant now) {
         var before = new Before();
-        records.asMap().computeIfPresent(found.key, (key, stored) -> {
-            if (stored.record.isRevoked() || !stored.record.isLive(now) || found.compareSubjects(stored) != 0) {
+        Object key = key(scope, jti);
+        records.asMap().computeIfPresent(key, (same, stored) -> {
+            TokenRecord record = stored.record;
+            if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
                 return stored;
             }
             before.entry = stored;
-            return revoked(scope, stored, stored.record.expiresAt(), now);
+            return revoked(scope, stored, record.expiresAt(), now);
         });
-        takeOut(before.entry);
+        if (before.entry != null) {
+            takeOut(key, before.entry);
+        }
         return before.entry != null;
     }
 
@@ -368,31 +353,35 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
-        Entry start = start(scope, subject, now);
         List<TokenRecord> page = new ArrayList<>();
-        for (Entry found : indexed(scope, subject, after, now).values()) {
-            if (page.size() == limit || found.compareSubjects(start) != 0) {
-                break;
+        TokenRecord last = after;
+        List<Entry> indexed;
+        do {
+            indexed = indexed(scope, subject, last, limit - page.size(), now);
+            for (Entry found : indexed) {
+                last = found.record;
+                // The index may still have what was revoked just now, and have already what is just being stored.
+                Entry stored = records.getIfPresent(key(scope, last.jti()));
+                if (stored != null && !stored.record.isRevoked()) {
+                    page.add(last);
+                }
             }
-            // The index may still have what was revoked just now, and have already what is just being stored.
-            if (records.getIfPresent(found.key) == found) {
-                page.add(found.record);
-            }
-        }
+        } while (page.size() < limit && !indexed.isEmpty());
         return new Watermarked<>(page, watermark(scope, subject));
     }
 
-    /** The index from where a page begins. Behind the subject's records are those of others. */
-    private ConcurrentNavigableMap<Entry, Entry> indexed(
-            StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
-        Entry start = start(scope, subject, now);
-        return unrevoked.tailMap(after != null && after.isLive(now) ? new Entry(start.key, after, 0) : start, false);
-    }
-
-    /** Before the first of a subject's records that can be live: it expires one millisecond from now, whatever its jti. */
-    private Entry start(StoreScope scope, String subject, Instant now) {
-        return new Entry(
-                key(scope, ""), new TokenRecord("", subject, "", null, now.plusMillis(1), null, now, now, null), 0);
+    /** A page of the subject's index. */
+    private List<Entry> indexed(StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
+        // Before the first that can be live: it expires one millisecond from now, whatever its jti.
+        TokenRecord from = after != null && after.isLive(now)
+                ? after
+                : new TokenRecord("", subject, "", null, now.plusMillis(1), null, now, now, null);
+        List<Entry> page = new ArrayList<>();
+        unrevoked.computeIfPresent(key(scope, subject), (key, entries) -> {
+            entries.tailMap(from, false).values().stream().limit(limit).forEach(page::add);
+            return entries;
+        });
+        return page;
     }
 
     /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
@@ -461,11 +450,32 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 null);
     }
 
+    /** Inside the computation on the record's key: the entry comes into the index, in the place of the former record. */
+    private Entry index(Object key, @Nullable TokenRecord before, Entry entry) {
+        unrevoked.compute(bySubject(key, entry.record), (subject, indexed) -> {
+            NavigableMap<TokenRecord, Entry> entries = indexed == null ? new TreeMap<>(TokenRecord.BY_EXPIRY) : indexed;
+            if (before != null) {
+                entries.remove(before);
+            }
+            entries.put(entry.record, entry);
+            return entries;
+        });
+        return entry;
+    }
+
     /** Takes an entry out of the index, and none that was stored since. */
-    private void takeOut(@Nullable Entry entry) {
-        if (entry != null && entry.record.subject() != null) {
-            unrevoked.remove(entry, entry);
+    private void takeOut(Object key, Entry entry) {
+        if (entry.record.subject() != null) { // else it was revoked by its jti alone, and never indexed
+            unrevoked.computeIfPresent(bySubject(key, entry.record), (subject, entries) -> {
+                entries.remove(entry.record, entry);
+                return entries.isEmpty() ? null : entries;
+            });
         }
+    }
+
+    private static Object bySubject(Object key, TokenRecord record) {
+        String subject = String.valueOf(record.subject());
+        return key instanceof Key other ? new Key(other.domain(), other.tenant(), subject) : subject;
     }
 
     /** Where a computation leaves the entry that it met. */
