@@ -1,5 +1,6 @@
--- The statements of the store, each under its name. In braces are names that can be mapped, and two abbreviations:
--- {columns}, those of a record, and {key}, by which a row t and what is given, g, are the same.
+-- The statements of the store, each under its name. A statement that only reads ("read") may be sent twice, one that
+-- writes is sent once. In braces are names that can be mapped, and {columns}: all columns of a record but the tenant. A row
+-- is t, and what is given is g.
 --
 -- What stores or revokes inserts a row; if there is one already, it locks that, and updates it by what its newest version
 -- says. What revokes or uses has to answer what was there, which the lock shows (stored); what stores looks at a row only
@@ -13,7 +14,7 @@
 -- the driver keeps the names of a prepared statement's columns. Where there may be no row, the row without columns on the
 -- left side of a join takes care of that; such a join without a condition is a nested loop, which keeps the order.
 
--- name: store
+-- write: store
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
@@ -28,30 +29,30 @@ WITH given AS (
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
     SELECT CASE WHEN t.{subject} <> g.subject THEN 'MISMATCH' WHEN t.{revoked_at} IS NOT NULL THEN 'REVOKED' END
-    FROM {table} t JOIN given g ON {key}) END
+    FROM {table} t JOIN given g ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti)) END
 
--- name: find
+-- read: find
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
     SELECT watermark FROM {watermarks} w WHERE w.{tenant} = t.{tenant} AND w.{subject} = t.{subject})
     FROM {table} t WHERE t.{tenant} = ? AND t.{jti} = ?
 ) r ON true
 
--- name: isRevoked
+-- read: isRevoked
 SELECT {me}, EXISTS (SELECT FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL)
 
--- name: revoked
+-- read: revoked
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
 ) r ON true
 
--- name: state
+-- read: state
 SELECT {me}, t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at},
     t.{updated_at}, t.{revoked_at}, w.watermark
 FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
-LEFT JOIN {table} t ON {key}
+LEFT JOIN {table} t ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti)
 LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
 
--- name: revoke
+-- write: revoke
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
@@ -62,31 +63,31 @@ WITH given AS (
     ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
 ), stored AS (
     SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
-    FROM {table} t JOIN given g ON {key} WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
+    FROM {table} t JOIN given g ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti) WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
         {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
-    FROM given g, stored s WHERE {key} AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
+    FROM given g, stored s WHERE (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 FROM given LEFT JOIN stored s ON true
 
--- name: consume
+-- write: consume
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::timestamptz AS now
 ), stored AS (
     SELECT t.* FROM {table} t JOIN given g
-        ON {key} AND t.{purpose} = g.purpose AND (g.subject IS NULL OR t.{subject} = g.subject) FOR UPDATE OF t
+        ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND t.{purpose} = g.purpose AND (g.subject IS NULL OR t.{subject} = g.subject) FOR UPDATE OF t
 ), updated AS (
     UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
-    FROM given g, stored s WHERE {key} AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
+    FROM given g, stored s WHERE (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
 )
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
     SELECT watermark FROM {watermarks} w WHERE w.{tenant} = s.{tenant} AND w.{subject} = s.{subject}) FROM stored s
 ) r ON true
 
--- name: revokeSubject
+-- write: revokeSubject
 INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
 ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
@@ -94,7 +95,7 @@ RETURNING {me}
 
 -- Not SKIP LOCKED: what somebody is just storing again must be revoked too. By an array and not a join: that takes the
 -- key's index, however many rows the planner expects.
--- name: revokeStored
+-- write: revokeStored
 WITH batch AS (
     SELECT {jti} AS jti FROM {table}
     WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND {expires_at} > ?
@@ -106,14 +107,14 @@ WITH batch AS (
 )
 SELECT {me}, count(*) FROM updated
 
--- name: list
+-- read: list
 SELECT {me}, r.*, w.watermark FROM (SELECT) g LEFT JOIN (
     SELECT {columns} FROM {table}
     WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
     ORDER BY {expires_at}, {jti} LIMIT ?
 ) r ON true LEFT JOIN (SELECT watermark FROM {watermarks} WHERE {tenant} = ? AND {subject} = ?) w ON true
 
--- name: readExpired
+-- read: readExpired
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
     ORDER BY {expires_at}, {jti} LIMIT ?
@@ -122,7 +123,7 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 -- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
 -- partitioned, where a place is there more than once. One node at a time: a second one finds nothing to do, and leaves it
 -- to the first, so that however many nodes there are, the server has the work of one.
--- name: expunge
+-- write: expunge
 WITH turn AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock({'table'}::regclass::oid::int, 1668642406) AS mine
 ), due AS (
@@ -140,12 +141,13 @@ WITH turn AS MATERIALIZED (
 )
 SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
 
--- name: serverTime
+-- read: serverTime
 SELECT {me}, clock_timestamp()
 
--- How the tables differ from what the statements above need: missing, different, or only slow; whether the server may
--- lose what it has acknowledged; and in words.
--- name: differences
+-- How the tables differ from what the statements above need, in words: what they must not be started with (missing,
+-- different), what is only to be said (slow, lossy: the server may lose what it has acknowledged), whether a table is
+-- missing, and whether the DDL would create anything.
+-- read: differences
 WITH tables (name, key, ways) AS (VALUES
     ({'table'}, ARRAY[{'tenant'}, {'jti'}], ARRAY[{'expires_at'}, {'tenant'} || ', ' || {'subject'}]),
     ({'watermarks'}, ARRAY[{'tenant'}, {'subject'}], ARRAY['kept_until'])
@@ -180,8 +182,7 @@ WITH tables (name, key, ways) AS (VALUES
             JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum = k.attnum
             WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
     FROM present p JOIN pg_index i ON i.indrelid = p.id AND i.indisvalid
-)
-SELECT {me}, d.* FROM (SELECT) g LEFT JOIN (
+), differences (kind, words) AS (
     SELECT 'missing', 'table ' || name || ' is missing' FROM missing
     UNION ALL
     SELECT DISTINCT 'missing', CASE
@@ -217,19 +218,27 @@ SELECT {me}, d.* FROM (SELECT) g LEFT JOIN (
             THEN 'column ' || h.name || ' of ' || h.table_name || ' has a nondeterministic collation'
         WHEN c.name IS NULL AND h.required AND NOT h.filled
             THEN 'column ' || h.name || ' of ' || h.table_name || ' is unknown, NOT NULL and without a default'
-        END AS difference
+        END
     FROM (SELECT c.* FROM columns c JOIN present p ON p.name = c.table_name) c
     FULL JOIN have h ON h.table_name = c.table_name AND h.name = c.name
     UNION ALL
     SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
     WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
     UNION ALL
-    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
-    WHERE NOT EXISTS (
+    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing, without which clean-up or what is done'
+        || ' by subject reads the whole table'
+    FROM present, unnest(ways) AS w (way) WHERE NOT EXISTS (
         SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
     UNION ALL
-    SELECT 'lossy', name || ' is ' || setting FROM pg_settings
-    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
-    UNION ALL
-    SELECT 'lossy', 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
-) d ON true
+    SELECT 'lossy', careless || ', so that a crash of the server may lose revocations that were acknowledged'
+    FROM (
+        SELECT name || ' is off' FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+        UNION ALL
+        SELECT 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
+    ) l (careless)
+)
+SELECT {me}, string_agg(words, '; ') FILTER (WHERE kind IN ('missing', 'different')),
+    string_agg(words, '; ') FILTER (WHERE kind IN ('slow', 'lossy')),
+    bool_or(kind = 'missing'), bool_or(kind IN ('missing', 'slow'))
+FROM differences WHERE words IS NOT NULL

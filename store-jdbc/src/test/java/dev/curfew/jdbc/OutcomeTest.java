@@ -49,6 +49,7 @@ class OutcomeTest {
         "58030, UNKNOWN",
         "XX000, UNKNOWN",
         ", UNKNOWN",
+        "25001, UNCHANGED",
         "25006, UNCHANGED",
         "25P02, UNCHANGED",
         "40001, UNCHANGED",
@@ -73,8 +74,8 @@ class OutcomeTest {
     void R8_2_theOutcomeOfTheOthers() {
         assertOutcome(Failures.late("d", new SQLException("no", "08006")), Outcome.UNKNOWN);
         assertOutcome(Failures.tooLate("d"), Outcome.UNCHANGED);
-        assertOutcome(Failures.mixedUp("d"), Outcome.UNKNOWN);
-        assertOutcome(Failures.inTransaction("d", new SQLException("no", "25001")), Outcome.UNCHANGED);
+        assertOutcome(Failures.of("d", Failures.ofAnotherStatement(), true), Outcome.UNKNOWN);
+        assertOutcome(Failures.of("d", Failures.ofStandby(), true), Outcome.UNCHANGED);
     }
 
     /** With a server, and through the resource. */

@@ -116,7 +116,7 @@ class SchemaTest {
                     created.add(nodes.submit(() -> {
                         try (JdbcTokenStore store = JdbcTokenStore.builder(ten)
                                 .schema(schema)
-                                .createsSchema()
+                                .createsSchema(true)
                                 .build()) {
                             Fixture.resource(store, ofRound).close();
                         }

@@ -1,0 +1,149 @@
+package dev.curfew.jdbc;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.Deadline;
+import dev.curfew.StoreScope;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The connections on which a store performs its statements: those of its pool, each within the deadline of the call, or
+ * that of the caller's transaction. What may be performed again is, until the deadline.
+ */
+final class Connections implements AutoCloseable {
+    private static final long BACK_OFF_NANOS = 500_000;
+
+    private final DataSource pool;
+    private final @Nullable HikariDataSource owned;
+    private final Timeouts timeouts = new Timeouts(Timeouts::daemon);
+    // How often the store's own pool was emptied.
+    private final AtomicInteger emptied = new AtomicInteger();
+
+    @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
+    private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
+
+    /** @param half when a statement that may be sent again is cut for the first time */
+    private record Call(String domain, Deadline half, Deadline end) {}
+
+    /** @param owned the pool, where it is the store's own */
+    Connections(DataSource pool, @Nullable HikariDataSource owned) {
+        this.pool = pool;
+        this.owned = owned;
+    }
+
+    /** Performs the actions on this connection, as far as they are those of the calling thread. */
+    <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
+        Connection outer = transaction.get();
+        transaction.set(connection);
+        try {
+            return actions.get();
+        } finally {
+            transaction.set(outer);
+        }
+    }
+
+    /**
+     * The answer of the work, which is performed again where it has none.
+     *
+     * @param reads whether the work changes nothing, and may be performed again where its answer is lost
+     */
+    <T> T perform(StoreScope scope, boolean reads, SqlFunction<Connection, T> work) {
+        Connection outer = transaction.get();
+        boolean again = reads && outer == null;
+        var call = new Call(
+                scope.domain(), Deadline.after(scope.deadline().dividedBy(2)), Deadline.after(scope.deadline()));
+        while (true) {
+            timeouts.requireOpen();
+            int before = emptied.get();
+            try {
+                T answer = outer == null ? onPool(call, again, work) : on(outer, call, false, work);
+                if (answer != null) {
+                    return answer;
+                }
+            } catch (SQLException e) {
+                boolean gone = Failures.isOfConnection(e);
+                if (gone && outer == null) {
+                    emptyOwnPool(before);
+                }
+                if (call.end.isOver()) {
+                    throw Failures.late(call.domain, e);
+                } else if (gone ? !again : outer != null || !Failures.mayRepeat(e)) {
+                    throw Failures.of(call.domain, e, true);
+                }
+                again &= !gone;
+            }
+            // Whoever was in the way is done in a moment.
+            LockSupport.parkNanos(BACK_OFF_NANOS);
+        }
+    }
+
+    private <T> @Nullable T onPool(Call call, boolean again, SqlFunction<Connection, T> work) throws SQLException {
+        try (Connection connection = connection(call)) {
+            // JDBC forbids this within a transaction. If one has begun it is somebody else's, and setAutoCommit would
+            // commit it. The driver knows without a round trip, and switches the two without one.
+            connection.setReadOnly(connection.isReadOnly());
+            boolean autoCommit = connection.getAutoCommit();
+            connection.setAutoCommit(true);
+            try {
+                return on(connection, call, again, work);
+            } finally {
+                if (!connection.isClosed()) {
+                    connection.setAutoCommit(autoCommit);
+                }
+            }
+        }
+    }
+
+    /**
+     * Asks the pool twice, if the first time was short: it may have spent that on finding out that connections are dead.
+     * Nothing has been sent yet. A pool that gave up within half of the deadline does so again within the other half.
+     */
+    private Connection connection(Call call) {
+        for (boolean first = true; ; first = false) {
+            int before = emptied.get();
+            try {
+                return pool.getConnection();
+            } catch (SQLException e) {
+                if (!first || call.half.isOver()) {
+                    throw Failures.of(call.domain, e, false);
+                }
+                if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
+                    emptyOwnPool(before); // else it was merely busy
+                }
+            }
+        }
+    }
+
+    private <T> @Nullable T on(Connection connection, Call call, boolean again, SqlFunction<Connection, T> work)
+            throws SQLException {
+        if (call.end.isOver()) {
+            throw Failures.tooLate(call.domain);
+        }
+        return timeouts.perform(connection, again && !call.half.isOver() ? call.half : call.end, work);
+    }
+
+    /**
+     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
+     * too, and where one is to a standby, so are others. A connection that is in use is closed when it comes back.
+     *
+     * @param before how often it had been emptied when that one was lent: what was made since then need not be like it
+     */
+    private void emptyOwnPool(int before) {
+        if (owned != null && emptied.compareAndSet(before, before + 1)) {
+            owned.getHikariPoolMXBean().softEvictConnections();
+        }
+    }
+
+    @Override
+    public void close() {
+        timeouts.close();
+        if (owned != null) {
+            owned.close();
+        }
+    }
+}
