@@ -1,6 +1,6 @@
 -- The statements of the store, each under its name. A statement that only reads ("read") may be sent twice, one that
--- writes is sent once. In braces are names that can be mapped, and {columns}: all columns of a record but the tenant. A row
--- is t, and what is given is g.
+-- writes is sent once. A name in quotes may be mapped to another one: in double quotes it is a table or a column, in
+-- single quotes it is that name as a text. A row is t, and what is given is g.
 --
 -- What stores or revokes inserts a row; if there is one already, it locks that, and updates it by what its newest version
 -- says. What revokes or uses has to answer what was there, which the lock shows (stored); what stores looks at a row only
@@ -19,55 +19,58 @@ WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
 ), kept AS (
-    INSERT INTO {table} AS t
-        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
+    INSERT INTO "curfew_tokens" AS t
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at")
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now FROM given g
-    ON CONFLICT ({tenant}, {jti}) DO UPDATE SET {subject} = EXCLUDED.{subject}, {purpose} = EXCLUDED.{purpose},
-        {issued_at} = EXCLUDED.{issued_at}, {expires_at} = EXCLUDED.{expires_at},
-        {extra_data} = EXCLUDED.{extra_data}, {updated_at} = EXCLUDED.{updated_at}
-    WHERE t.{revoked_at} IS NULL AND (t.{subject} IS NULL OR t.{subject} = EXCLUDED.{subject}) RETURNING 1
+    ON CONFLICT ("tenant", "jti") DO UPDATE SET "subject" = EXCLUDED."subject", "purpose" = EXCLUDED."purpose",
+        "issued_at" = EXCLUDED."issued_at", "expires_at" = EXCLUDED."expires_at",
+        "extra_data" = EXCLUDED."extra_data", "updated_at" = EXCLUDED."updated_at"
+    WHERE t."revoked_at" IS NULL AND (t."subject" IS NULL OR t."subject" = EXCLUDED."subject") RETURNING 1
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
-    SELECT CASE WHEN t.{subject} <> g.subject THEN 'MISMATCH' WHEN t.{revoked_at} IS NOT NULL THEN 'REVOKED' END
-    FROM {table} t JOIN given g ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti)) END
+    SELECT CASE WHEN t."subject" <> g.subject THEN 'MISMATCH' WHEN t."revoked_at" IS NOT NULL THEN 'REVOKED' END
+    FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)) END
 
 -- read: find
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
-    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = t.{tenant} AND w.{subject} = t.{subject})
-    FROM {table} t WHERE t.{tenant} = ? AND t.{jti} = ?
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = t."tenant" AND w."subject" = t."subject")
+    FROM "curfew_tokens" t WHERE t."tenant" = ? AND t."jti" = ?
 ) r ON true
 
 -- read: isRevoked
-SELECT {me}, EXISTS (SELECT FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL)
+SELECT {me}, EXISTS (SELECT FROM "curfew_tokens" WHERE "tenant" = ? AND "jti" = ? AND "revoked_at" IS NOT NULL)
 
 -- read: revoked
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
-    SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
+    SELECT "jti" FROM "curfew_tokens" WHERE "tenant" = ? AND "jti" = ANY (?) AND "revoked_at" IS NOT NULL
 ) r ON true
 
 -- read: state
-SELECT {me}, t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at},
-    t.{updated_at}, t.{revoked_at}, w.watermark
+SELECT {me}, t."jti", t."subject", t."purpose", t."issued_at", t."expires_at", NULL, t."created_at",
+    t."updated_at", t."revoked_at", w.watermark
 FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
-LEFT JOIN {table} t ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti)
-LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
+LEFT JOIN "curfew_tokens" t ON (t."tenant", t."jti") = (g.tenant, g.jti)
+LEFT JOIN "curfew_tokens_watermarks" w ON w."tenant" = g.tenant AND w."subject" = g.subject
 
 -- write: revoke
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
 ), inserted AS (
-    INSERT INTO {table}
-        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {created_at}, {updated_at}, {revoked_at})
+    INSERT INTO "curfew_tokens"
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "created_at", "updated_at", "revoked_at")
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now FROM given g
-    ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
+    ON CONFLICT ("tenant", "jti") DO NOTHING RETURNING 1
 ), stored AS (
-    SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
-    FROM {table} t JOIN given g ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti) WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
+    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at
+    FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+    WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
-        {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
-    FROM given g, stored s WHERE (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
+    UPDATE "curfew_tokens" t SET "revoked_at" = COALESCE(s.revoked_at, g.now),
+        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now
+    FROM given g, stored s
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
@@ -77,19 +80,22 @@ FROM given LEFT JOIN stored s ON true
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::timestamptz AS now
 ), stored AS (
-    SELECT t.* FROM {table} t JOIN given g
-        ON (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND t.{purpose} = g.purpose AND (g.subject IS NULL OR t.{subject} = g.subject) FOR UPDATE OF t
+    SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+        AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject) FOR UPDATE OF t
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
-    FROM given g, stored s WHERE (t.{tenant}, t.{jti}) = (g.tenant, g.jti) AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
+    FROM given g, stored s
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND s."revoked_at" IS NULL AND s."expires_at" > g.now
 )
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
-    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = s.{tenant} AND w.{subject} = s.{subject}) FROM stored s
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = s."tenant" AND w."subject" = s."subject")
+    FROM stored s
 ) r ON true
 
 -- write: revokeSubject
-INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
-ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", watermark, kept_until) VALUES (?, ?, ?, ?)
+ON CONFLICT ("tenant", "subject") DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
 RETURNING {me}
 
@@ -97,27 +103,29 @@ RETURNING {me}
 -- key's index, however many rows the planner expects.
 -- write: revokeStored
 WITH batch AS (
-    SELECT {jti} AS jti FROM {table}
-    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND {expires_at} > ?
-    ORDER BY {expires_at}, {jti} LIMIT ? FOR UPDATE
+    SELECT "jti" AS jti FROM "curfew_tokens"
+    WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND "expires_at" > ?
+    ORDER BY "expires_at", "jti" LIMIT ? FOR UPDATE
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
     FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
-    WHERE t.{tenant} = g.tenant AND t.{jti} = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
+    WHERE t."tenant" = g.tenant AND t."jti" = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
 )
 SELECT {me}, count(*) FROM updated
 
 -- read: list
 SELECT {me}, r.*, w.watermark FROM (SELECT) g LEFT JOIN (
-    SELECT {columns} FROM {table}
-    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
-    ORDER BY {expires_at}, {jti} LIMIT ?
-) r ON true LEFT JOIN (SELECT watermark FROM {watermarks} WHERE {tenant} = ? AND {subject} = ?) w ON true
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    FROM "curfew_tokens"
+    WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND ("expires_at", "jti") > (?, ?)
+    ORDER BY "expires_at", "jti" LIMIT ?
+) r ON true LEFT JOIN (SELECT watermark FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = ?) w ON true
 
 -- read: readExpired
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
-    SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
-    ORDER BY {expires_at}, {jti} LIMIT ?
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    FROM "curfew_tokens" WHERE "tenant" = ? AND "expires_at" <= ? AND ("expires_at", "jti") > (?, ?)
+    ORDER BY "expires_at", "jti" LIMIT ?
 ) r ON true
 
 -- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
@@ -125,18 +133,18 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 -- to the first, so that however many nodes there are, the server has the work of one.
 -- write: expunge
 WITH turn AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock({'table'}::regclass::oid::int, 1668642406) AS mine
+    SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine
 ), due AS (
-    SELECT tableoid AS part, ctid AS place FROM {table} WHERE (SELECT mine FROM turn) AND {expires_at} BETWEEN ? AND ?
-    ORDER BY {expires_at} LIMIT ? FOR UPDATE SKIP LOCKED
+    SELECT tableoid AS part, ctid AS place FROM "curfew_tokens" WHERE (SELECT mine FROM turn) AND "expires_at" BETWEEN ? AND ?
+    ORDER BY "expires_at" LIMIT ? FOR UPDATE SKIP LOCKED
 ), gone AS (
-    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM due))
-        AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING {expires_at} AS expires_at
+    DELETE FROM "curfew_tokens" WHERE ctid = ANY (ARRAY(SELECT place FROM due))
+        AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING "expires_at" AS expires_at
 ), ended AS (
-    SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE (SELECT mine FROM turn) AND kept_until <= ?
+    SELECT tableoid AS part, ctid AS place FROM "curfew_tokens_watermarks" WHERE (SELECT mine FROM turn) AND kept_until <= ?
     ORDER BY kept_until LIMIT ? - (SELECT count(*) FROM gone) FOR UPDATE SKIP LOCKED
 ), forgotten AS (
-    DELETE FROM {watermarks} WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
+    DELETE FROM "curfew_tokens_watermarks" WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
         AND (tableoid, ctid) IN (SELECT part, place FROM ended) RETURNING 1
 )
 SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
@@ -149,23 +157,23 @@ SELECT {me}, clock_timestamp()
 -- missing, and whether the DDL would create anything.
 -- read: differences
 WITH tables (name, key, ways) AS (VALUES
-    ({'table'}, ARRAY[{'tenant'}, {'jti'}], ARRAY[{'expires_at'}, {'tenant'} || ', ' || {'subject'}]),
-    ({'watermarks'}, ARRAY[{'tenant'}, {'subject'}], ARRAY['kept_until'])
+    ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject']),
+    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject'], ARRAY['kept_until'])
 ), columns (table_name, name, type, presence) AS (VALUES
-    ({'table'}, {'tenant'}, 'text', 'required'),
-    ({'table'}, {'jti'}, 'text', 'required'),
-    ({'table'}, {'subject'}, 'text', 'optional'),
-    ({'table'}, {'purpose'}, 'text', 'required'),
-    ({'table'}, {'issued_at'}, 'timestamp with time zone', 'optional'),
-    ({'table'}, {'expires_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'extra_data'}, 'jsonb', 'optional'),
-    ({'table'}, {'created_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'updated_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'revoked_at'}, 'timestamp with time zone', 'optional'),
-    ({'watermarks'}, {'tenant'}, 'text', 'required'),
-    ({'watermarks'}, {'subject'}, 'text', 'required'),
-    ({'watermarks'}, 'watermark', 'timestamp with time zone', 'required'),
-    ({'watermarks'}, 'kept_until', 'timestamp with time zone', 'required')
+    ('curfew_tokens', 'tenant', 'text', 'required'),
+    ('curfew_tokens', 'jti', 'text', 'required'),
+    ('curfew_tokens', 'subject', 'text', 'optional'),
+    ('curfew_tokens', 'purpose', 'text', 'required'),
+    ('curfew_tokens', 'issued_at', 'timestamp with time zone', 'optional'),
+    ('curfew_tokens', 'expires_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'extra_data', 'jsonb', 'optional'),
+    ('curfew_tokens', 'created_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'updated_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'revoked_at', 'timestamp with time zone', 'optional'),
+    ('curfew_tokens_watermarks', 'tenant', 'text', 'required'),
+    ('curfew_tokens_watermarks', 'subject', 'text', 'required'),
+    ('curfew_tokens_watermarks', 'watermark', 'timestamp with time zone', 'required'),
+    ('curfew_tokens_watermarks', 'kept_until', 'timestamp with time zone', 'required')
 ), present AS (
     SELECT t.*, c.oid AS id FROM tables t JOIN pg_class c ON c.oid = to_regclass(t.name)
 ), missing AS (

@@ -8,9 +8,9 @@ import java.util.Properties;
 import java.util.regex.Pattern;
 
 /**
- * A user's URL, taken apart for PostgreSQL's driver. The driver logs the URL that it is given. So that one has only the
- * server and the database; the parameters are properties, which the driver does not log. A URL that the driver would
- * refuse and log is refused here.
+ * A user's URL, taken apart for PostgreSQL's driver. The driver logs the URL that it is given. So the driver is given a
+ * URL with the server and the database only. The parameters are properties, which the driver does not log. A URL that the
+ * driver would refuse and log is refused here.
  *
  * @param server the URL without its parameters, but for those that say where the server is
  * @param properties the other parameters, those of the user and the password among them
@@ -38,37 +38,32 @@ record ConnectionUrl(String server, Properties properties, boolean createsSchema
         var properties = new Properties();
         properties.putAll(defaults);
         boolean createsSchema = true;
-        for (String parameter : (parts.length == 1 ? "" : parts[1]).split("&", -1)) {
-            String[] pair = parameter.split("=", 2);
-            String value = pair.length == 1 ? "" : decoded(pair[1]);
-            if (parameter.matches("createSchema=(true|false)")) {
-                createsSchema = Boolean.parseBoolean(value);
-            } else if (OF_SERVER.matcher(pair[0]).matches()) {
-                server += (server.contains("?") ? "&" : "?") + parameter;
-            } else if (!parameter.isEmpty()) {
-                properties.setProperty(pair[0], value);
-            }
-        }
-        return new ConnectionUrl(server, properties, createsSchema);
-    }
-
-    /** As the driver does it, for which a + is a space. */
-    private static String decoded(String value) {
         try {
-            return URLDecoder.decode(value, StandardCharsets.UTF_8);
-        } catch (IllegalArgumentException e) {
+            for (String parameter : (parts.length == 1 ? "" : parts[1]).split("&", -1)) {
+                String[] pair = parameter.split("=", 2);
+                String value = pair.length == 1 ? "" : URLDecoder.decode(pair[1], StandardCharsets.UTF_8);
+                if (parameter.matches("createSchema=(true|false)")) {
+                    createsSchema = Boolean.parseBoolean(value);
+                } else if (OF_SERVER.matcher(pair[0]).matches()) {
+                    server += (server.contains("?") ? "&" : "?") + parameter;
+                } else if (!parameter.isEmpty()) {
+                    properties.setProperty(pair[0], value);
+                }
+            }
+        } catch (IllegalArgumentException e) { // a % that begins nothing
             throw refused();
         }
+        return new ConnectionUrl(server, properties, createsSchema);
     }
 
     static TokenStoreException refused() {
         return new TokenStoreException(
                 Outcome.UNCHANGED,
-                "The URL cannot be read. It has the user and the password as parameters:"
-                        + " jdbc:postgresql://host:port/database?user=…&password=…. There are two / before the host and"
-                        + " one / after it, the port is a number from 1 to 65535, the parameters begin with ? and have"
-                        + " an & between them, and a service is one that exists. In a name or a value % is written as"
-                        + " %25, & as %26, + as %2B, ; as %3B, = as %3D and @ as %40",
+                "The URL cannot be read. Write the user and the password as parameters:"
+                        + " jdbc:postgresql://host:port/database?user=…&password=…. Write two / before the host, and"
+                        + " one / after the host and the port. The port is a number from 1 to 65535. The parameters"
+                        + " begin with ? and have an & between them. A service must exist. In a name or a value write"
+                        + " % as %25, & as %26, + as %2B, ; as %3B, = as %3D and @ as %40",
                 null);
     }
 

@@ -12,8 +12,8 @@ import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The connections on which a store performs its statements: those of its pool, each within the deadline of the call, or
- * that of the caller's transaction. What may be performed again is, until the deadline.
+ * The connections on which a store performs its statements: connections of its pool, or the connection of the caller's
+ * transaction. A call ends by its deadline. Until then, work that may be performed again is.
  */
 final class Connections implements AutoCloseable {
     private static final long BACK_OFF_NANOS = 500_000;
@@ -71,7 +71,7 @@ final class Connections implements AutoCloseable {
                     emptyOwnPool(before);
                 }
                 if (call.end.isOver()) {
-                    throw Failures.late(call.domain, e);
+                    throw Failures.of(call.domain, Failures.LATE, e, true);
                 } else if (gone ? !again : outer != null || !Failures.mayRepeat(e)) {
                     throw Failures.of(call.domain, e, true);
                 }
@@ -84,8 +84,8 @@ final class Connections implements AutoCloseable {
 
     private <T> @Nullable T onPool(Call call, boolean again, SqlFunction<Connection, T> work) throws SQLException {
         try (Connection connection = connection(call)) {
-            // JDBC forbids this within a transaction. If one has begun it is somebody else's, and setAutoCommit would
-            // commit it. The driver knows without a round trip, and switches the two without one.
+            // JDBC forbids setReadOnly within a transaction. A transaction that has begun is somebody else's, and
+            // setAutoCommit would commit it. The driver does both without a round trip.
             connection.setReadOnly(connection.isReadOnly());
             boolean autoCommit = connection.getAutoCommit();
             connection.setAutoCommit(true);
@@ -100,8 +100,8 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Asks the pool twice, if the first time was short: it may have spent that on finding out that connections are dead.
-     * Nothing has been sent yet. A pool that gave up within half of the deadline does so again within the other half.
+     * Asks the pool again where it gave up within half of the deadline: the pool may have tried connections that are dead.
+     * Nothing has been sent yet, and the pool will give up again within the other half.
      */
     private Connection connection(Call call) {
         for (boolean first = true; ; first = false) {
@@ -122,7 +122,7 @@ final class Connections implements AutoCloseable {
     private <T> @Nullable T on(Connection connection, Call call, boolean again, SqlFunction<Connection, T> work)
             throws SQLException {
         if (call.end.isOver()) {
-            throw Failures.tooLate(call.domain);
+            throw Failures.of(call.domain, new SQLException("the pool took too long", Failures.TOO_LATE), false);
         }
         return timeouts.perform(connection, again && !call.half.isOver() ? call.half : call.end, work);
     }
@@ -131,7 +131,7 @@ final class Connections implements AutoCloseable {
      * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
      * too, and where one is to a standby, so are others. A connection that is in use is closed when it comes back.
      *
-     * @param before how often it had been emptied when that one was lent: what was made since then need not be like it
+     * @param before how often the pool had been emptied when that connection was lent: newer connections may be good
      */
     private void emptyOwnPool(int before) {
         if (owned != null && emptied.compareAndSet(before, before + 1)) {

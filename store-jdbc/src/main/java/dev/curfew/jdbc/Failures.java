@@ -4,31 +4,26 @@ import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import java.net.UnknownHostException;
 import java.sql.SQLException;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** What went wrong, in words that help and give nothing away: a server's message may quote a row or a user. */
 final class Failures {
-    private record Advice(String state, String text) {}
+    /** The SQLState of a call for which the pool had no connection in time. */
+    static final String TOO_LATE = "HYT00";
 
-    private static final List<Advice> ADVICE = Statements.file("postgresql-failures.txt")
-            .lines()
-            .filter(line -> !line.startsWith("#"))
-            .map(line -> line.split(" ", 2))
-            .map(line -> new Advice(line[0], line[1]))
-            .toList();
+    /** The SQLState of a call that had no answer in time. */
+    static final String LATE = "HYT01";
+
+    private static final String ADVICE = Statements.file("postgresql-failures.txt");
 
     /** Where the server's own words name tables, columns, parameters and hosts at most, and neither values nor users. */
-    private static final String HARMLESS = "(08(?!P01)|22023|25|26|3D|3F|40|42|53100|53200|55|57|58).*|";
-
-    /** An error of the server's undoes the statement; one of the driver's, or of a server about to go, may come after it. */
-    private static final String UNSURE = "(08|22|40003|53200|57P|58|99|XX).*|";
+    private static final String HARMLESS = "(08(?!P01)|22023|25|26|3D|3F|40|42|53100|53200|55|57|58|HY).*|";
 
     /**
-     * What the server or the driver says when a prepared statement is not the one that it was taken for: it exists, or does
-     * not; it has other parameters, in number or in kind; it answers no rows, or more than one answer.
+     * An error of the server's undoes the statement. One of the driver's, or of a server about to go, may come after it;
+     * and so may what is said of a prepared statement that a pooler has mixed up with another one.
      */
-    private static final String OF_ANOTHER_STATEMENT = "42P05|26000|08P01|22P02|22P03|02000|0100E";
+    private static final String UNSURE = "(0100E|02|08|22|26|40003|42P05|53200|57P|58|99|HYT01|XX).*|";
 
     private Failures() {}
 
@@ -55,40 +50,24 @@ final class Failures {
         return e.getSQLState() == null ? "" : e.getSQLState();
     }
 
-    static TokenStoreException late(String domain, SQLException e) {
-        return exception(
-                Outcome.UNKNOWN,
-                "PostgreSQL did not answer for domain '" + domain
-                        + "' within the call deadline, and the connection was cut",
-                harmless(e));
-    }
-
-    static TokenStoreException tooLate(String domain) {
-        return exception(
-                Outcome.UNCHANGED,
-                "No connection was there for domain '" + domain
-                        + "' within the call deadline. Make the pool larger, or its own wait shorter",
-                null);
-    }
-
     /**
-     * @param domain for which it was asked, or {@code null} where there is no domain yet, nor a log of the driver's words
+     * @param domain for which it was asked; {@code null} where there is none: then the message has the driver's words too
      * @param sent whether the statement may have reached the server
      */
     static TokenStoreException of(@Nullable String domain, SQLException e, boolean sent) {
-        String state = state(e);
-        boolean mixedUp = sent && state.matches(OF_ANOTHER_STATEMENT);
-        String what = mixedUp
-                ? "a pooler has mixed up prepared statements, and another one may have been run. With PgBouncer before"
-                        + " 1.21 add prepareThreshold=0 to the URL"
-                : ADVICE.stream()
-                        .filter(advice -> state.startsWith(advice.state()))
-                        .map(Advice::text)
-                        .findFirst()
-                        .orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
+        return of(domain, state(e), e, sent);
+    }
+
+    static TokenStoreException of(@Nullable String domain, String state, SQLException e, boolean sent) {
+        String what = ADVICE.lines()
+                .map(line -> line.split(" ", 2))
+                .filter(line -> state.matches(line[0]))
+                .map(line -> line[1])
+                .findFirst()
+                .orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
         SQLException cause = harmless(e);
         return exception(
-                sent && (mixedUp || state.matches(UNSURE)) ? Outcome.UNKNOWN : Outcome.UNCHANGED,
+                sent && state.matches(UNSURE) ? Outcome.UNKNOWN : Outcome.UNCHANGED,
                 "PostgreSQL failed" + (domain == null ? "" : " for domain '" + domain + "'") + ": " + what
                         + (state.isEmpty() ? "" : " (SQLState " + state + ")")
                         + (domain == null ? ". It says: \"" + cause.getMessage() + '"' : ""),

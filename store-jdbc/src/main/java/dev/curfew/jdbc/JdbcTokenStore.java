@@ -93,12 +93,12 @@ public final class JdbcTokenStore implements TokenStore {
     // Where the last batch of a domain's clean-up ended: its rows lie dead in the index before that until a vacuum.
     private final Map<String, Instant> expungedUntil = new ConcurrentHashMap<>();
 
-    private JdbcTokenStore(Builder settings) {
-        this.connections = new Connections(settings.dataSource, settings.owned);
-        this.createsSchema = settings.createsSchema;
-        this.schema = settings.schema;
-        this.table = settings.table;
-        this.columns = RecordField.names(settings.columns);
+    private JdbcTokenStore(Builder names, Connections connections, boolean createsSchema) {
+        this.connections = connections;
+        this.createsSchema = createsSchema;
+        this.schema = names.schema;
+        this.table = names.table;
+        this.columns = RecordField.names(names.columns);
     }
 
     /**
@@ -128,8 +128,6 @@ public final class JdbcTokenStore implements TokenStore {
         private final Map<RecordField, String> columns = new EnumMap<>(RecordField.class);
         private @Nullable String schema;
         private @Nullable String table;
-        private @Nullable HikariDataSource owned;
-        private boolean createsSchema;
 
         private Builder(DataSource dataSource) {
             this.dataSource = present("dataSource", dataSource);
@@ -156,24 +154,21 @@ public final class JdbcTokenStore implements TokenStore {
             return this;
         }
 
-        /** The data source is a pool that the store opened, and closes. */
-        Builder owning(HikariDataSource pool) {
-            this.owned = pool;
-            return this;
-        }
-
-        Builder createsSchema(boolean createsSchema) {
-            this.createsSchema = createsSchema;
-            return this;
-        }
-
         /**
          * The store.
          *
          * @throws IllegalArgumentException if two columns have the same name
          */
         public JdbcTokenStore build() {
-            return new JdbcTokenStore(this);
+            return build(null, false);
+        }
+
+        /**
+         * @param owned the data source, where it is the store's own pool, to be closed by it
+         * @param createsSchema whether the store makes the tables that are missing
+         */
+        JdbcTokenStore build(@Nullable HikariDataSource owned, boolean createsSchema) {
+            return new JdbcTokenStore(this, new Connections(dataSource, owned), createsSchema);
         }
     }
 
@@ -191,7 +186,7 @@ public final class JdbcTokenStore implements TokenStore {
      */
     public void createSchema(String domain) {
         var scope = new StoreScope(domain, "", Duration.ZERO, SCHEMA_DEADLINE);
-        if (!differences(scope).lackAny()) {
+        if (!ask(scope, "differences", Differences::new).lackAny()) {
             return; // and takes none of the locks that IF NOT EXISTS takes
         }
         // The lock lasts as long as the transaction, which these statements are together.
@@ -210,11 +205,11 @@ public final class JdbcTokenStore implements TokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        Differences found = differences(scope);
+        Differences found = ask(scope, "differences", Differences::new);
         if (createsSchema && found.lackTable()) {
             createSchema(scope.domain());
             LOG.info("Created the tables of domain '{}'", scope.domain());
-            found = differences(scope);
+            found = ask(scope, "differences", Differences::new);
         }
         if (found.refused() != null) {
             throw new TokenStoreException("PostgreSQL is not ready for domain '" + scope.domain() + "': "
@@ -235,13 +230,10 @@ public final class JdbcTokenStore implements TokenStore {
      * @param lackAny whether a table or an index is missing
      */
     private record Differences(
-            @Nullable String refused, @Nullable String risky, boolean lackTable, boolean lackAny) {}
-
-    private Differences differences(StoreScope scope) {
-        return ask(
-                scope,
-                "differences",
-                row -> new Differences(row.getString(2), row.getString(3), row.getBoolean(4), row.getBoolean(5)));
+            @Nullable String refused, @Nullable String risky, boolean lackTable, boolean lackAny) {
+        Differences(ResultSet row) throws SQLException {
+            this(row.getString(2), row.getString(3), row.getBoolean(4), row.getBoolean(5));
+        }
     }
 
     private Statements statements(String domain) {

@@ -73,15 +73,12 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setValidationTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 8));
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
-        return JdbcTokenStore.builder(pool)
-                .owning(pool)
-                .createsSchema(parsed.createsSchema())
-                .build();
+        return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());
     }
 
     /**
-     * The driver drops a parameter that it does not know without a word, be it sslMode. A class of the user's may know
-     * more parameters. Who can listen to a connection without TLS can read the password, and answer that a token is good.
+     * Refuses an unknown parameter: the driver drops it without a word, be it sslMode. A class of the user's may know more
+     * parameters than the driver. Warns of a connection without TLS to another host, in one line without the host.
      */
     private static void check(Properties given, Map<String, String> known) {
         Set<String> names = given.stringPropertyNames();
@@ -104,11 +101,11 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
                 && !given.getProperty("sslfactory", "").endsWith(".NonValidatingFactory");
         if (leavesThisMachine && !verified) {
             LOG.warn(
-                    "The URL leads to another host, {}: whoever is in between can answer in the server's place."
+                    "The URL leads to another host, {}. Somebody in between can answer in the server's place."
                             + " Write sslmode=verify-full.",
                     mode.matches("require|verify-.*")
                             ? "whose certificate is not checked"
-                            : "perhaps without TLS, and then shows the password");
+                            : "perhaps without TLS, which shows the password");
         }
     }
 }

@@ -13,7 +13,6 @@ import java.util.TreeMap;
 import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** The SQL in this jar, under the names of one domain's tables and columns. A second database is a second set of files. */
@@ -21,14 +20,13 @@ final class Statements {
     private static final String STATEMENTS = file("postgresql-statements.sql");
     private static final String SCHEMA = file("postgresql.sql");
     private static final Pattern STATEMENT = Pattern.compile("(?ms)^-- (read|write): (\\w+)\\n(.*?)(?=\\n\\n|\\z)");
-    private static final Pattern NAME = Pattern.compile("\\{([^}]+)}");
-    private static final Pattern QUOTED = Pattern.compile("\"(\\w+)\"");
+    private static final Pattern QUOTED = Pattern.compile("\"\\w+\"|'\\w+'");
     // What derives its name from the table's ends like this, and leaves it so much room of PostgreSQL's 63 bytes.
     private static final Pattern DERIVED =
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
 
-    // What stands for a name of the files: in SQL, and in single quotes as a text of SQL.
+    // What stands for a name of the files, which is in quotes: as a name where they are double, else as a text.
     private final Map<String, String> names = new TreeMap<>();
     private final Map<String, Prepared> statements = new HashMap<>();
 
@@ -44,43 +42,34 @@ final class Statements {
     Statements(@Nullable String schema, String table, Map<RecordField, String> columns) {
         String qualifier = schema == null ? "" : quoted(schema) + ".";
         columns.forEach((field, name) -> put(field.defaultName(), quoted(name), name));
-        String tokens = qualifier + quoted(table);
-        String watermarks = qualifier + quoted(table + "_watermarks");
-        put("table", tokens, tokens);
-        put("watermarks", watermarks, watermarks);
-        names.put("curfew_tokens", tokens);
-        names.put("curfew_tokens_watermarks", watermarks);
-        for (String index : List.of("_expiry_idx", "_subject_idx", "_ended_idx")) {
-            names.put("curfew_tokens" + index, quoted(table + index));
+        for (String suffix : List.of("", "_watermarks", "_expiry_idx", "_subject_idx", "_ended_idx")) {
+            String name = (suffix.endsWith("_idx") ? "" : qualifier) + quoted(table + suffix);
+            put("curfew_tokens" + suffix, name, name);
         }
-        names.put(
-                "columns",
-                columns.values().stream().skip(1).map(Statements::quoted).collect(Collectors.joining(", ")));
         Matcher found = STATEMENT.matcher(STATEMENTS);
         while (found.find()) {
             String name = found.group(2);
             String signature = name + " " + hash(found.group(3) + names);
             // In the answer itself: the connection of the next statement may be to another server.
             String me = "CASE WHEN pg_is_in_recovery() THEN 'standby " + signature + "' ELSE '" + signature + "' END";
-            String sql = named(NAME, found.group(3).replace("{me}", me));
+            String sql = named(found.group(3).replace("{me}", me));
             statements.put(name, new Prepared(sql, signature, found.group(1).equals("read")));
         }
     }
 
     private void put(String name, String sql, String text) {
-        names.put(name, sql);
+        names.put('"' + name + '"', sql);
         names.put("'" + name + "'", "'" + text.replace("'", "''") + "'");
     }
 
     /** In one pass: what a name is replaced by may look like another name. */
-    private String named(Pattern pattern, String sql) {
-        return pattern.matcher(sql)
-                .replaceAll(name -> Matcher.quoteReplacement(names.getOrDefault(name.group(1), name.group())));
+    private String named(String sql) {
+        return QUOTED.matcher(sql)
+                .replaceAll(name -> Matcher.quoteReplacement(names.getOrDefault(name.group(), name.group())));
     }
 
     private static String hash(String text) {
-        UUID hash = UUID.nameUUIDFromBytes(text.getBytes(StandardCharsets.UTF_8));
-        return Long.toHexString(hash.getMostSignificantBits());
+        return UUID.nameUUIDFromBytes(text.getBytes(StandardCharsets.UTF_8)).toString();
     }
 
     static String file(String name) {
@@ -98,7 +87,7 @@ final class Statements {
     static String table(String domain) {
         String table = "curfew_" + domain;
         boolean plain = bytes(table) <= TABLE_BYTES && !DERIVED.matcher(table).matches() && !domain.startsWith("_");
-        return plain ? table : "curfew__" + UUID.nameUUIDFromBytes(domain.getBytes(StandardCharsets.UTF_8));
+        return plain ? table : "curfew__" + hash(domain);
     }
 
     /** A table's name that leaves room for what is derived from it. */
@@ -124,6 +113,6 @@ final class Statements {
 
     /** The DDL of the domain's tables. */
     String schema() {
-        return named(QUOTED, SCHEMA);
+        return named(SCHEMA);
     }
 }

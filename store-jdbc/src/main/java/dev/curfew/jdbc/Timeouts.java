@@ -7,6 +7,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.ScheduledThreadPoolExecutor;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
@@ -19,9 +20,8 @@ final class Timeouts implements AutoCloseable {
     private static final long RETRY_NANOS = 10_000_000;
 
     private final ScheduledThreadPoolExecutor timer;
-    // The timeout of the call that ended last is cancelled when the next call ends. A timer that had nothing else to
-    // wait
-    // for would be woken up by the next call, which takes longer than all the rest.
+    // The timeout of the call that ended last is cancelled when the next call ends. A timer with nothing to wait for
+    // would be woken up by the next call, which takes longer than all the rest.
     private final AtomicReference<@Nullable Future<?>> last = new AtomicReference<>();
 
     Timeouts(ThreadFactory threads) {
@@ -51,12 +51,36 @@ final class Timeouts implements AutoCloseable {
      */
     <T> @Nullable T perform(Connection connection, Deadline deadline, SqlFunction<Connection, T> work)
             throws SQLException {
-        var cut = new Cut(connection);
+        var isOver = new AtomicBoolean();
+        Future<?> timeout = null;
         try {
-            cut.schedule(deadline.remainingNanos());
+            Runnable end = () -> {
+                if (isOver.compareAndSet(false, true)) {
+                    cut(connection);
+                }
+            };
+            timeout = timer.schedule(end, deadline.remainingNanos(), TimeUnit.NANOSECONDS);
             return work.apply(connection);
         } finally {
-            cut.spare();
+            cancelAfterNext(timeout);
+            if (timer.isShutdown()) {
+                cancelAfterNext(null); // there is no next call
+            }
+            if (!isOver.compareAndSet(false, true)) {
+                connection.abort(Runnable::run); // before it goes back to its pool
+                connection.getAutoCommit(); // throws, so that the pool learns of it
+            }
+        }
+    }
+
+    private void cut(Connection connection) {
+        try {
+            if (!connection.isClosed()) {
+                // On a thread of its own: to close a TLS socket may itself have to wait.
+                connection.abort(work -> daemon(work).start());
+            }
+        } catch (Throwable e) { // such as no memory for a thread
+            var unused = timer.schedule(() -> cut(connection), RETRY_NANOS, TimeUnit.NANOSECONDS);
         }
     }
 
@@ -67,52 +91,10 @@ final class Timeouts implements AutoCloseable {
         }
     }
 
-    /** What is still being asked keeps its deadline. */
+    /** A call that is under way keeps its deadline. */
     @Override
     public void close() {
         timer.shutdown();
         cancelAfterNext(null);
-    }
-
-    private final class Cut implements Runnable {
-        private final Connection connection;
-        private @Nullable Future<?> timeout;
-        private boolean isDone;
-        private boolean isSpared;
-
-        Cut(Connection connection) {
-            this.connection = connection;
-        }
-
-        synchronized void schedule(long nanos) {
-            timeout = timer.schedule(this, nanos, TimeUnit.NANOSECONDS);
-        }
-
-        @Override
-        public synchronized void run() {
-            if (isSpared) {
-                return;
-            }
-            try {
-                // On a thread of its own: to close a TLS socket may itself have to wait.
-                connection.abort(work -> daemon(work).start());
-                isDone = true;
-            } catch (Throwable e) { // such as no memory for a thread
-                schedule(RETRY_NANOS);
-            }
-        }
-
-        /** From now on the connection is safe. One that was cut is closed, and throws, so that its pool learns of it. */
-        synchronized void spare() throws SQLException {
-            isSpared = true;
-            cancelAfterNext(timeout);
-            if (timer.isShutdown()) {
-                cancelAfterNext(null); // there is no next call
-            }
-            if (isDone) {
-                connection.abort(Runnable::run);
-                connection.getAutoCommit();
-            }
-        }
     }
 }

@@ -17,8 +17,9 @@ import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The server of a URL, for the pool. HikariCP's own means for a URL and the driver's log parameters such as sslpassword,
- * and what a server says to a wrong password, user and all; and HikariCP's sets the login timeout of the whole JVM.
+ * The server of a URL, for the pool. HikariCP could open a URL by itself, and the driver has a data source of its own. But
+ * these log parameters such as sslpassword, or the user of a wrong password. And HikariCP would set the login timeout of
+ * everything in the JVM.
  */
 final class UrlDataSource implements DataSource {
     private final Driver driver;
@@ -33,8 +34,8 @@ final class UrlDataSource implements DataSource {
     }
 
     /**
-     * PostgreSQL's driver, not from DriverManager: that looks for drivers once. In a servlet container it has done so before
-     * there was an application.
+     * PostgreSQL's driver, not from DriverManager: DriverManager looks for drivers once. In a servlet container it has done
+     * so before there was an application.
      */
     private static Driver driver() {
         try {
@@ -83,7 +84,7 @@ final class UrlDataSource implements DataSource {
     @Override
     public void setLogWriter(PrintWriter out) {}
 
-    /** Called by the pool. So long it waits, when it is closed, for a connection that is being made. */
+    /** Called by the pool. A pool that is closed waits so long for a connection that is being made. */
     @Override
     public void setLoginTimeout(int seconds) {
         loginTimeout = seconds;

@@ -72,8 +72,8 @@ class OutcomeTest {
 
     @Test
     void R8_2_theOutcomeOfTheOthers() {
-        assertOutcome(Failures.late("d", new SQLException("no", "08006")), Outcome.UNKNOWN);
-        assertOutcome(Failures.tooLate("d"), Outcome.UNCHANGED);
+        assertOutcome(Failures.of("d", Failures.LATE, new SQLException("no", "08006"), true), Outcome.UNKNOWN);
+        assertOutcome(Failures.of("d", Failures.TOO_LATE, new SQLException(), false), Outcome.UNCHANGED);
         assertOutcome(Failures.of("d", Failures.ofAnotherStatement(), true), Outcome.UNKNOWN);
         assertOutcome(Failures.of("d", Failures.ofStandby(), true), Outcome.UNCHANGED);
     }
