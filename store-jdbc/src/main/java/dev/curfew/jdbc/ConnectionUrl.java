@@ -9,8 +9,8 @@ import java.util.regex.Pattern;
 
 /**
  * A user's URL, taken apart for PostgreSQL's driver. The driver logs the URL that it is given. So the driver is given a
- * URL with the server and the database only. The parameters are properties, which the driver does not log. A URL that the
- * driver would refuse and log is refused here.
+ * URL with the server and the database only. The parameters are properties, which the driver does not log. A URL that
+ * the driver would refuse and log is refused here.
  *
  * @param server the URL without its parameters, but for those that say where the server is
  * @param properties the other parameters, those of the user and the password among them

@@ -27,8 +27,8 @@ final class Connections implements AutoCloseable {
     @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
     private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
 
-    /** @param half when a statement that may be sent again is cut for the first time */
-    private record Call(String domain, Deadline half, Deadline end) {}
+    /** @param halfNanos half of the time of the call: what is left of it when a read that may be sent again is cut */
+    private record Call(String domain, Deadline end, long halfNanos) {}
 
     /** @param owned the pool, where it is the store's own */
     Connections(DataSource pool, @Nullable HikariDataSource owned) {
@@ -56,7 +56,9 @@ final class Connections implements AutoCloseable {
         Connection outer = transaction.get();
         boolean again = reads && outer == null;
         var call = new Call(
-                scope.domain(), Deadline.after(scope.deadline().dividedBy(2)), Deadline.after(scope.deadline()));
+                scope.domain(),
+                Deadline.after(scope.deadline()),
+                scope.deadline().toNanos() / 2);
         while (true) {
             timeouts.requireOpen();
             int before = emptied.get();
@@ -100,8 +102,8 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Asks the pool again where it gave up within half of the deadline: the pool may have tried connections that are dead.
-     * Nothing has been sent yet, and the pool will give up again within the other half.
+     * Asks the pool again where it gave up within half of the deadline: the pool may have tried connections that are
+     * dead. Nothing has been sent yet, and the pool will give up again within the other half.
      */
     private Connection connection(Call call) {
         for (boolean first = true; ; first = false) {
@@ -109,7 +111,7 @@ final class Connections implements AutoCloseable {
             try {
                 return pool.getConnection();
             } catch (SQLException e) {
-                if (!first || call.half.isOver()) {
+                if (!first || call.end.remainingNanos() <= call.halfNanos) {
                     throw Failures.of(call.domain, e, false);
                 }
                 if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
@@ -121,15 +123,17 @@ final class Connections implements AutoCloseable {
 
     private <T> @Nullable T on(Connection connection, Call call, boolean again, SqlFunction<Connection, T> work)
             throws SQLException {
-        if (call.end.isOver()) {
+        long nanos = call.end.remainingNanos();
+        if (nanos <= 0) {
             throw Failures.of(call.domain, new SQLException("the pool took too long", Failures.TOO_LATE), false);
         }
-        return timeouts.perform(connection, again && !call.half.isOver() ? call.half : call.end, work);
+        return timeouts.perform(connection, again && nanos > call.halfNanos ? nanos - call.halfNanos : nanos, work);
     }
 
     /**
-     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the others
-     * too, and where one is to a standby, so are others. A connection that is in use is closed when it comes back.
+     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the
+     * others too, and where one is to a standby, so are others. A connection that is in use is closed when it comes
+     * back.
      *
      * @param before how often the pool had been emptied when that connection was lent: newer connections may be good
      */

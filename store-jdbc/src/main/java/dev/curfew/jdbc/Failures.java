@@ -16,12 +16,12 @@ final class Failures {
 
     private static final String ADVICE = Statements.file("postgresql-failures.txt");
 
-    /** Where the server's own words name tables, columns, parameters and hosts at most, and neither values nor users. */
+    /** Where the server's own words name tables, columns, parameters or hosts, and neither values nor users. */
     private static final String HARMLESS = "(08(?!P01)|22023|25|26|3D|3F|40|42|53100|53200|55|57|58|HY).*|";
 
     /**
-     * An error of the server's undoes the statement. One of the driver's, or of a server about to go, may come after it;
-     * and so may what is said of a prepared statement that a pooler has mixed up with another one.
+     * An error of the server's undoes the statement. One of the driver's, or of a server about to go, may come after
+     * it; and so may what is said of a prepared statement that a pooler has mixed up with another one.
      */
     private static final String UNSURE = "(0100E|02|08|22|26|40003|42P05|53200|57P|58|99|HYT01|XX).*|";
 
@@ -51,7 +51,7 @@ final class Failures {
     }
 
     /**
-     * @param domain for which it was asked; {@code null} where there is none: then the message has the driver's words too
+     * @param domain for which it was asked; {@code null} where there is none: then the message quotes the driver
      * @param sent whether the statement may have reached the server
      */
     static TokenStoreException of(@Nullable String domain, SQLException e, boolean sent) {

@@ -67,8 +67,9 @@ import org.slf4j.LoggerFactory;
  *
  * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
  * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
- * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up, and whether
- * a standby gave it, in case a pool connects elsewhere: that is an error, since a standby may not have heard of a revocation.
+ * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up, and
+ * whether a standby gave it, in case a pool connects elsewhere: that is an error, since a standby may not have heard of
+ * a revocation.
  *
  * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or is to a
  * standby, or has not answered within half of the deadline. A statement that writes is sent once.
@@ -103,8 +104,8 @@ public final class JdbcTokenStore implements TokenStore {
 
     /**
      * A store on the application's own pool, which stays open when the store is closed, with the tables as
-     * {@link #createSchema} makes them. The pool lends connections on which nothing has begun yet: not one that hands out
-     * the connection of a running transaction, for which there is {@link #inTransaction}.
+     * {@link #createSchema} makes them. The pool lends connections on which nothing has begun yet: not one that hands
+     * out the connection of a running transaction, for which there is {@link #inTransaction}.
      */
     public static JdbcTokenStore create(DataSource dataSource) {
         return builder(dataSource).build();
@@ -447,9 +448,9 @@ public final class JdbcTokenStore implements TokenStore {
     // Transactions
 
     /**
-     * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's: they are
-     * part of it, and become true, also for others, when the caller commits. Interceptors and listeners hear of them
-     * before that. It holds for what the calling thread does. If an action throws {@link TokenStoreException}, the
+     * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's: they
+     * are part of it, and become true, also for others, when the caller commits. Interceptors and listeners hear of
+     * them before that. It holds for what the calling thread does. If an action throws {@link TokenStoreException}, the
      * transaction must be rolled back.
      *
      * @param connection to this store's database, with autocommit off; neither committed nor closed here

@@ -58,7 +58,9 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         ConnectionUrl parsed = ConnectionUrl.of(url, defaults);
         var server = new UrlDataSource(parsed);
         try {
-            check(parsed.properties(), server.parameters());
+            Map<String, String> known = server.parameters();
+            refuseUnknown(parsed.properties().stringPropertyNames(), known.keySet());
+            warnOfNetwork(parsed.properties(), known.getOrDefault("PGHOST", ""));
             server.getConnection().close(); // at once: a pool would try again until its time is over
         } catch (SQLException e) {
             throw Failures.of(null, e, false);
@@ -76,13 +78,9 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());
     }
 
-    /**
-     * Refuses an unknown parameter: the driver drops it without a word, be it sslMode. A class of the user's may know more
-     * parameters than the driver. Warns of a connection without TLS to another host, in one line without the host.
-     */
-    private static void check(Properties given, Map<String, String> known) {
-        Set<String> names = given.stringPropertyNames();
-        if (!known.keySet().containsAll(names)
+    /** The driver drops a parameter that it does not know, be it sslMode. A class of the user's may know more of them. */
+    private static void refuseUnknown(Set<String> names, Set<String> known) {
+        if (!known.containsAll(names)
                 && (Collections.disjoint(names, EXTENSIONS)
                         || names.stream().anyMatch("createSchema"::equalsIgnoreCase))) {
             throw new TokenStoreException(
@@ -92,9 +90,12 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
                             + " createSchema=true or createSchema=false",
                     null);
         }
-        boolean leavesThisMachine = Pattern.compile(",")
-                .splitAsStream(known.getOrDefault("PGHOST", ""))
-                .anyMatch(host -> !host.matches(THIS_MACHINE));
+    }
+
+    /** In one line without the host: who can listen can read the password, and answer that a token is good. */
+    private static void warnOfNetwork(Properties given, String hosts) {
+        boolean leavesThisMachine =
+                Pattern.compile(",").splitAsStream(hosts).anyMatch(host -> !host.matches(THIS_MACHINE));
         String byDefault = given.getProperty("ssl", "false").matches("(?i)|true") ? "verify-full" : "prefer";
         String mode = given.getProperty("sslmode", byDefault).toLowerCase(Locale.ROOT);
         boolean verified = mode.startsWith("verify-")

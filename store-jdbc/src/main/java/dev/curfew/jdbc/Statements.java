@@ -15,7 +15,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
-/** The SQL in this jar, under the names of one domain's tables and columns. A second database is a second set of files. */
+/** The SQL in this jar, under the names of one domain's tables. A second database is a second set of files. */
 final class Statements {
     private static final String STATEMENTS = file("postgresql-statements.sql");
     private static final String SCHEMA = file("postgresql.sql");
@@ -25,6 +25,7 @@ final class Statements {
     private static final Pattern DERIVED =
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
+    private static final int SIGNATURE_LENGTH = 18; // with 60 bits: it is in every row of an answer
 
     // What stands for a name of the files, which is in quotes: as a name where they are double, else as a text.
     private final Map<String, String> names = new TreeMap<>();
@@ -49,7 +50,7 @@ final class Statements {
         Matcher found = STATEMENT.matcher(STATEMENTS);
         while (found.find()) {
             String name = found.group(2);
-            String signature = name + " " + hash(found.group(3) + names);
+            String signature = name + " " + hash(found.group(3) + names).substring(0, SIGNATURE_LENGTH);
             // In the answer itself: the connection of the next statement may be to another server.
             String me = "CASE WHEN pg_is_in_recovery() THEN 'standby " + signature + "' ELSE '" + signature + "' END";
             String sql = named(found.group(3).replace("{me}", me));
@@ -81,8 +82,8 @@ final class Statements {
     }
 
     /**
-     * The table of a domain where none is named: {@code curfew_} and the domain. One that would be too long, or could be
-     * taken for what belongs to another domain's table, is {@code curfew__} and a hash of the domain.
+     * The table of a domain where none is named: {@code curfew_} and the domain. One that would be too long, or could
+     * be taken for what belongs to another domain's table, is {@code curfew__} and a hash of the domain.
      */
     static String table(String domain) {
         String table = "curfew_" + domain;

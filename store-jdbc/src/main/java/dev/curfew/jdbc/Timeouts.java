@@ -1,6 +1,5 @@
 package dev.curfew.jdbc;
 
-import dev.curfew.Deadline;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.util.concurrent.Future;
@@ -44,13 +43,12 @@ final class Timeouts implements AutoCloseable {
     }
 
     /**
-     * Performs work on a connection, which is cut where the work is not done by the deadline.
+     * Performs work on a connection, which is cut where the work is not done within so many nanoseconds.
      *
      * @throws SQLException of the work, or that the connection has been closed
      * @throws IllegalStateException if the store is closed
      */
-    <T> @Nullable T perform(Connection connection, Deadline deadline, SqlFunction<Connection, T> work)
-            throws SQLException {
+    <T> @Nullable T perform(Connection connection, long nanos, SqlFunction<Connection, T> work) throws SQLException {
         var isOver = new AtomicBoolean();
         Future<?> timeout = null;
         try {
@@ -59,7 +57,7 @@ final class Timeouts implements AutoCloseable {
                     cut(connection);
                 }
             };
-            timeout = timer.schedule(end, deadline.remainingNanos(), TimeUnit.NANOSECONDS);
+            timeout = timer.schedule(end, nanos, TimeUnit.NANOSECONDS);
             return work.apply(connection);
         } finally {
             cancelAfterNext(timeout);

@@ -17,9 +17,9 @@ import javax.sql.DataSource;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The server of a URL, for the pool. HikariCP could open a URL by itself, and the driver has a data source of its own. But
- * these log parameters such as sslpassword, or the user of a wrong password. And HikariCP would set the login timeout of
- * everything in the JVM.
+ * The server of a URL, for the pool. HikariCP could open a URL by itself, and the driver has a data source of its own.
+ * But these log parameters such as sslpassword, or the user of a wrong password. And HikariCP would set the login
+ * timeout of everything in the JVM.
  */
 final class UrlDataSource implements DataSource {
     private final Driver driver;
@@ -34,8 +34,8 @@ final class UrlDataSource implements DataSource {
     }
 
     /**
-     * PostgreSQL's driver, not from DriverManager: DriverManager looks for drivers once. In a servlet container it has done
-     * so before there was an application.
+     * PostgreSQL's driver, not from DriverManager: DriverManager looks for drivers once. In a servlet container it has
+     * done so before there was an application.
      */
     private static Driver driver() {
         try {

@@ -103,12 +103,12 @@ class DeadlinesTest {
                 return null;
             });
             for (int i = 0; i < 3; i++) {
-                assertThatThrownBy(() -> timeouts.perform(
-                                connection, Deadline.after(DEADLINE.dividedBy(2)), started -> fail("was begun")))
+                assertThatThrownBy(() ->
+                                timeouts.perform(connection, DEADLINE.toNanos() / 2, started -> fail("was begun")))
                         .isInstanceOf(OutOfMemoryError.class);
             }
             var deadline = Deadline.after(DEADLINE);
-            timeouts.perform(connection, deadline, watched -> {
+            timeouts.perform(connection, deadline.remainingNanos(), watched -> {
                 await().pollInterval(Duration.ofMillis(5)).until(() -> cuts.get() > 0);
                 assertThat(deadline.isOver()).isTrue();
                 return true;
@@ -127,14 +127,14 @@ class DeadlinesTest {
                     threads.set(Timeouts.daemon(work));
                     return threads.get();
                 });
-                timeouts.perform(connection, Deadline.after(Duration.ofHours(1)), watched -> {
+                timeouts.perform(connection, Duration.ofHours(1).toNanos(), watched -> {
                     if (closedMeanwhile) {
                         timeouts.close();
                     }
                     return true;
                 });
                 timeouts.close();
-                assertThatThrownBy(() -> timeouts.perform(connection, Deadline.after(DEADLINE), watched -> true))
+                assertThatThrownBy(() -> timeouts.perform(connection, DEADLINE.toNanos(), watched -> true))
                         .isInstanceOf(IllegalStateException.class);
                 threads.get().join(TimeUnit.MINUTES.toMillis(1));
                 assertThat(threads.get().isAlive()).isFalse();
