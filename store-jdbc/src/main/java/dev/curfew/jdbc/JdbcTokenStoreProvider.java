@@ -46,17 +46,17 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration deadline) {
-        String seconds = Long.toString(Math.max(1, deadline.toSeconds() / 2));
+        int seconds = (int) Math.max(1, deadline.toSeconds() / 2);
         var defaults = new Properties();
         defaults.putAll(Map.of(
                 "ApplicationName", "curfew",
                 "targetServerType", "primary", // a standby may not have heard of a revocation yet
-                "connectTimeout", seconds,
-                "loginTimeout", seconds,
+                "connectTimeout", Integer.toString(seconds),
+                "loginTimeout", Integer.toString(seconds),
                 "tcpKeepAlive", "true",
                 "logServerErrorDetail", "false"));
         ConnectionUrl parsed = ConnectionUrl.of(url, defaults);
-        var server = new UrlDataSource(parsed);
+        var server = new UrlDataSource(parsed, seconds);
         try {
             Map<String, String> known = server.parameters();
             refuseUnknown(parsed.properties().stringPropertyNames(), known.keySet());

@@ -25,12 +25,14 @@ final class UrlDataSource implements DataSource {
     private final Driver driver;
     private final String server;
     private final Properties properties;
-    private int loginTimeout;
+    private final int loginSeconds;
 
-    UrlDataSource(ConnectionUrl url) {
+    /** @param loginSeconds how long making a connection may take */
+    UrlDataSource(ConnectionUrl url, int loginSeconds) {
         this.driver = driver();
         this.server = url.server();
         this.properties = url.properties();
+        this.loginSeconds = loginSeconds;
     }
 
     /**
@@ -84,15 +86,13 @@ final class UrlDataSource implements DataSource {
     @Override
     public void setLogWriter(PrintWriter out) {}
 
-    /** Called by the pool. A pool that is closed waits so long for a connection that is being made. */
     @Override
-    public void setLoginTimeout(int seconds) {
-        loginTimeout = seconds;
-    }
+    public void setLoginTimeout(int seconds) {}
 
+    /** In seconds: a pool that is closed waits so long for a connection that is being made. */
     @Override
     public int getLoginTimeout() {
-        return loginTimeout;
+        return loginSeconds;
     }
 
     @Override
