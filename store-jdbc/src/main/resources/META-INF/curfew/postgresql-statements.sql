@@ -1,5 +1,6 @@
--- The statements of the store, each under its name. In braces are names that can be mapped, and two abbreviations:
--- {columns}, those of a record, and {key}, by which a row t and what is given, g, are the same.
+-- The statements of the store, each under its name. A statement that only reads ("read") may be sent twice, one that
+-- writes is sent once. A name in quotes may be mapped to another one: in double quotes it is a table or a column, in
+-- single quotes it is that name as a text. A row is t, and what is given is g.
 --
 -- What stores or revokes inserts a row; if there is one already, it locks that, and updates it by what its newest version
 -- says. What revokes or uses has to answer what was there, which the lock shows (stored); what stores looks at a row only
@@ -13,157 +14,166 @@
 -- the driver keeps the names of a prepared statement's columns. Where there may be no row, the row without columns on the
 -- left side of a join takes care of that; such a join without a condition is a nested loop, which keeps the order.
 
--- name: store
+-- write: store
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
 ), kept AS (
-    INSERT INTO {table} AS t
-        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {extra_data}, {created_at}, {updated_at})
+    INSERT INTO "curfew_tokens" AS t
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at")
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now FROM given g
-    ON CONFLICT ({tenant}, {jti}) DO UPDATE SET {subject} = EXCLUDED.{subject}, {purpose} = EXCLUDED.{purpose},
-        {issued_at} = EXCLUDED.{issued_at}, {expires_at} = EXCLUDED.{expires_at},
-        {extra_data} = EXCLUDED.{extra_data}, {updated_at} = EXCLUDED.{updated_at}
-    WHERE t.{revoked_at} IS NULL AND (t.{subject} IS NULL OR t.{subject} = EXCLUDED.{subject}) RETURNING 1
+    ON CONFLICT ("tenant", "jti") DO UPDATE SET "subject" = EXCLUDED."subject", "purpose" = EXCLUDED."purpose",
+        "issued_at" = EXCLUDED."issued_at", "expires_at" = EXCLUDED."expires_at",
+        "extra_data" = EXCLUDED."extra_data", "updated_at" = EXCLUDED."updated_at"
+    WHERE t."revoked_at" IS NULL AND (t."subject" IS NULL OR t."subject" = EXCLUDED."subject") RETURNING 1
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
-    SELECT CASE WHEN t.{subject} <> g.subject THEN 'MISMATCH' WHEN t.{revoked_at} IS NOT NULL THEN 'REVOKED' END
-    FROM {table} t JOIN given g ON {key}) END
+    SELECT CASE WHEN t."subject" <> g.subject THEN 'MISMATCH' WHEN t."revoked_at" IS NOT NULL THEN 'REVOKED' END
+    FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)) END
 
--- name: find
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
-    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = t.{tenant} AND w.{subject} = t.{subject})
-    FROM {table} t WHERE t.{tenant} = ? AND t.{jti} = ?
-) r ON true
-
--- name: isRevoked
-SELECT {me}, EXISTS (SELECT FROM {table} WHERE {tenant} = ? AND {jti} = ? AND {revoked_at} IS NOT NULL)
-
--- name: revoked
+-- read: find
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
-    SELECT {jti} FROM {table} WHERE {tenant} = ? AND {jti} = ANY (?) AND {revoked_at} IS NOT NULL
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = t."tenant" AND w."subject" = t."subject")
+    FROM "curfew_tokens" t WHERE t."tenant" = ? AND t."jti" = ?
 ) r ON true
 
--- name: state
-SELECT {me}, t.{jti}, t.{subject}, t.{purpose}, t.{issued_at}, t.{expires_at}, NULL, t.{created_at},
-    t.{updated_at}, t.{revoked_at}, w.watermark
-FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
-LEFT JOIN {table} t ON {key}
-LEFT JOIN {watermarks} w ON w.{tenant} = g.tenant AND w.{subject} = g.subject
+-- read: isRevoked
+SELECT {me}, EXISTS (SELECT FROM "curfew_tokens" WHERE "tenant" = ? AND "jti" = ? AND "revoked_at" IS NOT NULL)
 
--- name: revoke
+-- read: revoked
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT "jti" FROM "curfew_tokens" WHERE "tenant" = ? AND "jti" = ANY (?) AND "revoked_at" IS NOT NULL
+) r ON true
+
+-- read: state
+SELECT {me}, t."jti", t."subject", t."purpose", t."issued_at", t."expires_at", NULL, t."created_at",
+    t."updated_at", t."revoked_at", w.watermark
+FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
+LEFT JOIN "curfew_tokens" t ON (t."tenant", t."jti") = (g.tenant, g.jti)
+LEFT JOIN "curfew_tokens_watermarks" w ON w."tenant" = g.tenant AND w."subject" = g.subject
+
+-- write: revoke
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
         ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
 ), inserted AS (
-    INSERT INTO {table}
-        ({tenant}, {jti}, {subject}, {purpose}, {issued_at}, {expires_at}, {created_at}, {updated_at}, {revoked_at})
+    INSERT INTO "curfew_tokens"
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "created_at", "updated_at", "revoked_at")
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now FROM given g
-    ON CONFLICT ({tenant}, {jti}) DO NOTHING RETURNING 1
+    ON CONFLICT ("tenant", "jti") DO NOTHING RETURNING 1
 ), stored AS (
-    SELECT true AS found, t.{revoked_at} AS revoked_at, t.{expires_at} AS expires_at
-    FROM {table} t JOIN given g ON {key} WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
+    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at
+    FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+    WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = COALESCE(s.revoked_at, g.now),
-        {expires_at} = GREATEST(s.expires_at, g.keep_until), {updated_at} = g.now
-    FROM given g, stored s WHERE {key} AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
+    UPDATE "curfew_tokens" t SET "revoked_at" = COALESCE(s.revoked_at, g.now),
+        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now
+    FROM given g, stored s
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 FROM given LEFT JOIN stored s ON true
 
--- name: consume
+-- write: consume
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::timestamptz AS now
 ), stored AS (
-    SELECT t.* FROM {table} t JOIN given g
-        ON {key} AND t.{purpose} = g.purpose AND (g.subject IS NULL OR t.{subject} = g.subject) FOR UPDATE OF t
+    SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+        AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject) FOR UPDATE OF t
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
-    FROM given g, stored s WHERE {key} AND s.{revoked_at} IS NULL AND s.{expires_at} > g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
+    FROM given g, stored s
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND s."revoked_at" IS NULL AND s."expires_at" > g.now
 )
-SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (SELECT {columns}, (
-    SELECT watermark FROM {watermarks} w WHERE w.{tenant} = s.{tenant} AND w.{subject} = s.{subject}) FROM stored s
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = s."tenant" AND w."subject" = s."subject")
+    FROM stored s
 ) r ON true
 
--- name: revokeSubject
-INSERT INTO {watermarks} AS w ({tenant}, {subject}, watermark, kept_until) VALUES (?, ?, ?, ?)
-ON CONFLICT ({tenant}, {subject}) DO UPDATE SET
+-- write: revokeSubject
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", watermark, kept_until) VALUES (?, ?, ?, ?)
+ON CONFLICT ("tenant", "subject") DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
 RETURNING {me}
 
 -- Not SKIP LOCKED: what somebody is just storing again must be revoked too. By an array and not a join: that takes the
 -- key's index, however many rows the planner expects.
--- name: revokeStored
+-- write: revokeStored
 WITH batch AS (
-    SELECT {jti} AS jti FROM {table}
-    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND {expires_at} > ?
-    ORDER BY {expires_at}, {jti} LIMIT ? FOR UPDATE
+    SELECT "jti" AS jti FROM "curfew_tokens"
+    WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND "expires_at" > ?
+    ORDER BY "expires_at", "jti" LIMIT ? FOR UPDATE
 ), updated AS (
-    UPDATE {table} t SET {revoked_at} = g.now, {updated_at} = g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
     FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
-    WHERE t.{tenant} = g.tenant AND t.{jti} = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
+    WHERE t."tenant" = g.tenant AND t."jti" = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
 )
 SELECT {me}, count(*) FROM updated
 
--- name: list
+-- read: list
 SELECT {me}, r.*, w.watermark FROM (SELECT) g LEFT JOIN (
-    SELECT {columns} FROM {table}
-    WHERE {tenant} = ? AND {subject} = ? AND {revoked_at} IS NULL AND ({expires_at}, {jti}) > (?, ?)
-    ORDER BY {expires_at}, {jti} LIMIT ?
-) r ON true LEFT JOIN (SELECT watermark FROM {watermarks} WHERE {tenant} = ? AND {subject} = ?) w ON true
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    FROM "curfew_tokens"
+    WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND ("expires_at", "jti") > (?, ?)
+    ORDER BY "expires_at", "jti" LIMIT ?
+) r ON true LEFT JOIN (SELECT watermark FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = ?) w ON true
 
--- name: readExpired
+-- read: readExpired
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
-    SELECT {columns} FROM {table} WHERE {tenant} = ? AND {expires_at} <= ? AND ({expires_at}, {jti}) > (?, ?)
-    ORDER BY {expires_at}, {jti} LIMIT ?
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    FROM "curfew_tokens" WHERE "tenant" = ? AND "expires_at" <= ? AND ("expires_at", "jti") > (?, ?)
+    ORDER BY "expires_at", "jti" LIMIT ?
 ) r ON true
 
 -- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
 -- partitioned, where a place is there more than once. One node at a time: a second one finds nothing to do, and leaves it
 -- to the first, so that however many nodes there are, the server has the work of one.
--- name: expunge
+-- write: expunge
 WITH turn AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock({'table'}::regclass::oid::int, 1668642406) AS mine
+    SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine
 ), due AS (
-    SELECT tableoid AS part, ctid AS place FROM {table} WHERE (SELECT mine FROM turn) AND {expires_at} BETWEEN ? AND ?
-    ORDER BY {expires_at} LIMIT ? FOR UPDATE SKIP LOCKED
+    SELECT tableoid AS part, ctid AS place FROM "curfew_tokens" WHERE (SELECT mine FROM turn) AND "expires_at" BETWEEN ? AND ?
+    ORDER BY "expires_at" LIMIT ? FOR UPDATE SKIP LOCKED
 ), gone AS (
-    DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT place FROM due))
-        AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING {expires_at} AS expires_at
+    DELETE FROM "curfew_tokens" WHERE ctid = ANY (ARRAY(SELECT place FROM due))
+        AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING "expires_at" AS expires_at
 ), ended AS (
-    SELECT tableoid AS part, ctid AS place FROM {watermarks} WHERE (SELECT mine FROM turn) AND kept_until <= ?
+    SELECT tableoid AS part, ctid AS place FROM "curfew_tokens_watermarks" WHERE (SELECT mine FROM turn) AND kept_until <= ?
     ORDER BY kept_until LIMIT ? - (SELECT count(*) FROM gone) FOR UPDATE SKIP LOCKED
 ), forgotten AS (
-    DELETE FROM {watermarks} WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
+    DELETE FROM "curfew_tokens_watermarks" WHERE ctid = ANY (ARRAY(SELECT place FROM ended))
         AND (tableoid, ctid) IN (SELECT part, place FROM ended) RETURNING 1
 )
 SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SELECT max(expires_at) FROM gone)
 
--- name: serverTime
+-- read: serverTime
 SELECT {me}, clock_timestamp()
 
--- How the tables differ from what the statements above need: missing, different, or only slow; whether the server may
--- lose what it has acknowledged; and in words.
--- name: differences
+-- How the tables differ from what the statements above need, in words: what they must not be started with (missing,
+-- different), what is only to be said (slow, lossy: the server may lose what it has acknowledged), whether a table is
+-- missing, and whether the DDL would create anything.
+-- read: differences
 WITH tables (name, key, ways) AS (VALUES
-    ({'table'}, ARRAY[{'tenant'}, {'jti'}], ARRAY[{'expires_at'}, {'tenant'} || ', ' || {'subject'}]),
-    ({'watermarks'}, ARRAY[{'tenant'}, {'subject'}], ARRAY['kept_until'])
+    ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject']),
+    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject'], ARRAY['kept_until'])
 ), columns (table_name, name, type, presence) AS (VALUES
-    ({'table'}, {'tenant'}, 'text', 'required'),
-    ({'table'}, {'jti'}, 'text', 'required'),
-    ({'table'}, {'subject'}, 'text', 'optional'),
-    ({'table'}, {'purpose'}, 'text', 'required'),
-    ({'table'}, {'issued_at'}, 'timestamp with time zone', 'optional'),
-    ({'table'}, {'expires_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'extra_data'}, 'jsonb', 'optional'),
-    ({'table'}, {'created_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'updated_at'}, 'timestamp with time zone', 'required'),
-    ({'table'}, {'revoked_at'}, 'timestamp with time zone', 'optional'),
-    ({'watermarks'}, {'tenant'}, 'text', 'required'),
-    ({'watermarks'}, {'subject'}, 'text', 'required'),
-    ({'watermarks'}, 'watermark', 'timestamp with time zone', 'required'),
-    ({'watermarks'}, 'kept_until', 'timestamp with time zone', 'required')
+    ('curfew_tokens', 'tenant', 'text', 'required'),
+    ('curfew_tokens', 'jti', 'text', 'required'),
+    ('curfew_tokens', 'subject', 'text', 'optional'),
+    ('curfew_tokens', 'purpose', 'text', 'required'),
+    ('curfew_tokens', 'issued_at', 'timestamp with time zone', 'optional'),
+    ('curfew_tokens', 'expires_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'extra_data', 'jsonb', 'optional'),
+    ('curfew_tokens', 'created_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'updated_at', 'timestamp with time zone', 'required'),
+    ('curfew_tokens', 'revoked_at', 'timestamp with time zone', 'optional'),
+    ('curfew_tokens_watermarks', 'tenant', 'text', 'required'),
+    ('curfew_tokens_watermarks', 'subject', 'text', 'required'),
+    ('curfew_tokens_watermarks', 'watermark', 'timestamp with time zone', 'required'),
+    ('curfew_tokens_watermarks', 'kept_until', 'timestamp with time zone', 'required')
 ), present AS (
     SELECT t.*, c.oid AS id FROM tables t JOIN pg_class c ON c.oid = to_regclass(t.name)
 ), missing AS (
@@ -180,8 +190,7 @@ WITH tables (name, key, ways) AS (VALUES
             JOIN pg_attribute a ON a.attrelid = p.id AND a.attnum = k.attnum
             WHERE k.n <= i.indnkeyatts ORDER BY k.n) AS names
     FROM present p JOIN pg_index i ON i.indrelid = p.id AND i.indisvalid
-)
-SELECT {me}, d.* FROM (SELECT) g LEFT JOIN (
+), differences (kind, words) AS (
     SELECT 'missing', 'table ' || name || ' is missing' FROM missing
     UNION ALL
     SELECT DISTINCT 'missing', CASE
@@ -217,19 +226,27 @@ SELECT {me}, d.* FROM (SELECT) g LEFT JOIN (
             THEN 'column ' || h.name || ' of ' || h.table_name || ' has a nondeterministic collation'
         WHEN c.name IS NULL AND h.required AND NOT h.filled
             THEN 'column ' || h.name || ' of ' || h.table_name || ' is unknown, NOT NULL and without a default'
-        END AS difference
+        END
     FROM (SELECT c.* FROM columns c JOIN present p ON p.name = c.table_name) c
     FULL JOIN have h ON h.table_name = c.table_name AND h.name = c.name
     UNION ALL
     SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
     WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
     UNION ALL
-    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing' FROM present, unnest(ways) AS w (way)
-    WHERE NOT EXISTS (
+    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing, without which clean-up or what is done'
+        || ' by subject reads the whole table'
+    FROM present, unnest(ways) AS w (way) WHERE NOT EXISTS (
         SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
     UNION ALL
-    SELECT 'lossy', name || ' is ' || setting FROM pg_settings
-    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
-    UNION ALL
-    SELECT 'lossy', 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
-) d ON true
+    SELECT 'lossy', careless || ', so that a crash of the server may lose revocations that were acknowledged'
+    FROM (
+        SELECT name || ' is off' FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'
+        UNION ALL
+        SELECT 'table ' || name || ' is not logged' FROM present p JOIN pg_class c ON c.oid = p.id WHERE c.relpersistence <> 'p'
+    ) l (careless)
+)
+SELECT {me}, string_agg(words, '; ') FILTER (WHERE kind IN ('missing', 'different')),
+    string_agg(words, '; ') FILTER (WHERE kind IN ('slow', 'lossy')),
+    bool_or(kind = 'missing'), bool_or(kind IN ('missing', 'slow'))
+FROM differences WHERE words IS NOT NULL

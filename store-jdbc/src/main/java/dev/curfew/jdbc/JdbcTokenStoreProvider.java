@@ -4,16 +4,16 @@ import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
+import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
-import java.net.UnknownHostException;
 import java.sql.SQLException;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.Locale;
-import java.util.Objects;
+import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,6 +26,10 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
     private static final int POOL_SIZE = 10;
     // HikariCP takes no less.
     private static final long LEAST_MILLIS = 250;
+    private static final String THIS_MACHINE = "(?i)|localhost|127(\\.\\d+){3}|\\[(::|(0:){7})1]";
+    // Classes of the user's, each of which may have parameters of its own.
+    private static final Set<String> EXTENSIONS =
+            Set.of("socketFactory", "sslfactory", "authenticationPluginClassName");
 
     /** Called by {@link java.util.ServiceLoader}. */
     public JdbcTokenStoreProvider() {}
@@ -44,21 +48,22 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
     public TokenStore open(String url, Duration deadline) {
         int seconds = (int) Math.max(1, deadline.toSeconds() / 2);
         var defaults = new Properties();
-        defaults.setProperty("ApplicationName", "curfew");
-        defaults.setProperty("targetServerType", "primary"); // a standby may not have heard of a revocation yet
-        defaults.setProperty("connectTimeout", Integer.toString(seconds));
-        defaults.setProperty("loginTimeout", Integer.toString(seconds));
-        defaults.setProperty("tcpKeepAlive", "true");
-        defaults.setProperty("logServerErrorDetail", "false");
-        var connectionUrl = new ConnectionUrl(url, defaults);
-        var server = new UrlDataSource(connectionUrl, seconds);
-        if (connectionUrl.leavesThisMachine()) {
-            warnOfNetwork(connectionUrl.properties());
-        }
+        defaults.putAll(Map.of(
+                "ApplicationName", "curfew",
+                "targetServerType", "primary", // a standby may not have heard of a revocation yet
+                "connectTimeout", Integer.toString(seconds),
+                "loginTimeout", Integer.toString(seconds),
+                "tcpKeepAlive", "true",
+                "logServerErrorDetail", "false"));
+        ConnectionUrl parsed = ConnectionUrl.of(url, defaults);
+        var server = new UrlDataSource(parsed, seconds);
         try {
-            server.connect().close(); // at once, and with the server's own answer, which a pool would wait for
+            Map<String, String> known = server.parameters();
+            refuseUnknown(parsed.properties().stringPropertyNames(), known.keySet());
+            warnOfNetwork(parsed.properties(), known.getOrDefault("PGHOST", ""));
+            server.getConnection().close(); // at once: a pool would try again until its time is over
         } catch (SQLException e) {
-            throw notOpened(e, connectionUrl.properties());
+            throw Failures.of(null, e, false);
         }
         var config = new HikariConfig();
         config.setDataSource(server);
@@ -70,66 +75,38 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setValidationTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 8));
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
-        JdbcTokenStore.Builder builder = JdbcTokenStore.builder(pool).owning(pool);
-        return (connectionUrl.createsSchema() ? builder.createsSchema() : builder).build();
+        return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());
     }
 
-    /** In one line without the host: whoever can listen can read the password, and answer that a token is good. */
-    private static void warnOfNetwork(Properties properties) {
-        String ssl = properties.getProperty("ssl", "false");
-        String byDefault = ssl.isEmpty() || ssl.equalsIgnoreCase("true") ? "verify-full" : "prefer";
-        String mode = properties.getProperty("sslmode", byDefault).toLowerCase(Locale.ROOT);
-        boolean encrypted = mode.equals("require") || mode.startsWith("verify-");
-        if (!encrypted) {
-            LOG.warn("The URL leads to another host, perhaps without TLS: whoever is in between can read the"
-                    + " password, and answer in the server's place. Write sslmode=verify-full.");
-        } else if (mode.equals("require")
-                || properties.getProperty("sslfactory", "").endsWith(".NonValidatingFactory")) {
+    /** The driver drops a parameter that it does not know, be it sslMode. A class of the user's may know more of them. */
+    private static void refuseUnknown(Set<String> names, Set<String> known) {
+        if (!known.containsAll(names)
+                && (Collections.disjoint(names, EXTENSIONS)
+                        || names.stream().anyMatch("createSchema"::equalsIgnoreCase))) {
+            throw new TokenStoreException(
+                    Outcome.UNCHANGED,
+                    "The URL has a parameter that neither Curfew nor PostgreSQL's driver knows, which would do nothing."
+                            + " The driver tells upper from lower case: sslmode, ApplicationName. Curfew's is"
+                            + " createSchema=true or createSchema=false",
+                    null);
+        }
+    }
+
+    /** In one line without the host: who can listen can read the password, and answer that a token is good. */
+    private static void warnOfNetwork(Properties given, String hosts) {
+        boolean leavesThisMachine =
+                Pattern.compile(",").splitAsStream(hosts).anyMatch(host -> !host.matches(THIS_MACHINE));
+        String byDefault = given.getProperty("ssl", "false").matches("(?i)|true") ? "verify-full" : "prefer";
+        String mode = given.getProperty("sslmode", byDefault).toLowerCase(Locale.ROOT);
+        boolean verified = mode.startsWith("verify-")
+                && !given.getProperty("sslfactory", "").endsWith(".NonValidatingFactory");
+        if (leavesThisMachine && !verified) {
             LOG.warn(
-                    "The URL leads to another host, whose certificate is not checked: whoever is in between can answer in"
-                            + " the server's place. Write sslmode=verify-full.");
+                    "The URL leads to another host, {}. Somebody in between can answer in the server's place."
+                            + " Write sslmode=verify-full.",
+                    mode.matches("require|verify-.*")
+                            ? "whose certificate is not checked"
+                            : "perhaps without TLS, which shows the password");
         }
-    }
-
-    /** For the first connection: there is no pool yet, and no next call. */
-    private static TokenStoreException notOpened(SQLException e, Properties properties) {
-        String state = Objects.requireNonNullElse(e.getSQLState(), "");
-        String what;
-        if (e.getCause() instanceof UnknownHostException) {
-            what = "the host's name is not known. Check the host in the URL";
-        } else if (state.equals("08001")) {
-            what = "it could not be reached as the URL says. Check the host, the port and the parameters"
-                    + said(e, properties);
-        } else if (state.startsWith("08")) {
-            what = "it did not take the connection, or did not answer as PostgreSQL does. Check the host, the port and"
-                    + " the parameters in the URL" + said(e, properties);
-        } else if (state.startsWith("22") || state.startsWith("42")) {
-            what = "a parameter of the URL has a name or a value that it does not take" + said(e, properties);
-        } else if (state.isEmpty() || state.startsWith("99")) {
-            what = "the driver failed. Check the parameters in the URL, and the version of org.postgresql:postgresql";
-        } else {
-            return Failures.of(null, e, false);
-        }
-        return new TokenStoreException(
-                TokenStoreException.Outcome.UNCHANGED,
-                "PostgreSQL failed: " + what + (state.isEmpty() ? "" : " (SQLState " + state + ")")
-                        + ". Nothing was changed",
-                Failures.harmless(e));
-    }
-
-    /** The driver's or the server's own words, unless they quote a user or a password. */
-    private static String said(SQLException e, Properties properties) {
-        String words = String.valueOf(e.getMessage());
-        boolean tells = Stream.of("user", "password", "sslpassword")
-                .map(properties::getProperty)
-                .anyMatch(secret -> secret != null && !secret.isEmpty() && tells(words, secret));
-        return tells ? "" : ". The driver says: \"" + words + "\"";
-    }
-
-    /** As a word: a user named a is not told by "as". */
-    private static boolean tells(String words, String secret) {
-        return Pattern.compile("(?<![\\p{L}\\p{N}])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}])")
-                .matcher(words)
-                .find();
     }
 }

@@ -49,7 +49,7 @@ class ConnectionUrlTest {
         var defaults = new Properties();
         defaults.setProperty("ApplicationName", "curfew");
         defaults.setProperty("targetServerType", "primary");
-        var taken = new ConnectionUrl(url, defaults);
+        var taken = ConnectionUrl.of(url, defaults);
         assertThat(Driver.parseURL(taken.server(), taken.properties()))
                 .isNotNull()
                 .isEqualTo(Driver.parseURL(url, defaults));
@@ -60,7 +60,7 @@ class ConnectionUrlTest {
     @ParameterizedTest
     @ValueSource(strings = {"?createSchema=false", "?user=ada&createSchema=false", "?createSchema=false&user=ada"})
     void ourOwnParameterDoesNotReachTheDriver(String parameters) {
-        var taken = new ConnectionUrl("jdbc:postgresql://host/orders" + parameters, new Properties());
+        var taken = ConnectionUrl.of("jdbc:postgresql://host/orders" + parameters, new Properties());
         assertThat(taken.createsSchema()).isFalse();
         assertThat(taken.server()).isEqualTo("jdbc:postgresql://host/orders");
         assertThat(taken.properties().stringPropertyNames()).doesNotContain("createSchema");

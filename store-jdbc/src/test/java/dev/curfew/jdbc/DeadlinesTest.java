@@ -2,9 +2,11 @@ package dev.curfew.jdbc;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.fail;
 import static org.awaitility.Awaitility.await;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.Deadline;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
@@ -21,6 +23,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -82,27 +85,61 @@ class DeadlinesTest {
         }
     }
 
-    /** Ticks that were scheduled twice would end every call at half of its time. */
+    /** A call that could not be watched is not begun, and what is left of it cuts nobody. */
     @Test
-    void R8_3_aClockThatCouldNotBeStartedGoesRightTheNextTime() {
+    void R8_3_aTimerThatCouldNotBeStartedGoesRightTheNextTime() throws Exception {
         var failing = new AtomicInteger(3);
-        try (var deadlines = new Deadlines(work -> {
-            if (failing.getAndDecrement() > 0) {
-                throw new OutOfMemoryError("unable to create native thread");
-            }
-            var thread = new Thread(work);
-            thread.setDaemon(true);
-            return thread;
-        })) {
+        var cuts = new AtomicInteger();
+        try (Connection real =
+                        DriverManager.getConnection(PostgresServer.shared().url());
+                var timeouts = new Timeouts(work -> {
+                    if (failing.getAndDecrement() > 0) {
+                        throw new OutOfMemoryError("unable to create native thread");
+                    }
+                    return Timeouts.daemon(work);
+                })) {
+            Connection connection = ConnectionWrapper.of(real, "abort", (wrapped, arguments) -> {
+                cuts.incrementAndGet();
+                return null;
+            });
             for (int i = 0; i < 3; i++) {
-                assertThatThrownBy(() -> deadlines.begin(DEADLINE, false)).isInstanceOf(OutOfMemoryError.class);
+                assertThatThrownBy(() ->
+                                timeouts.perform(connection, DEADLINE.toNanos() / 2, started -> fail("was begun")))
+                        .isInstanceOf(OutOfMemoryError.class);
             }
-            long start = System.nanoTime();
-            try (Deadlines.Call call = deadlines.begin(DEADLINE, false)) {
-                await().pollInterval(Duration.ofMillis(5)).until(call::isOver);
+            var deadline = Deadline.after(DEADLINE);
+            timeouts.perform(connection, deadline.remainingNanos(), watched -> {
+                await().pollInterval(Duration.ofMillis(5)).until(() -> cuts.get() > 0);
+                assertThat(deadline.isOver()).isTrue();
+                return true;
+            });
+        }
+    }
+
+    /** The last call has not timed out, and waits for nothing any more. */
+    @Test
+    void R8_6_noThreadStaysUntilADeadlineThatNobodyHas() throws Exception {
+        var threads = new AtomicReference<Thread>();
+        try (Connection connection =
+                DriverManager.getConnection(PostgresServer.shared().url())) {
+            for (boolean closedMeanwhile : List.of(false, true)) {
+                var timeouts = new Timeouts(work -> {
+                    threads.set(Timeouts.daemon(work));
+                    return threads.get();
+                });
+                timeouts.perform(connection, Duration.ofHours(1).toNanos(), watched -> {
+                    if (closedMeanwhile) {
+                        timeouts.close();
+                    }
+                    return true;
+                });
+                timeouts.close();
+                assertThatThrownBy(() -> timeouts.perform(connection, DEADLINE.toNanos(), watched -> true))
+                        .isInstanceOf(IllegalStateException.class);
+                threads.get().join(TimeUnit.MINUTES.toMillis(1));
+                assertThat(threads.get().isAlive()).isFalse();
             }
-            assertThat(Duration.ofNanos(System.nanoTime() - start))
-                    .isGreaterThan(DEADLINE.multipliedBy(9).dividedBy(10));
+            assertThat(connection.isClosed()).isFalse();
         }
     }
 }

@@ -40,12 +40,12 @@ class JdbcTokenStoreTest extends ExpungingStoreContract {
 
     @Override
     protected TokenStore newStore() {
-        return JdbcTokenStore.builder(pool).createsSchema().build();
+        return JdbcTokenStore.builder(pool).build(null, true);
     }
 
     @Override
     protected TokenStore anotherStore() {
-        return JdbcTokenStore.builder(poolOfAnotherNode).createsSchema().build();
+        return JdbcTokenStore.builder(poolOfAnotherNode).build(null, true);
     }
 
     @Override

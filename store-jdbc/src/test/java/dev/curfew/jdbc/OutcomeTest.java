@@ -49,6 +49,7 @@ class OutcomeTest {
         "58030, UNKNOWN",
         "XX000, UNKNOWN",
         ", UNKNOWN",
+        "25001, UNCHANGED",
         "25006, UNCHANGED",
         "25P02, UNCHANGED",
         "40001, UNCHANGED",
@@ -71,10 +72,10 @@ class OutcomeTest {
 
     @Test
     void R8_2_theOutcomeOfTheOthers() {
-        assertOutcome(Failures.late("d", new SQLException("no", "08006")), Outcome.UNKNOWN);
-        assertOutcome(Failures.tooLate("d"), Outcome.UNCHANGED);
-        assertOutcome(Failures.mixedUp("d"), Outcome.UNKNOWN);
-        assertOutcome(Failures.inTransaction("d", new SQLException("no", "25001")), Outcome.UNCHANGED);
+        assertOutcome(Failures.of("d", Failures.LATE, new SQLException("no", "08006"), true), Outcome.UNKNOWN);
+        assertOutcome(Failures.of("d", Failures.TOO_LATE, new SQLException(), false), Outcome.UNCHANGED);
+        assertOutcome(Failures.of("d", Failures.ofAnotherStatement(), true), Outcome.UNKNOWN);
+        assertOutcome(Failures.of("d", Failures.ofStandby(), true), Outcome.UNCHANGED);
     }
 
     /** With a server, and through the resource. */

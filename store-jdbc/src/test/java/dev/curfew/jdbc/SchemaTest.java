@@ -114,10 +114,8 @@ class SchemaTest {
                 List<Future<?>> created = new ArrayList<>();
                 for (int node = 0; node < 10; node++) {
                     created.add(nodes.submit(() -> {
-                        try (JdbcTokenStore store = JdbcTokenStore.builder(ten)
-                                .schema(schema)
-                                .createsSchema()
-                                .build()) {
+                        try (JdbcTokenStore store =
+                                JdbcTokenStore.builder(ten).schema(schema).build(null, true)) {
                             Fixture.resource(store, ofRound).close();
                         }
                     }));

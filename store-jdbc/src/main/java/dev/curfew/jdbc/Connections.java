@@ -1,0 +1,153 @@
+package dev.curfew.jdbc;
+
+import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.Deadline;
+import dev.curfew.StoreScope;
+import java.sql.Connection;
+import java.sql.SQLException;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The connections on which a store performs its statements: connections of its pool, or the connection of the caller's
+ * transaction. A call ends by its deadline. Until then, work that may be performed again is.
+ */
+final class Connections implements AutoCloseable {
+    private static final long BACK_OFF_NANOS = 500_000;
+
+    private final DataSource pool;
+    private final @Nullable HikariDataSource owned;
+    private final Timeouts timeouts = new Timeouts(Timeouts::daemon);
+    // How often the store's own pool was emptied.
+    private final AtomicInteger emptied = new AtomicInteger();
+
+    @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
+    private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
+
+    /** @param halfNanos half of the time of the call: what is left of it when a read that may be sent again is cut */
+    private record Call(String domain, Deadline end, long halfNanos) {}
+
+    /** @param owned the pool, where it is the store's own */
+    Connections(DataSource pool, @Nullable HikariDataSource owned) {
+        this.pool = pool;
+        this.owned = owned;
+    }
+
+    /** Performs the actions on this connection, as far as they are those of the calling thread. */
+    <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
+        Connection outer = transaction.get();
+        transaction.set(connection);
+        try {
+            return actions.get();
+        } finally {
+            transaction.set(outer);
+        }
+    }
+
+    /**
+     * The answer of the work, which is performed again where it has none.
+     *
+     * @param reads whether the work changes nothing, and may be performed again where its answer is lost
+     */
+    <T> T perform(StoreScope scope, boolean reads, SqlFunction<Connection, T> work) {
+        Connection outer = transaction.get();
+        boolean again = reads && outer == null;
+        var call = new Call(
+                scope.domain(),
+                Deadline.after(scope.deadline()),
+                scope.deadline().toNanos() / 2);
+        while (true) {
+            timeouts.requireOpen();
+            int before = emptied.get();
+            try {
+                T answer = outer == null ? onPool(call, again, work) : on(outer, call, false, work);
+                if (answer != null) {
+                    return answer;
+                }
+            } catch (SQLException e) {
+                boolean gone = Failures.isOfConnection(e);
+                if (gone && outer == null) {
+                    emptyOwnPool(before);
+                }
+                if (call.end.isOver()) {
+                    throw Failures.of(call.domain, Failures.LATE, e, true);
+                } else if (gone ? !again : outer != null || !Failures.mayRepeat(e)) {
+                    throw Failures.of(call.domain, e, true);
+                }
+                again &= !gone;
+            }
+            // Whoever was in the way is done in a moment.
+            LockSupport.parkNanos(BACK_OFF_NANOS);
+        }
+    }
+
+    private <T> @Nullable T onPool(Call call, boolean again, SqlFunction<Connection, T> work) throws SQLException {
+        try (Connection connection = connection(call)) {
+            // JDBC forbids setReadOnly within a transaction. A transaction that has begun is somebody else's, and
+            // setAutoCommit would commit it. The driver does both without a round trip.
+            connection.setReadOnly(connection.isReadOnly());
+            boolean autoCommit = connection.getAutoCommit();
+            connection.setAutoCommit(true);
+            try {
+                return on(connection, call, again, work);
+            } finally {
+                if (!connection.isClosed()) {
+                    connection.setAutoCommit(autoCommit);
+                }
+            }
+        }
+    }
+
+    /**
+     * Asks the pool again where it gave up within half of the deadline: the pool may have tried connections that are
+     * dead. Nothing has been sent yet, and the pool will give up again within the other half.
+     */
+    private Connection connection(Call call) {
+        for (boolean first = true; ; first = false) {
+            int before = emptied.get();
+            try {
+                return pool.getConnection();
+            } catch (SQLException e) {
+                if (!first || call.end.remainingNanos() <= call.halfNanos) {
+                    throw Failures.of(call.domain, e, false);
+                }
+                if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
+                    emptyOwnPool(before); // else it was merely busy
+                }
+            }
+        }
+    }
+
+    private <T> @Nullable T on(Connection connection, Call call, boolean again, SqlFunction<Connection, T> work)
+            throws SQLException {
+        long nanos = call.end.remainingNanos();
+        if (nanos <= 0) {
+            throw Failures.of(call.domain, new SQLException("the pool took too long", Failures.TOO_LATE), false);
+        }
+        return timeouts.perform(connection, again && nanos > call.halfNanos ? nanos - call.halfNanos : nanos, work);
+    }
+
+    /**
+     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the
+     * others too, and where one is to a standby, so are others. A connection that is in use is closed when it comes
+     * back.
+     *
+     * @param before how often the pool had been emptied when that connection was lent: newer connections may be good
+     */
+    private void emptyOwnPool(int before) {
+        if (owned != null && emptied.compareAndSet(before, before + 1)) {
+            owned.getHikariPoolMXBean().softEvictConnections();
+        }
+    }
+
+    @Override
+    public void close() {
+        timeouts.close();
+        if (owned != null) {
+            owned.close();
+        }
+    }
+}
