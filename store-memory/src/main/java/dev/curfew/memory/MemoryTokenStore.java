@@ -400,13 +400,15 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return 0;
     }
 
-    @Override
-    public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
+    /** When the record is dropped, for the kit. */
+    @Nullable
+    Instant removalTime(StoreScope scope, String jti, Instant now) {
         return removalTime(records.getIfPresent(key(scope, jti)), now);
     }
 
-    @Override
-    public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
+    /** When the watermark is dropped, for the kit. */
+    @Nullable
+    Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         return removalTime(watermarks.getIfPresent(key(scope, subject)), now);
     }
 

@@ -1,10 +1,13 @@
 package dev.curfew.memory;
 
+import dev.curfew.StoreScope;
 import dev.curfew.TokenStore;
 import dev.curfew.tck.SelfExpiringStoreContract;
+import java.time.Instant;
+import org.jspecify.annotations.Nullable;
 
 class MemoryTokenStoreTest extends SelfExpiringStoreContract {
-    private final TokenStore store = MemoryTokenStore.create();
+    private final MemoryTokenStore store = MemoryTokenStore.create();
 
     @Override
     protected TokenStore newStore() {
@@ -15,6 +18,16 @@ class MemoryTokenStoreTest extends SelfExpiringStoreContract {
     @Override
     protected TokenStore anotherStore() {
         return store;
+    }
+
+    @Override
+    protected @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
+        return store.removalTime(scope, jti, now);
+    }
+
+    @Override
+    protected @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
+        return store.watermarkRemovalTime(scope, subject, now);
     }
 
     @Override

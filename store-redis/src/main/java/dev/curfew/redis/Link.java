@@ -110,8 +110,7 @@ final class Link {
 
         private final AtomicBoolean renewing = new AtomicBoolean();
 
-        StatefulConnection<String, String> connection(Deadline deadline)
-                throws ExecutionException, InterruptedException {
+        StatefulConnection<String, String> connection(CallTime time) throws ExecutionException, InterruptedException {
             boolean tried = false;
             while (true) {
                 CompletableFuture<StatefulConnection<String, String>> made = current.get();
@@ -122,7 +121,7 @@ final class Link {
                 }
                 StatefulConnection<String, String> connection;
                 try {
-                    connection = deadline.await(made);
+                    connection = time.await(made);
                 } catch (TimeoutException e) {
                     // It goes on, and the next call may find it made.
                     throw new ExecutionException(new NotSentException("no connection could be made within the call"
@@ -251,25 +250,22 @@ final class Link {
 
     /** Asks one thing, and nothing after it. */
     <T extends @Nullable Object> T ask(StoreScope scope, Request<T> request) {
-        return ask(scope, Deadline.forOne(scope.deadline()), request);
+        return ask(scope, new CallTime(scope.deadline()), request);
     }
 
-    /** Asks one thing: what {@link #ask(StoreScope, Deadline, List)} does, without what several take. */
-    <T extends @Nullable Object> T ask(StoreScope scope, Deadline deadline, Request<T> request) {
+    /** Asks one thing: what {@link #ask(StoreScope, CallTime, List)} does, without what several take. */
+    <T extends @Nullable Object> T ask(StoreScope scope, CallTime time, Request<T> request) {
         ensureOpen();
         StatefulConnection<String, String> connection = null;
         Sent<T> sent = null;
         try {
-            connection = line.connection(deadline);
+            connection = line.connection(time);
             for (int attempt = 1; true; attempt++) {
-                StatefulConnection<String, String> server = server(connection, deadline, request);
-                sent = sent(request, server, deadline);
+                StatefulConnection<String, String> server = server(connection, time, request);
+                sent = sent(request, server, time);
                 dispatch(server, request, sent.command);
-                if (isLast(deadline, request)) {
-                    deadline.awaitLast(sent.command);
-                }
                 try {
-                    T answer = deadline.await(sent.command);
+                    T answer = time.await(sent.command);
                     sent.health.answers.increment();
                     return answer;
                 } catch (ExecutionException e) {
@@ -279,7 +275,7 @@ final class Link {
                 }
             }
         } catch (ExecutionException | TimeoutException | InterruptedException e) {
-            throw failed(scope, deadline, connection, sent, e, request.changes(), false);
+            throw failed(scope, time, connection, sent, e, request.changes(), false);
         } finally {
             if (sent != null && !sent.command.isDone()) {
                 sent.command.cancel(true);
@@ -302,14 +298,9 @@ final class Link {
         }
     }
 
-    /** Whether nothing can come after the answer: a script may be unknown or have to wait for replicas, a key be elsewhere. */
-    private boolean isLast(Deadline deadline, Request<?> request) {
-        return deadline.isForOne() && cluster == null && !request.isScript();
-    }
-
     /** Asks several things at once: one round trip to each server that has some of the keys. */
     <T extends @Nullable Object> List<T> ask(
-            StoreScope scope, Deadline deadline, List<? extends Request<? extends T>> requests) {
+            StoreScope scope, CallTime time, List<? extends Request<? extends T>> requests) {
         ensureOpen();
         // Others of the same call may be done when one fails.
         boolean several = requests.size() > 1;
@@ -319,25 +310,20 @@ final class Link {
         StatefulConnection<String, String> connection = null;
         Sent<?> awaited = null;
         try {
-            connection = line.connection(deadline);
+            connection = line.connection(time);
             List<Integer> open = new ArrayList<>(requests.size());
             for (int i = 0; i < requests.size(); i++) {
                 open.add(i);
             }
             for (int attempt = 1; !open.isEmpty(); attempt++) {
-                List<Sent<? extends T>> sent = send(connection, deadline, requests, open, all);
-                if (isLast(deadline, requests.get(0))) {
-                    // One server answers in the order in which it is asked.
-                    awaited = sent.get(sent.size() - 1);
-                    awaitLast(deadline, awaited, sent.get(0));
-                }
+                List<Sent<? extends T>> sent = send(connection, time, requests, open, all);
                 List<Integer> again = new ArrayList<>();
                 for (int n = 0; n < open.size(); n++) {
                     int i = open.get(n);
                     Sent<? extends T> each = sent.get(n);
                     awaited = each;
                     try {
-                        answers.set(i, deadline.await(each.command));
+                        answers.set(i, time.await(each.command));
                         each.health.answers.increment();
                     } catch (ExecutionException e) {
                         if (!mayTryAgain(requests.get(i), Failures.cause(e)) || attempt == ATTEMPTS) {
@@ -350,7 +336,7 @@ final class Link {
             }
             return answers;
         } catch (ExecutionException | TimeoutException | InterruptedException e) {
-            throw failed(scope, deadline, connection, awaited, e, changes, several && !all.isEmpty());
+            throw failed(scope, time, connection, awaited, e, changes, several && !all.isEmpty());
         } finally {
             // What nobody waits for is not sent again after a reconnect.
             for (AsyncCommand<String, String, ?> command : all) {
@@ -361,21 +347,9 @@ final class Link {
         }
     }
 
-    private static void awaitLast(Deadline deadline, Sent<?> last, Sent<?> first)
-            throws InterruptedException, TimeoutException {
-        try {
-            deadline.awaitLast(last.command);
-        } catch (TimeoutException e) {
-            if (first.command.isDone()) {
-                first.health.answers.increment(); // it was slow, not silent
-            }
-            throw e;
-        }
-    }
-
     private RuntimeException failed(
             StoreScope scope,
-            Deadline deadline,
+            CallTime time,
             @Nullable StatefulConnection<String, String> connection,
             @Nullable Sent<?> awaited,
             Exception e,
@@ -385,7 +359,7 @@ final class Link {
             Thread.currentThread().interrupt();
             return Failures.interrupted(scope.domain(), changes);
         }
-        recover(deadline, connection, awaited, e instanceof ExecutionException failure ? Failures.cause(failure) : e);
+        recover(time, connection, awaited, e instanceof ExecutionException failure ? Failures.cause(failure) : e);
         // Sent again by the driver, it is the second attempt that the server refused.
         boolean again = awaited != null && awaited.wasLost();
         return closed ? closed() : Failures.of(scope.domain(), e, changes, perhapsDone || again);
@@ -420,12 +394,12 @@ final class Link {
         final long lossesBefore;
         final long leftBefore;
 
-        Sent(AsyncCommand<String, String, T> command, Health health, Deadline deadline) {
+        Sent(AsyncCommand<String, String, T> command, Health health, CallTime time) {
             this.command = command;
             this.health = health;
             this.answersBefore = health.answers.sum();
             this.lossesBefore = health.losses.get();
-            this.leftBefore = deadline.left();
+            this.leftBefore = time.left();
         }
 
         /** Whether its connection was lost since it was sent. */
@@ -433,14 +407,14 @@ final class Link {
             return health.losses.get() != lossesBefore;
         }
 
-        boolean wasSilent(Deadline deadline) {
-            return deadline.isMostlyGoneSince(leftBefore) && health.answers.sum() == answersBefore;
+        boolean wasSilent(CallTime time) {
+            return time.isMostlyGoneSince(leftBefore) && health.answers.sum() == answersBefore;
         }
     }
 
     private <T extends @Nullable Object> List<Sent<? extends T>> send(
             StatefulConnection<String, String> connection,
-            Deadline deadline,
+            CallTime time,
             List<? extends Request<? extends T>> requests,
             List<Integer> open,
             List<AsyncCommand<String, String, ?>> all)
@@ -449,11 +423,11 @@ final class Link {
         List<Sent<? extends T>> sent = new ArrayList<>(open.size());
         for (int i : open) {
             Request<? extends T> request = requests.get(i);
-            StatefulConnection<String, String> server = server(connection, deadline, request);
+            StatefulConnection<String, String> server = server(connection, time, request);
             List<RedisCommand<String, String, ?>> commands =
                     byServer.computeIfAbsent(server, each -> new ArrayList<>());
             ask(request).ifPresent(commands::add);
-            Sent<? extends T> each = sent(request, server, deadline);
+            Sent<? extends T> each = sent(request, server, time);
             commands.add(each.command);
             sent.add(each);
         }
@@ -477,13 +451,13 @@ final class Link {
     }
 
     private <T extends @Nullable Object> Sent<T> sent(
-            Request<T> request, StatefulConnection<String, String> server, Deadline deadline) {
-        return new Sent<>(request.command(), health(server), deadline);
+            Request<T> request, StatefulConnection<String, String> server, CallTime time) {
+        return new Sent<>(request.command(), health(server), time);
     }
 
     /** The connection to the server that has the key. */
     private StatefulConnection<String, String> server(
-            StatefulConnection<String, String> connection, Deadline deadline, Request<?> request)
+            StatefulConnection<String, String> connection, CallTime time, Request<?> request)
             throws ExecutionException, InterruptedException, TimeoutException {
         if (!(connection instanceof StatefulRedisClusterConnection<String, String> nodes)) {
             return connection;
@@ -491,7 +465,7 @@ final class Link {
         while (true) {
             Throwable failure;
             try {
-                StatefulConnection<String, String> node = deadline.await(node(nodes, request));
+                StatefulConnection<String, String> node = time.await(node(nodes, request));
                 if (node.isOpen()) {
                     return node;
                 }
@@ -509,7 +483,7 @@ final class Link {
             // Perhaps another one serves the slot by now, or this one comes back.
             request.elsewhere = null;
             refresh();
-            if (closed || !deadline.pause()) {
+            if (closed || !time.pause()) {
                 throw new ExecutionException(failure);
             }
         }
@@ -552,12 +526,12 @@ final class Link {
     }
 
     private void recover(
-            Deadline deadline,
+            CallTime time,
             @Nullable StatefulConnection<String, String> connection,
             @Nullable Sent<?> awaited,
             Throwable e) {
         boolean late = e instanceof TimeoutException || e instanceof RedisCommandTimeoutException;
-        boolean silent = late && awaited != null && awaited.wasSilent(deadline);
+        boolean silent = late && awaited != null && awaited.wasSilent(time);
         if (cluster != null) {
             if (!Failures.isRefusal(e) || Failures.is(e, "READONLY") || Failures.is(e, "CLUSTERDOWN")) {
                 refresh();
@@ -577,7 +551,7 @@ final class Link {
      *
      * @param touched what it must be at the least, as {@code touch.lua} has it
      */
-    void awaitReplicas(StoreScope scope, Deadline deadline, List<? extends Request<?>> changed, String... touched) {
+    void awaitReplicas(StoreScope scope, CallTime time, List<? extends Request<?>> changed, String... touched) {
         if (minReplicas == 0 || changed.isEmpty()) {
             return;
         }
@@ -586,28 +560,28 @@ final class Link {
         List<AsyncCommand<String, String, List<String>>> touches = new ArrayList<>(changed.size());
         StatefulConnection<String, String> connection = null;
         long endedBefore = replication.ended();
-        long leftBefore = deadline.left();
+        long leftBefore = time.left();
         try {
-            connection = waiting.connection(deadline);
+            connection = waiting.connection(time);
             for (Request<?> request : changed) {
                 Request<List<String>> touch = Request.whole(Script.TOUCH, request.key, touched);
                 touch.elsewhere = request.elsewhere;
                 List<RedisCommand<String, String, ?>> commands =
-                        byServer.computeIfAbsent(server(connection, deadline, touch), each -> new ArrayList<>());
+                        byServer.computeIfAbsent(server(connection, time, touch), each -> new ArrayList<>());
                 ask(touch).ifPresent(commands::add);
                 touches.add(touch.command());
                 commands.add(touches.get(touches.size() - 1));
             }
             List<CompletableFuture<Long>> turns = new ArrayList<>();
-            byServer.forEach((server, commands) -> turns.add(replication.join(server, commands, deadline)));
+            byServer.forEach((server, commands) -> turns.add(replication.join(server, commands, time)));
             for (CompletableFuture<Long> turn : turns) {
-                long replicas = deadline.await(turn);
+                long replicas = time.await(turn);
                 if (replicas < minReplicas) {
                     throw Failures.unreplicated(scope.domain(), index, replicas + " of the " + minReplicas, null);
                 }
             }
             for (AsyncCommand<String, String, List<String>> touch : touches) {
-                if (!deadline.await(touch).equals(List.of("THERE"))) {
+                if (!time.await(touch).equals(List.of("THERE"))) {
                     leaveWaiting(connection, true);
                     throw Failures.lost(scope.domain(), index);
                 }
@@ -617,7 +591,7 @@ final class Link {
             leaveWaiting(connection, !Failures.is(cause, "NOPERM"));
             throw Failures.unreplicated(scope.domain(), index, "nobody knows how many of the " + minReplicas, cause);
         } catch (TimeoutException e) {
-            boolean silent = replication.ended() == endedBefore && deadline.isMostlyGoneSince(leftBefore);
+            boolean silent = replication.ended() == endedBefore && time.isMostlyGoneSince(leftBefore);
             leaveWaiting(connection, silent);
             throw Failures.unreplicated(scope.domain(), index, "nobody knows how many of the " + minReplicas, e);
         } catch (InterruptedException e) {
@@ -641,17 +615,17 @@ final class Link {
     // Servers, one by one
 
     /** The connections to all masters. */
-    List<StatefulConnection<String, String>> masters(StoreScope scope, Deadline deadline) {
+    List<StatefulConnection<String, String>> masters(StoreScope scope, CallTime time) {
         ensureOpen();
         try {
-            StatefulConnection<String, String> connection = line.connection(deadline);
+            StatefulConnection<String, String> connection = line.connection(time);
             if (!(connection instanceof StatefulRedisClusterConnection<String, String> nodes)) {
                 return List.of(connection);
             }
             List<StatefulConnection<String, String>> masters = new ArrayList<>();
             for (RedisClusterNode node : nodes.getPartitions()) {
                 if (!node.getSlots().isEmpty()) {
-                    masters.add(deadline.await(nodes.getConnectionAsync(
+                    masters.add(time.await(nodes.getConnectionAsync(
                             node.getUri().getHost(), node.getUri().getPort())));
                 }
             }

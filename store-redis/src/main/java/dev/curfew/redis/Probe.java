@@ -29,7 +29,7 @@ final class Probe {
 
     private final Link link;
     private final StoreScope scope;
-    private final Deadline deadline;
+    private final CallTime time;
     private final boolean cluster;
     private final boolean strict;
     private final int minReplicas;
@@ -40,7 +40,7 @@ final class Probe {
     Probe(Link link, StoreScope scope, boolean cluster, boolean strict, int minReplicas) {
         this.link = link;
         this.scope = scope;
-        this.deadline = new Deadline(scope.deadline());
+        this.time = new CallTime(scope.deadline());
         this.cluster = cluster;
         this.strict = strict;
         this.minReplicas = minReplicas;
@@ -53,12 +53,12 @@ final class Probe {
      * @throws TokenStoreException if there is no working with this server at all
      */
     Set<String> findings(String unused) {
-        for (StatefulConnection<String, String> master : link.masters(scope, deadline)) {
+        for (StatefulConnection<String, String> master : link.masters(scope, time)) {
             look(master);
         }
         // To one of them: what the user may do is set up alike, or an operator's own affair.
         try {
-            List<String> refusal = link.ask(scope, deadline, Request.of(Script.PROBE, Keys.probe(scope, unused)));
+            List<String> refusal = link.ask(scope, time, Request.of(Script.PROBE, Keys.probe(scope, unused)));
             if (!refusal.isEmpty()) {
                 refused(refusal.get(0), refusal.get(1));
             }
@@ -174,7 +174,7 @@ final class Probe {
         var command = new AsyncCommand<>(new Command<>(type, output, args));
         server.dispatch(command);
         try {
-            return deadline.await(command);
+            return time.await(command);
         } catch (ExecutionException | TimeoutException e) {
             throw Failures.of(scope.domain(), e, false, false);
         } catch (InterruptedException e) {

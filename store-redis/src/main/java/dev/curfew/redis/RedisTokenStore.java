@@ -23,7 +23,6 @@ import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.output.BooleanOutput;
 import io.lettuce.core.output.DoubleOutput;
-import io.lettuce.core.output.IntegerOutput;
 import io.lettuce.core.output.MapOutput;
 import io.lettuce.core.output.ScoredValueListOutput;
 import io.lettuce.core.output.ValueListOutput;
@@ -224,7 +223,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         List<String> asked = List.copyOf(jtis);
         List<Boolean> answers = link.ask(
                 scope,
-                Deadline.forOne(scope.deadline()),
+                new CallTime(scope.deadline()),
                 asked.stream().map(jti -> isRevoked(scope, jti)).toList());
         Set<String> revoked = new HashSet<>();
         for (int i = 0; i < answers.size(); i++) {
@@ -239,7 +238,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
         List<Object> answers = link.ask(
                 scope,
-                Deadline.forOne(scope.deadline()),
+                new CallTime(scope.deadline()),
                 List.of(
                         Request.of(
                                 CommandType.HMGET, () -> new ValueListOutput<>(UTF8), Keys.record(scope, jti), FIELDS),
@@ -257,17 +256,17 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
-        var deadline = new Deadline(scope.deadline());
-        TokenRecord record = record(scope, jti, link.ask(scope, deadline, fields(scope, jti)));
+        var time = new CallTime(scope.deadline());
+        TokenRecord record = record(scope, jti, link.ask(scope, time, fields(scope, jti)));
         return new StoredState(
                 record,
                 record != null && record.isLive(now) && !record.isRevoked()
-                        ? watermark(scope, deadline, record.subject())
+                        ? watermark(scope, time, record.subject())
                         : null);
     }
 
-    private @Nullable Instant watermark(StoreScope scope, Deadline deadline, @Nullable String subject) {
-        return subject == null ? null : time(link.<@Nullable String>ask(scope, deadline, watermark(scope, subject)));
+    private @Nullable Instant watermark(StoreScope scope, CallTime time, @Nullable String subject) {
+        return subject == null ? null : time(link.<@Nullable String>ask(scope, time, watermark(scope, subject)));
     }
 
     private static Request<@Nullable String> watermark(StoreScope scope, String subject) {
@@ -283,7 +282,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
-        var deadline = new Deadline(scope.deadline());
+        var time = new CallTime(scope.deadline());
         String subject = Objects.requireNonNull(record.subject(), "subject");
         var extraData = record.extraData();
         String key = Keys.record(scope, record.jti());
@@ -296,10 +295,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 millis(now),
                 millis(grace(scope)));
         String answer = inCluster
-                ? storeInCluster(scope, deadline, subject, record, now, Request.of(Script.STORE, key, array(fields)))
+                ? storeInCluster(scope, time, subject, record, now, Request.of(Script.STORE, key, array(fields)))
                 : link.ask(
                                 scope,
-                                deadline,
+                                time,
                                 Request.ofTwo(
                                         Script.STORE, key, Keys.index(scope, subject), array(fields, record.jti())))
                         .get(0);
@@ -316,29 +315,29 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     /** No server need have both keys: the index first, so that no failure leaves a live record that it does not name. */
     private String storeInCluster(
             StoreScope scope,
-            Deadline deadline,
+            CallTime time,
             String subject,
             TokenRecord record,
             Instant now,
             Request<List<String>> change) {
         Request<List<String>> entry = entry(scope, subject, record.jti(), record, now);
-        link.ask(scope, deadline, entry);
-        link.awaitReplicas(scope, deadline, List.of(entry), Link.INDEX, millis(record.expiresAt()), record.jti());
+        link.ask(scope, time, entry);
+        link.awaitReplicas(scope, time, List.of(entry), Link.INDEX, millis(record.expiresAt()), record.jti());
         try {
-            return link.ask(scope, deadline, change).get(0);
+            return link.ask(scope, time, change).get(0);
         } catch (TokenStoreException e) {
-            mark(scope, deadline, subject, record, now);
+            mark(scope, time, subject, record, now);
             throw e;
         }
     }
 
     /** An entry may have been raised, and its record not: the order up to there is not that of the expiries. */
-    private void mark(StoreScope scope, Deadline deadline, String subject, TokenRecord record, Instant now) {
-        if (deadline.left() <= 0) {
+    private void mark(StoreScope scope, CallTime time, String subject, TokenRecord record, Instant now) {
+        if (time.left() <= 0) {
             return;
         }
         try {
-            link.ask(scope, deadline, entry(scope, subject, NONE, record, now));
+            link.ask(scope, time, entry(scope, subject, NONE, record, now));
         } catch (TokenStoreException e) {
             // Then a list of several pages may leave it out, until it is stored again.
         }
@@ -368,14 +367,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 millis(now),
                 millis(grace(scope)),
                 attempt());
-        return RevokeOutcome.valueOf(changed(scope, new Deadline(scope.deadline()), change, "record", millis(keepUntil))
+        return RevokeOutcome.valueOf(changed(scope, new CallTime(scope.deadline()), change, "record", millis(keepUntil))
                 .get(0));
     }
 
     @Override
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        var deadline = new Deadline(scope.deadline());
+        var time = new CallTime(scope.deadline());
         Request<List<String>> change = Request.of(
                 Script.CONSUME,
                 Keys.record(scope, jti),
@@ -384,7 +383,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 millis(now),
                 millis(grace(scope)),
                 attempt());
-        List<String> answer = changed(scope, deadline, change, "record", "0");
+        List<String> answer = changed(scope, time, change, "record", "0");
         if (!answer.get(0).equals("CONSUMED")) {
             return new Watermarked<>(Refused.valueOf(answer.get(0)), null);
         }
@@ -394,7 +393,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         }
         TokenRecord used = Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN));
         try {
-            return new Watermarked<>(new Consumed(used), watermark(scope, deadline, used.subject()));
+            return new Watermarked<>(new Consumed(used), watermark(scope, time, used.subject()));
         } catch (TokenStoreException e) {
             throw Failures.afterConsuming(scope.domain(), e);
         }
@@ -405,15 +404,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         String at = millis(watermark);
         Request<List<String>> change = Request.of(
                 Script.REVOKE_SUBJECT, Keys.watermark(scope, subject), at, millis(keepUntil.plus(MARGIN)), millis(now));
-        changed(scope, new Deadline(scope.deadline()), change, "watermark", at);
+        changed(scope, new CallTime(scope.deadline()), change, "watermark", at);
     }
 
     /** @param touched what shall be on the replicas: as {@code touch.lua} has it */
-    private List<String> changed(
-            StoreScope scope, Deadline deadline, Request<List<String>> request, String... touched) {
-        List<String> answer = link.ask(scope, deadline, request);
+    private List<String> changed(StoreScope scope, CallTime time, Request<List<String>> request, String... touched) {
+        List<String> answer = link.ask(scope, time, request);
         if (!NOTHING_TO_KEEP.contains(answer.get(0))) {
-            link.awaitReplicas(scope, deadline, List.of(request), touched);
+            link.awaitReplicas(scope, time, List.of(request), touched);
         }
         return answer;
     }
@@ -422,7 +420,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        var deadline = new Deadline(scope.deadline());
+        var time = new CallTime(scope.deadline());
         String attempt = attempt();
         int revoked = 0;
         // What has been dealt with: it may stay in the index, or be stored again, and is not met a second time.
@@ -432,7 +430,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             while (revoked < limit) {
                 int wanted = limit - revoked;
                 List<ScoredValue<String>> entries =
-                        entries(scope, deadline, subject, now.toEpochMilli() + 1, 0, wanted + passed.size()).stream()
+                        entries(scope, time, subject, now.toEpochMilli() + 1, 0, wanted + passed.size()).stream()
                                 .filter(entry -> !passed.contains(entry.getValue()))
                                 .limit(wanted)
                                 .toList();
@@ -450,7 +448,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                                 millis(grace(scope)),
                                 attempt))
                         .toList();
-                List<List<String>> answers = link.ask(scope, deadline, requests);
+                List<List<String>> answers = link.ask(scope, time, requests);
                 List<Request<List<String>>> changed = new ArrayList<>();
                 List<String> done = new ArrayList<>();
                 for (int i = 0; i < answers.size(); i++) {
@@ -464,11 +462,11 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                         revoked += answer.equals("REVOKED") ? 1 : 0;
                     }
                 }
-                link.awaitReplicas(scope, deadline, changed, "record", "0");
+                link.awaitReplicas(scope, time, changed, "record", "0");
                 if (!done.isEmpty()) {
                     link.ask(
                             scope,
-                            deadline,
+                            time,
                             Request.of(Script.DROP, Keys.index(scope, subject), done.toArray(String[]::new)));
                 }
             }
@@ -482,23 +480,23 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        var deadline = new Deadline(scope.deadline());
+        var time = new CallTime(scope.deadline());
         List<@Nullable Object> answers = link.ask(
                 scope,
-                deadline,
+                time,
                 List.of(
                         Request.of(
                                 CommandType.ZSCORE, () -> new DoubleOutput<>(UTF8), Keys.index(scope, subject), NONE),
                         watermark(scope, subject)));
         Double shortened = (Double) answers.get(0);
         return new Watermarked<>(
-                list(scope, deadline, subject, after, limit, now, shortened), time((String) answers.get(1)));
+                list(scope, time, subject, after, limit, now, shortened), time((String) answers.get(1)));
     }
 
     /** @param shortened the latest expiry that was shortened: up to there the order is not that of the expiries */
     private List<TokenRecord> list(
             StoreScope scope,
-            Deadline deadline,
+            CallTime time,
             String subject,
             @Nullable TokenRecord after,
             int limit,
@@ -515,14 +513,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         while (true) {
             // The last one again: where it is not found, others have moved, and that score is read anew.
             int most = Math.min(limit + 1, PAGE) + 1;
-            List<ScoredValue<String>> entries = entries(scope, deadline, subject, from, Math.max(0, passed - 1), most);
+            List<ScoredValue<String>> entries = entries(scope, time, subject, from, Math.max(0, passed - 1), most);
             if (passed > 0 && (entries.isEmpty() || !entries.get(0).getValue().equals(last))) {
                 passed = 0;
                 continue;
             }
             List<Map<String, String>> found = link.ask(
                     scope,
-                    deadline,
+                    time,
                     entries.stream()
                             .map(entry -> fields(scope, entry.getValue()))
                             .toList());
@@ -562,10 +560,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     private List<ScoredValue<String>> entries(
-            StoreScope scope, Deadline deadline, String subject, long from, int offset, int limit) {
+            StoreScope scope, CallTime time, String subject, long from, int offset, int limit) {
         return link.ask(
                 scope,
-                deadline,
+                time,
                 Request.of(
                         CommandType.ZRANGEBYSCORE,
                         () -> new ScoredValueListOutput<>(UTF8),
@@ -592,21 +590,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public int expunge(StoreScope scope, int limit, Instant now) {
         link.ensureOpen();
         return 0;
-    }
-
-    @Override
-    public @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
-        return removalTime(scope, now, Keys.record(scope, jti));
-    }
-
-    @Override
-    public @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
-        return removalTime(scope, now, Keys.watermark(scope, subject));
-    }
-
-    private @Nullable Instant removalTime(StoreScope scope, Instant now, String key) {
-        long left = link.ask(scope, Request.of(CommandType.PTTL, () -> new IntegerOutput<>(UTF8), key));
-        return left == -2 ? null : left < 0 ? Instant.MAX : now.plusMillis(left);
     }
 
     // Fields

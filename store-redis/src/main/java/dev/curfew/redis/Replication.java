@@ -55,10 +55,10 @@ final class Replication {
     synchronized CompletableFuture<Long> join(
             StatefulConnection<String, String> server,
             List<? extends RedisCommand<String, String, ?>> touches,
-            Deadline deadline) {
+            CallTime time) {
         Turn turn = next.computeIfAbsent(server, each -> new Turn());
         turn.touches.addAll(touches);
-        turn.millis = Math.max(turn.millis, deadline.forTheServer());
+        turn.millis = Math.max(turn.millis, time.forTheServer());
         if (!running.containsKey(server)) {
             begin(server);
         }

@@ -1,8 +1,10 @@
 package dev.curfew.redis;
 
+import dev.curfew.StoreScope;
 import dev.curfew.TokenStore;
 import dev.curfew.tck.SelfExpiringStoreContract;
 import java.time.Duration;
+import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 
@@ -40,6 +42,21 @@ abstract class RedisKit extends SelfExpiringStoreContract {
     @Override
     protected Duration removalMargin() {
         return Duration.ofDays(1).plusMinutes(5);
+    }
+
+    @Override
+    protected @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
+        return removalTime(Keys.record(scope, jti), now);
+    }
+
+    @Override
+    protected @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
+        return removalTime(Keys.watermark(scope, subject), now);
+    }
+
+    private @Nullable Instant removalTime(String key, Instant now) {
+        long left = Servers.timeToLive(topology().nodes(), key);
+        return left == -2 ? null : left == -1 ? Instant.MAX : now.plusMillis(left);
     }
 
     @Override

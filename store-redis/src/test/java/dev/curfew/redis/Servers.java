@@ -1,5 +1,7 @@
 package dev.curfew.redis;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
 import dev.curfew.servers.RedisCluster;
 import dev.curfew.servers.RedisSentinels;
 import dev.curfew.servers.RedisServer;
@@ -93,6 +95,21 @@ final class Servers {
                         .build())
                 .build());
         return RedisTokenStore.builder(client);
+    }
+
+    /** PTTL of a key, from the master that has it: milliseconds, or -2 where there is no such key. */
+    static long timeToLive(List<RedisServer> nodes, String key) {
+        long most = -2;
+        for (RedisServer node : nodes) {
+            if (node.info("role").equals("master")) {
+                try {
+                    most = Math.max(most, (Long) node.command("PTTL", key));
+                } catch (IllegalStateException e) {
+                    assertThat(e).hasMessageStartingWith("MOVED");
+                }
+            }
+        }
+        return most;
     }
 
     /** How many clients the nodes have, without the one who asks, the sentinels, and the nodes among themselves. */

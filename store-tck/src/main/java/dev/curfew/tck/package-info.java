@@ -1,7 +1,6 @@
 /**
  * The compatibility kit. A store's author extends {@link dev.curfew.tck.ExpungingStoreContract}, or
- * {@link dev.curfew.tck.SelfExpiringStoreContract} for a store whose server removes records by itself, with two factory
- * methods. Every test is named after the rule of CONTRACT.md that it checks.
+ * {@link dev.curfew.tck.SelfExpiringStoreContract} for a store whose server removes records by itself. Every test is named after the rule of CONTRACT.md that it checks.
  */
 @NullMarked
 package dev.curfew.tck;
