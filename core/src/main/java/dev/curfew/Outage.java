@@ -11,11 +11,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Answers checks by the failure policy while the store fails (R8.1), and keeps most of them from a store that has failed
- * several in a row (R8.9). A check takes a turn, asks the store, says whether that succeeded, and gives the turn back.
+ * Answers checks by the failure policy while the store fails (R8.1). After five failed checks in a row, only one check at
+ * a time asks the store (R8.9). A check takes a turn, asks the store, reports success or failure, and gives the turn back.
  */
 final class Outage {
-    /** The turn of a check that has to be answered without asking the store. */
+    /** Answered by {@link #takeTurn}: the check must not ask the store. In {@link #turn}: no check has the turn. */
     static final long NO_TURN = Long.MIN_VALUE;
 
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
@@ -31,7 +31,7 @@ final class Outage {
     private final LongAdder failures = new LongAdder();
     private final AtomicInteger failuresInARow = new AtomicInteger();
     private final AtomicLong answeredByPolicy = new AtomicLong();
-    // When the one check began that asks a store which has failed several in a row.
+    // When the only turn was taken, or NO_TURN while no check has it. Not used while turns are unlimited.
     private final AtomicLong turn = new AtomicLong(NO_TURN);
     private volatile boolean isOutage;
     private volatile long lastFailure;
@@ -45,8 +45,8 @@ final class Outage {
     }
 
     /**
-     * The turn of a check to ask the store. After several failures in a row only one check at a time has a turn. A turn that
-     * does not come back within the deadline, from a driver that is stuck, is not waited for.
+     * Gives a check its turn to ask the store, or {@link #NO_TURN}. After five failures in a row only one check at a time has
+     * a turn. If that check is stuck in the driver for longer than the deadline, another check gets the turn.
      */
     long takeTurn() {
         if (failuresInARow.get() < FAILURES_IN_A_ROW) {
@@ -71,8 +71,8 @@ final class Outage {
             throw new TokenStoreException(
                     TokenStoreException.Outcome.UNCHANGED,
                     action + " in domain '" + domain
-                            + "' did not ask the store, which has failed several checks in a row."
-                            + " One check at a time asks it, until it works again. Nothing was changed",
+                            + "' was not sent to the store: the last checks failed. Until the store"
+                            + " works again, only one check at a time is sent",
                     null);
         }
         return policy == FailurePolicy.DENY ? denied : allowed;
@@ -109,9 +109,14 @@ final class Outage {
                         e);
     }
 
-    /** Under one lock with {@link #end}: else a failure could be counted without an outage, and no success would end it. */
+    /**
+     * Holds the same lock as {@link #end}. Otherwise the counter could stay above zero while {@link #isOutage} is false, and
+     * {@link #succeeded} would never reset the counter.
+     */
     private synchronized void begin(String action, RuntimeException e) {
-        // A part of a cluster may be down: then other checks succeed meanwhile, and must go on to ask.
+        // While a part of a cluster is down, checks that reach the other parts succeed, and must go on asking the
+        // store. So
+        // a failure counts only if no call has succeeded within the last deadline.
         if (clock.millis() - lastSuccess >= deadlineMillis) {
             failuresInARow.incrementAndGet();
         }
@@ -127,7 +132,10 @@ final class Outage {
         }
     }
 
-    /** A store may work for every other call: an outage has ended when nothing has failed for a while. */
+    /**
+     * A store may fail some calls and work for others, so that one success does not end an outage. The first success ends it
+     * after 30 seconds in which no check was answered by the failure policy.
+     */
     void succeeded() {
         if (isOutage) {
             lastSuccess = clock.millis();

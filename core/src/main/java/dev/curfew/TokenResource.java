@@ -171,9 +171,9 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
-     * Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. The token
-     * has been verified: it is revoked whoever asks for that, also where the record names another subject. For what a
-     * browser says there is {@link #revokeStoredForSubject}.
+     * Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. Pass only
+     * a token that you have verified: it is revoked even if the stored record names another subject. For a jti that a browser
+     * sends, use {@link #revokeStoredForSubject}.
      */
     public RevokeOutcome revokeToken(Token token) {
         return perform(REVOKE_TOKEN, present("token", token));
@@ -493,9 +493,9 @@ public final class TokenResource implements AutoCloseable {
         }
 
         /**
-         * How far the clock of whoever issues the tokens may be ahead of the clock here, none by default: a token whose
-         * time of issue lies up to so much after the watermark of {@link #revokeSubject} may have been issued before it, and is
-         * revoked with the others (R4.4). After a "log out everywhere" a log-in may so be refused for as long.
+         * How far the clock of the tokens' issuer may be ahead of this resource's clock; zero by default.
+         * {@link #revokeSubject} also revokes tokens whose time of issue is up to this long after the watermark (R4.4). So for
+         * this long after a "log out everywhere", a new log-in may be refused.
          */
         public Builder issuerSkew(Duration issuerSkew) {
             if (present("issuerSkew", issuerSkew).isNegative() || issuerSkew.compareTo(Duration.ofDays(1)) > 0) {
@@ -608,7 +608,7 @@ public final class TokenResource implements AutoCloseable {
             }
         }
 
-        /** What a driver throws may tell the URL. */
+        /** Asks the store for the domain's skew. A driver's exception may contain the URL, and is then no cause. */
         private StoreScope agreed(Actions actions, StoreScope scope) {
             try {
                 return actions.agreed(scope);
@@ -622,7 +622,7 @@ public final class TokenResource implements AutoCloseable {
             }
         }
 
-        /** Discovery has prepared what it opened, since what that throws may tell the URL. */
+        /** Discovery has already prepared a store that it opened, since an exception of that may contain the URL. */
         private TokenStore prepared(@Nullable TokenStore own, StoreScope scope) {
             if (own != null) {
                 return own;

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The connections on which a store performs its statements: connections of its pool, or the connection of the caller's
- * transaction. A call ends by its deadline. Until then, work that may be performed again is.
+ * transaction. A call ends by its deadline. Before the deadline, work that may be repeated is repeated.
  */
 final class Connections implements AutoCloseable {
     private static final long BACK_OFF_NANOS = 500_000;
@@ -21,13 +21,13 @@ final class Connections implements AutoCloseable {
     private final DataSource pool;
     private final @Nullable HikariDataSource owned;
     private final Timeouts timeouts = new Timeouts(Timeouts::daemon);
-    // How often the store's own pool was emptied.
+    // The number of times that the store's own pool was emptied.
     private final AtomicInteger emptied = new AtomicInteger();
 
     @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
     private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
 
-    /** @param halfNanos half of the time of the call: what is left of it when a read that may be sent again is cut */
+    /** @param halfNanos half of the deadline: when only this much is left, the first attempt of a read is cut and repeated */
     private record Call(String domain, Deadline end, long halfNanos) {}
 
     /** @param owned the pool, where it is the store's own */
@@ -48,9 +48,9 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * The answer of the work, which is performed again where it has none.
+     * Performs the work and returns its answer. Work that answers {@code null} is performed again, until the deadline.
      *
-     * @param reads whether the work changes nothing, and may be performed again where its answer is lost
+     * @param reads whether the work only reads. Such work is performed once more if its connection fails
      */
     <T> T perform(StoreScope scope, boolean reads, SqlFunction<Connection, T> work) {
         Connection outer = transaction.get();
@@ -79,15 +79,15 @@ final class Connections implements AutoCloseable {
                 }
                 again &= !gone;
             }
-            // Whoever was in the way is done in a moment.
+            // Another transaction was in the way. Wait a moment for it to end, then try again.
             LockSupport.parkNanos(BACK_OFF_NANOS);
         }
     }
 
     private <T> @Nullable T onPool(Call call, boolean again, SqlFunction<Connection, T> work) throws SQLException {
         try (Connection connection = connection(call)) {
-            // JDBC forbids setReadOnly within a transaction. A transaction that has begun is somebody else's, and
-            // setAutoCommit would commit it. The driver does both without a round trip.
+            // This setReadOnly changes nothing. It is called because it throws while a transaction is open: such a
+            // transaction is somebody else's, and setAutoCommit(true) would commit it. Neither is a round trip.
             connection.setReadOnly(connection.isReadOnly());
             boolean autoCommit = connection.getAutoCommit();
             connection.setAutoCommit(true);
@@ -135,7 +135,8 @@ final class Connections implements AutoCloseable {
      * others too, and where one is to a standby, so are others. A connection that is in use is closed when it comes
      * back.
      *
-     * @param before how often the pool had been emptied when that connection was lent: newer connections may be good
+     * @param before the value of {@link #emptied} before the pool was asked: if it has changed since, another call has
+     *     emptied the pool, and its new connections are kept
      */
     private void emptyOwnPool(int before) {
         if (owned != null && emptied.compareAndSet(before, before + 1)) {

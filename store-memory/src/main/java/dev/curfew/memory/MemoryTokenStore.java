@@ -37,28 +37,30 @@ import org.jspecify.annotations.Nullable;
  * Records in the memory of one process, and gone with it: for tests, for development, for a single node whose tokens
  * end with it.
  *
- * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it, one skew past
- * its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}: (domain, tenant,
- * subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the subject's
- * unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a revoked token
- * valid.
+ * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it: one skew and
+ * ten seconds past its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}:
+ * (domain, tenant, subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the
+ * subject's unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a
+ * revoked token valid.
  *
- * <p>Every verb that writes is one {@code compute} on the record's key. The index always holds every unrevoked record that
- * can be read: a store enters its record inside that {@code compute}, and a revocation takes it out after it. So
- * {@code revokeStored}, which meets the entry of a revocation that is under way, waits for it at the record. Caffeine's
- * eviction takes an entry out inside the lock of its record.
+ * <p>Each write to a record is one {@code compute} on the record's key. The index {@code unrevoked} always holds every
+ * unrevoked record that can be read. {@code store} adds a record to the index inside that {@code compute}. A revocation
+ * removes the record from the index after its {@code compute}. So {@code revokeStored} may find a record in the index that
+ * another call is revoking. It then waits for the lock on that record. When Caffeine evicts a record, it removes the record
+ * from the index while it holds the record's lock.
  *
  * <p>There is no clock here: see {@link RetentionTicker}.
  */
 public final class MemoryTokenStore implements SelfExpiringTokenStore {
-    // How much longer than it need be an entry is kept: a call may have been under way for so long.
+    // Every entry is kept this much longer than it must be: a call that began so long ago still finds it.
     private static final Duration MARGIN = Duration.ofSeconds(10);
-    // Longer than any process runs, and short enough for its nanoseconds to be added to any other time.
+    // Longer than any process runs. Added to a reading of the ticker it does not overflow a long.
     private static final Duration LONGEST = Duration.ofDays(36_500);
 
     /**
-     * The key of what is not in the store's first scope: there the jti or the subject is its own key. As strings do, keys
-     * compare: so a map finds them in a tree where somebody has chosen ids of one hash.
+     * The key of a record or watermark outside the store's first scope. In the first scope the key is the plain id. Keys
+     * are comparable, as strings are: a hash map puts comparable keys whose hashes collide into a tree. So ids that somebody
+     * chose to collide do not make look-ups slow.
      */
     private record Key(String domain, String tenant, String id) implements Comparable<Key> {
         private static final Comparator<Key> ORDER =
@@ -70,14 +72,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         }
     }
 
-    /** A value, and when it is dropped, by the ticker. */
+    /** A value, and the reading of the ticker at which the value is dropped. */
     private interface Kept {
         long dropAt();
     }
 
     private record Watermark(Instant at, long dropAt) implements Kept {}
 
-    /** A record, equal to itself alone. */
+    /** A record in the store. Two entries are never equal, so that an old entry cannot stand for a newer one. */
     private static final class Entry implements Kept {
         final TokenRecord record;
         private final long dropAt;
@@ -98,9 +100,9 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final long maxRecords;
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
-    // The maps are read and changed inside a computation on their key only.
+    // Each of these sorted maps is read and changed only inside a computation on its subject's key.
     private final ConcurrentMap<Object, NavigableMap<TokenRecord, Entry>> unrevoked = new ConcurrentHashMap<>();
-    // Most stores serve one domain and one tenant: their keys need no more than the id, nor does a look-up make one.
+    // Most stores serve one domain and one tenant. In that scope the id is the key, so that a look-up allocates no Key.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
 
@@ -157,7 +159,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return isFirst ? id : new Key(scope.domain(), scope.tenant(), id);
     }
 
-    /** Before every verb. */
+    /** Each verb begins with this: refuses a closed store, and tells the ticker the time of the call. */
     private void at(Instant now) {
         if (closed) {
             throw new IllegalStateException("The memory store is closed; open a new one");
@@ -172,7 +174,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return ticker.read() + (left.compareTo(LONGEST) < 0 ? left : LONGEST).toNanos();
     }
 
-    /** A record's entry, which is dropped a skew past the retention end (R1.4), and not before another one. */
+    /**
+     * The entry of a record. It is dropped one skew and the margin after the record's retention end (R1.4).
+     *
+     * @param notBefore the earliest time to drop the entry: that of the entry which it replaces
+     */
     private Entry entry(StoreScope scope, TokenRecord record, long notBefore, Instant now) {
         Instant end = scope.retentionEnd(record.expiresAt()).plus(scope.skew());
         return new Entry(record, Math.max(dropAt(end, now), notBefore));
@@ -298,7 +304,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         if (watermarks.estimatedSize() >= maxRecords && watermarks.getIfPresent(key) == null) {
             watermarks.cleanUp();
             if (watermarks.estimatedSize() >= maxRecords) {
-                throw full("watermarks", "revoked");
+                throw full("watermarks");
             }
         }
         watermarks
@@ -314,8 +320,9 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         at(now);
         int revoked = 0;
-        // A token that is stored again for a shorter time moves to where a look has been already: so the last look must
-        // find nothing, twice.
+        // A pass may miss a token that is stored again with an earlier expiry: its entry moves behind the pass. So
+        // passes
+        // are repeated until two in a row revoke nothing.
         for (int idle = 0; idle < 2 && revoked < limit; idle++) {
             List<Entry> batch = indexed(scope, subject, null, limit - revoked, now);
             while (!batch.isEmpty()) {
@@ -400,13 +407,13 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return 0;
     }
 
-    /** When the record is dropped, for the kit. */
+    /** When the record is dropped; for the compatibility kit. */
     @Nullable
     Instant removalTime(StoreScope scope, String jti, Instant now) {
         return removalTime(records.getIfPresent(key(scope, jti)), now);
     }
 
-    /** When the watermark is dropped, for the kit. */
+    /** When the watermark is dropped; for the compatibility kit. */
     @Nullable
     Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         return removalTime(watermarks.getIfPresent(key(scope, subject)), now);
@@ -440,15 +447,15 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private void count() {
         if (size.incrementAndGet() > maxRecords) {
             size.decrementAndGet();
-            throw full("records", "stored");
+            throw full("records");
         }
     }
 
-    private TokenStoreException full(String what, String done) {
+    private TokenStoreException full(String what) {
         return new TokenStoreException(
                 TokenStoreException.Outcome.UNCHANGED,
-                "The memory store is full: it holds as many " + what + " as its maxRecords of " + maxRecords
-                        + " and takes no new one until some have ended; nothing was " + done,
+                "The memory store is full: it holds its maximum of " + maxRecords + " " + what
+                        + " (maxRecords). It takes a new one when some have expired. Nothing was changed",
                 null);
     }
 

@@ -125,8 +125,8 @@ class MemoryTokenStoreBehaviourTest {
             tokens.revokeToken(token("b"));
             assertThatThrownBy(() -> tokens.storeToken(token("c")))
                     .isInstanceOf(TokenStoreException.class)
-                    .hasMessageContaining("maxRecords of 2")
-                    .hasMessageContaining("nothing was stored");
+                    .hasMessageContaining("maximum of 2 records (maxRecords)")
+                    .hasMessageContaining("Nothing was changed");
             assertThatThrownBy(() -> tokens.revokeJti("c")).isInstanceOf(TokenStoreException.class);
             // What is there can be revoked, stored again, and asked for.
             assertThat(tokens.storeToken(token("a"))).isEqualTo(StoreOutcome.STORED);
@@ -148,8 +148,8 @@ class MemoryTokenStoreBehaviourTest {
             tokens.revokeSubject("b");
             assertThatThrownBy(() -> tokens.revokeSubject("c"))
                     .isInstanceOf(TokenStoreException.class)
-                    .hasMessageContaining("maxRecords of 3")
-                    .hasMessageContaining("nothing was revoked");
+                    .hasMessageContaining("maximum of 3 ")
+                    .hasMessageContaining("Nothing was changed");
             tokens.revokeSubject("a");
             assertThat(tokens.check(Token.of("t", "b", NOW, NOW.plusSeconds(60))))
                     .isEqualTo(TokenStatus.REVOKED);
@@ -166,7 +166,7 @@ class MemoryTokenStoreBehaviourTest {
             }
             assertThatThrownBy(() -> tokens.revokeJti("one more"))
                     .isInstanceOf(TokenStoreException.class)
-                    .hasMessageContaining("maxRecords of 1000000");
+                    .hasMessageContaining("maximum of 1000000 records");
             assertThat(tokens.isRevoked("t0")).isTrue();
         }
     }

@@ -438,7 +438,7 @@ class FailureTest {
                         () -> tokens.isRevoked("t"),
                         () -> tokens.isRevoked(Set.of("t")))) {
                     assertOutcome(Outcome.UNCHANGED, check);
-                    assertThatThrownBy(check::run).hasMessageContaining("did not ask the store");
+                    assertThatThrownBy(check::run).hasMessageContaining("was not sent to the store");
                 }
             }
         }
