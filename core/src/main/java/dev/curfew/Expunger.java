@@ -33,25 +33,30 @@ public final class Expunger implements AutoCloseable {
     // Guarded by this object's monitor, as is all of a schedule but its lock.
     private final List<Schedule> schedules = new ArrayList<>();
     private boolean isClosed;
+    private volatile @Nullable Thread worker;
 
-    private Expunger(@Nullable ScheduledThreadPoolExecutor timer) {
-        this.timer = timer;
+    private Expunger(boolean isManual) {
+        timer = isManual ? null : new ScheduledThreadPoolExecutor(1, this::started);
+        if (timer != null) {
+            timer.setRemoveOnCancelPolicy(true);
+        }
+    }
+
+    private Thread started(Runnable work) {
+        var thread = new Thread(work, "curfew-expunger");
+        thread.setDaemon(true);
+        worker = thread;
+        return thread;
     }
 
     /** An expunger for several resources. Its thread starts with the first of them. */
     public static Expunger create() {
-        var timer = new ScheduledThreadPoolExecutor(1, task -> {
-            var thread = new Thread(task, "curfew-expunger");
-            thread.setDaemon(true);
-            return thread;
-        });
-        timer.setRemoveOnCancelPolicy(true);
-        return new Expunger(timer);
+        return new Expunger(false);
     }
 
     /** An expunger without a thread, for a scheduler of your own or a test: it runs when {@link #runDue} is called. */
     public static Expunger manual() {
-        return new Expunger(null);
+        return new Expunger(true);
     }
 
     /** One resource and its next run. */
@@ -64,8 +69,9 @@ public final class Expunger implements AutoCloseable {
         // Of an expunger with a thread.
         @Nullable
         Future<?> next;
-        // Of one without.
-        Instant due = Instant.MAX;
+        // Of an expunger without a thread; null while the run is under way.
+        @Nullable
+        Instant due;
 
         Schedule(Actions actions, StoreScope scope, Duration interval) {
             this.actions = actions;
@@ -84,7 +90,12 @@ public final class Expunger implements AutoCloseable {
         }
         var schedule = new Schedule(actions, scope, interval);
         schedules.add(schedule);
-        plan(schedule, random(interval, 0, 0.1));
+        try {
+            plan(schedule, random(interval, 0, 0.1));
+        } catch (RuntimeException e) {
+            schedules.remove(schedule); // its clock has failed
+            throw e;
+        }
     }
 
     synchronized void reschedule(Actions actions, Duration interval) {
@@ -155,10 +166,11 @@ public final class Expunger implements AutoCloseable {
         if (timer == null && !isClosed) {
             for (Schedule schedule : schedules) {
                 Instant now = schedule.actions.instant();
-                if (schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
+                if (schedule.due != null && schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
                     plan(schedule, jittered(schedule.interval)); // the clock was ahead, and has been put right
                 }
-                if (!now.isBefore(schedule.due)) {
+                if (schedule.due != null && !now.isBefore(schedule.due)) {
+                    schedule.due = null;
                     due.add(schedule);
                 }
             }
@@ -219,21 +231,29 @@ public final class Expunger implements AutoCloseable {
     @Override
     public void close() {
         Duration longest = GRACE;
-        boolean isWithinARun = false;
         synchronized (this) {
             isClosed = true;
             for (Schedule schedule : schedules) {
-                isWithinARun |= schedule.running.isHeldByCurrentThread();
                 longest = schedule.longestBatch().compareTo(longest) > 0 ? schedule.longestBatch() : longest;
             }
         }
+        Thread running = worker;
         if (timer == null) {
+            return;
+        } else if (running == Thread.currentThread()) {
+            // A run that closes its own resource is not interrupted: what it closes next may wait.
+            timer.shutdown();
+            timer.getQueue().clear();
             return;
         }
         timer.shutdownNow();
         try {
-            if (!isWithinARun && !timer.awaitTermination(longest.toMillis(), TimeUnit.MILLISECONDS)) {
-                LOG.warn("The expunger's run did not end within its store's deadline; its thread ends with that call.");
+            if (running != null) {
+                running.join(longest.toMillis());
+                if (running.isAlive()) {
+                    LOG.warn(
+                            "The expunger's run did not end within its store's deadline; its thread ends with that call.");
+                }
             }
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();

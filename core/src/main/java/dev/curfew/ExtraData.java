@@ -4,7 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
-import com.fasterxml.jackson.core.exc.InputCoercionException;
+import com.fasterxml.jackson.core.StreamReadConstraints;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.math.BigDecimal;
@@ -25,13 +25,21 @@ import org.jspecify.annotations.Nullable;
  * {@code Integer}, or {@code Long} where they need it, and all others {@code Double}. {@code toString} shows none of it.
  */
 public final class ExtraData extends AbstractMap<String, @Nullable Object> {
-    private static final JsonFactory JSON = new JsonFactory();
+    private static final JsonFactory JSON = JsonFactory.builder()
+            .disable(JsonFactory.Feature.CANONICALIZE_FIELD_NAMES)
+            // A name may be as long as all of the text.
+            .streamReadConstraints(StreamReadConstraints.builder()
+                    .maxNameLength(Limits.EXTRA_DATA_BYTES)
+                    .build())
+            .build();
 
     private final String json;
+    private final boolean isChecked;
     private volatile @Nullable Map<String, @Nullable Object> parsed;
 
-    private ExtraData(String json) {
+    private ExtraData(String json, boolean isChecked) {
         this.json = json;
+        this.isChecked = isChecked;
     }
 
     /**
@@ -40,8 +48,10 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
      * @throws IllegalArgumentException if something in the map is not of JSON's types, or the text is longer than 64 KiB
      */
     public static ExtraData of(Map<?, ?> extraData) {
-        Limits.present("extraData", extraData);
-        return extraData instanceof ExtraData written ? written : new ExtraData(Limits.extraData(write(extraData)));
+        if (Limits.present("extraData", extraData) instanceof ExtraData given) {
+            return given.isChecked ? given : of(parsed(given.json));
+        }
+        return new ExtraData(Limits.extraData(write(extraData)), true);
     }
 
     /**
@@ -49,7 +59,7 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
      * written must not keep others from being listed (R2.7).
      */
     public static ExtraData ofJson(String json) {
-        return new ExtraData(Limits.present("json", json));
+        return new ExtraData(Limits.present("json", json), false);
     }
 
     /**
@@ -88,57 +98,60 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
     private Map<String, @Nullable Object> parsed() {
         Map<String, @Nullable Object> read = parsed;
         if (read == null) {
-            read = read(json);
+            try {
+                read = parsed(json);
+            } catch (IllegalArgumentException e) {
+                throw new TokenStoreException(
+                        TokenStoreException.Outcome.UNCHANGED,
+                        "The store has a record whose extra data Curfew has not written: " + e.getMessage()
+                                + ". Correct the record in the store",
+                        null);
+            }
             parsed = read;
         }
         return read;
     }
 
-    private static Map<String, @Nullable Object> read(String json) {
-        String problem = "they are not a JSON object";
+    /** @throws IllegalArgumentException if {@link #write} could not have written the text; the message does not quote it */
+    private static Map<String, @Nullable Object> parsed(String json) {
         try (JsonParser parser = JSON.createParser(json)) {
             if (parser.nextToken() == JsonToken.START_OBJECT) {
-                Map<String, @Nullable Object> values = readObject(parser);
+                Map<String, @Nullable Object> values = readObject(parser, 1);
                 if (parser.nextToken() == null) {
                     return values;
                 }
             }
-        } catch (InputCoercionException e) {
-            problem = "a number in them is beyond 64 bits";
         } catch (IOException e) {
             // The parser's message would quote the data.
         }
-        throw new TokenStoreException(
-                TokenStoreException.Outcome.UNCHANGED,
-                "The store has a record whose extra data Curfew has not written: " + problem
-                        + ". Correct the record in the store",
-                null);
+        throw new IllegalArgumentException("extraData is not a JSON object with numbers of at most 64 bits");
     }
 
-    private static Map<String, @Nullable Object> readObject(JsonParser json) throws IOException {
+    private static Map<String, @Nullable Object> readObject(JsonParser json, int depth) throws IOException {
         Map<String, @Nullable Object> values = new LinkedHashMap<>();
         String name;
         while ((name = json.nextFieldName()) != null) {
             json.nextToken();
-            values.put(name, readValue(json));
+            values.put(text(name), readValue(json, depth + 1));
         }
         return Collections.unmodifiableMap(values);
     }
 
-    private static List<@Nullable Object> readArray(JsonParser json) throws IOException {
+    private static List<@Nullable Object> readArray(JsonParser json, int depth) throws IOException {
         List<@Nullable Object> elements = new ArrayList<>();
         while (json.nextToken() != JsonToken.END_ARRAY) {
-            elements.add(readValue(json));
+            elements.add(readValue(json, depth + 1));
         }
         return Collections.unmodifiableList(elements);
     }
 
-    private static @Nullable Object readValue(JsonParser json) throws IOException {
+    private static @Nullable Object readValue(JsonParser json, int depth) throws IOException {
+        requireDepth(depth);
         return switch (json.currentToken()) {
-            case START_OBJECT -> readObject(json);
-            case START_ARRAY -> readArray(json);
-            case VALUE_STRING -> json.getText();
-            case VALUE_NUMBER_FLOAT -> json.getDoubleValue();
+            case START_OBJECT -> readObject(json, depth);
+            case START_ARRAY -> readArray(json, depth);
+            case VALUE_STRING -> text(json.getText());
+            case VALUE_NUMBER_FLOAT -> requireFinite(json.getDoubleValue());
             case VALUE_NUMBER_INT -> readWholeNumber(json.getLongValue());
             case VALUE_TRUE -> true;
             case VALUE_FALSE -> false;
@@ -165,10 +178,7 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
     }
 
     private static void write(JsonGenerator json, @Nullable Object value, int depth) throws IOException {
-        if (depth > Limits.EXTRA_DATA_DEPTH) {
-            throw new IllegalArgumentException(
-                    "extraData must be nested at most " + Limits.EXTRA_DATA_DEPTH + " levels deep");
-        }
+        requireDepth(depth);
         if (value == null) {
             json.writeNull();
         } else if (value instanceof String string) {
@@ -199,18 +209,29 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
         }
     }
 
+    private static void requireDepth(int depth) {
+        if (depth > Limits.EXTRA_DATA_DEPTH) {
+            throw new IllegalArgumentException(
+                    "extraData must be nested at most " + Limits.EXTRA_DATA_DEPTH + " levels deep");
+        }
+    }
+
+    /** Adding zero makes zero of negative zero, which databases do not keep. */
+    private static double requireFinite(double value) {
+        if (!Double.isFinite(value)) {
+            throw new IllegalArgumentException("extraData must not contain NaN or an infinity");
+        }
+        return value + 0.0;
+    }
+
     private static String text(String string) {
         return Limits.text("extraData", string, 0, Limits.EXTRA_DATA_BYTES);
     }
 
     private static void write(JsonGenerator json, Number number) throws IOException {
         if (number instanceof Double || number instanceof Float) {
-            double value = number.doubleValue();
-            if (!Double.isFinite(value)) {
-                throw new IllegalArgumentException("extraData must not contain NaN or an infinity");
-            }
-            // Adding zero makes zero of negative zero, which databases do not keep.
-            String plain = BigDecimal.valueOf(value + 0.0).toPlainString();
+            String plain =
+                    BigDecimal.valueOf(requireFinite(number.doubleValue())).toPlainString();
             json.writeNumber(plain.indexOf('.') < 0 ? plain + ".0" : plain);
         } else if (number instanceof Byte
                 || number instanceof Short

@@ -120,6 +120,7 @@ final class Outage {
         if (clock.millis() - lastSuccess >= deadlineMillis) {
             failuresInARow.incrementAndGet();
         }
+        lastFailure = clock.millis(); // before a success of another thread can look at it
         if (!isOutage) {
             isOutage = true;
             LOG.warn(

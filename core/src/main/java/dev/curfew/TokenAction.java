@@ -140,6 +140,7 @@ public final class TokenAction<A, R> {
         public Storing {
             Limits.present("token", token);
             Limits.purpose(purpose);
+            extraData = extraData == null ? null : ExtraData.of(extraData);
         }
 
         @Override

@@ -341,7 +341,7 @@ public final class TokenResource implements AutoCloseable {
             throw new IllegalStateException(
                     "The expunger serves all tenants: change its interval on the resource itself");
         }
-        closing.expunger().reschedule(actions, positive("expungeInterval", expungeInterval));
+        closing.expunger().reschedule(actions, interval(expungeInterval));
     }
 
     /**
@@ -424,6 +424,12 @@ public final class TokenResource implements AutoCloseable {
     @Override
     public String toString() {
         return "TokenResource[domain=" + scope.domain() + "]";
+    }
+
+    /** A longer one than a hundred years never comes, and cannot be counted. */
+    private static Duration interval(Duration interval) {
+        Duration longest = Duration.ofDays(36_500);
+        return positive("expungeInterval", interval).compareTo(longest) < 0 ? interval : longest;
     }
 
     private static Duration positive(String what, Duration duration) {
@@ -534,7 +540,7 @@ public final class TokenResource implements AutoCloseable {
 
         /** How often what has expired is cleared out, every 12 hours by default, the first time within a tenth of it. */
         public Builder expungeInterval(Duration expungeInterval) {
-            this.expungeInterval = positive("expungeInterval", expungeInterval);
+            this.expungeInterval = interval(expungeInterval);
             return this;
         }
 

@@ -84,6 +84,29 @@ class ExtraDataTest {
                 .hasMessageContaining("deep");
     }
 
+    /** A text that a store has read, or an application has made by hand, is checked before it is stored. */
+    @Test
+    void R9_1_extraDataOfAJsonTextAreCheckedToo() {
+        String deep = "{\"k\":" + "[".repeat(101) + "]".repeat(101) + "}";
+        for (String json : new String[] {"secret", "{\"k\":1e999}", deep}) {
+            Map<String, Object> given = ExtraData.ofJson(json);
+            assertThatThrownBy(() -> ExtraData.of(given))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("extraData")
+                    .hasMessageNotContaining("secret");
+        }
+        assertThat(ExtraData.of(ExtraData.ofJson(" {\"k\" : -0.0} ")).json()).isEqualTo("{\"k\":0.0}");
+        var token = Token.withoutIssuedAt("t", "s", java.time.Instant.EPOCH);
+        assertThatThrownBy(() -> new TokenAction.Storing(token, "p", ExtraData.ofJson("[]")))
+                .isInstanceOf(IllegalArgumentException.class);
+    }
+
+    @Test
+    void R2_6_aNameMayBeAsLongAsTheLimitAllows() {
+        String name = "n".repeat(60_000);
+        assertThat(ExtraData.ofJson(ExtraData.of(Map.of(name, 1)).json())).containsOnlyKeys(name);
+    }
+
     @Test
     void whatIsKeptIsACopyThatNobodyChanges() {
         List<Object> list = new ArrayList<>(List.of(1));
@@ -101,7 +124,18 @@ class ExtraDataTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"", "secret", "[\"secret\"]", "{\"secret\":", "null", "{\"secret\":18446744073709551616}"})
+    @ValueSource(
+            strings = {
+                "",
+                "secret",
+                "[\"secret\"]",
+                "{\"secret\":",
+                "null",
+                "{\"secret\":18446744073709551616}",
+                "{\"secret\":1e999}",
+                "{\"secret\":\"\\u0000\"}",
+                "{\"secret\":\"\\ud800\"}"
+            })
     void R9_2_whatCannotBeReadIsNotQuoted(String json) {
         assertThatThrownBy(() -> ExtraData.ofJson(json).size())
                 .isInstanceOf(TokenStoreException.class)

@@ -239,7 +239,7 @@ public final class JdbcTokenStore implements TokenStore {
 
     private Statements statements(String domain) {
         return domains.computeIfAbsent(domain, name -> {
-            if (table != null && !claimant.compareAndSet(null, name)) {
+            if (table != null && !claimant.compareAndSet(null, name) && !name.equals(claimant.get())) {
                 throw Failures.exception(
                         Outcome.UNCHANGED,
                         "Table " + table + " serves domain '" + claimant.get() + "', and not also '" + name

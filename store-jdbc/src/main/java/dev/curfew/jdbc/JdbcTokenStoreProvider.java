@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -63,7 +64,7 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
             warnOfNetwork(parsed.properties(), known.getOrDefault("PGHOST", ""));
             server.getConnection().close(); // at once: a pool would try again until its time is over
         } catch (SQLException e) {
-            throw Failures.of(null, e, false);
+            throw Failures.of(null, withoutSecrets(e, parsed.properties()), false);
         }
         var config = new HikariConfig();
         config.setDataSource(server);
@@ -76,6 +77,16 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
         return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());
+    }
+
+    /** A server, a pooler or a class that the URL names may quote the user or a password. */
+    private static SQLException withoutSecrets(SQLException e, Properties given) {
+        String said = String.valueOf(e.getMessage());
+        return Stream.of("user", "password", "sslpassword")
+                        .map(name -> given.getProperty(name, ""))
+                        .noneMatch(secret -> !secret.isEmpty() && said.contains(secret))
+                ? e
+                : new SQLException(e.getClass().getName() + ", whose message may quote the URL", e.getSQLState());
     }
 
     /** The driver drops a parameter that it does not know, be it sslMode. A class of the user's may know more of them. */

@@ -6,6 +6,7 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import dev.curfew.FailurePolicy;
 import dev.curfew.TokenResource;
+import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import java.util.ArrayList;
 import java.util.List;
@@ -24,7 +25,7 @@ class ApplicationClientFaultsTest extends FaultsTest {
                 .applyToServerSettings(server -> server.minHeartbeatFrequency(50, TimeUnit.MILLISECONDS));
         MongoClient client = MongoClients.create(settings.build());
         clients.add(client);
-        return builder(policy).store(MongoTokenStore.create(client)).build();
+        return Fixture.opened(builder(policy).store(MongoTokenStore.create(client)));
     }
 
     @AfterEach

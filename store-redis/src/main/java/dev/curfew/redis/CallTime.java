@@ -26,6 +26,7 @@ final class CallTime {
     /** Waits for an answer, for as long as there is time. */
     <T extends @Nullable Object> T await(CompletableFuture<T> answer)
             throws ExecutionException, InterruptedException, TimeoutException {
+        hasClientTimedOut = false;
         try {
             return answer.get(Math.max(0, left()), TimeUnit.NANOSECONDS);
         } catch (ExecutionException e) {

@@ -29,7 +29,7 @@ class ApplicationClientFaultsTest extends FaultsTest {
         RedisTokenStore store = RedisTokenStore.create(client);
         opened.add(store);
         opened.add(client::shutdown);
-        return builder(policy).store(store).build();
+        return Fixture.opened(builder(policy).store(store));
     }
 
     @AfterEach

@@ -51,14 +51,6 @@ class FailoverTest {
         return Fixture.builder(domain).callDeadline(DEADLINE).failurePolicy(policy);
     }
 
-    /** On a busy machine the first connection to all these servers may take longer than a call may. */
-    private static TokenResource opened(TokenResource.Builder builder) {
-        return await().atMost(Duration.ofSeconds(60))
-                .pollDelay(Duration.ZERO)
-                .ignoreException(TokenStoreException.class)
-                .until(builder::build, tokens -> true);
-    }
-
     /** One check after another, from before the failure until after it. */
     private static final class Checks {
         private final AtomicBoolean over = new AtomicBoolean();
@@ -131,8 +123,10 @@ class FailoverTest {
     void R8_5_sentinels(String version) throws Exception {
         try (RedisSentinels sentinels = RedisSentinels.start(version, Map.of())) {
             String url = sentinels.url() + "&minReplicas=1";
-            try (TokenResource tokens = opened(builder(FailurePolicy.THROW).url(url));
-                    TokenResource denying = opened(builder(FailurePolicy.DENY).url(url))) {
+            try (TokenResource tokens =
+                            Fixture.opened(builder(FailurePolicy.THROW).url(url));
+                    TokenResource denying =
+                            Fixture.opened(builder(FailurePolicy.DENY).url(url))) {
                 RedisServer master = sentinels.master();
                 assertNothingIsLost(
                         tokens, denying, master::kill, "sentinels, Redis " + version, spread().subList(0, 1));
@@ -151,8 +145,10 @@ class FailoverTest {
             var client = RedisClient.create(sentinels.url());
             try (RedisTokenStore store =
                             RedisTokenStore.builder(client).minReplicas(1).build();
-                    TokenResource tokens = opened(builder(FailurePolicy.THROW).store(store));
-                    TokenResource denying = opened(builder(FailurePolicy.DENY).store(store))) {
+                    TokenResource tokens =
+                            Fixture.opened(builder(FailurePolicy.THROW).store(store));
+                    TokenResource denying =
+                            Fixture.opened(builder(FailurePolicy.DENY).store(store))) {
                 RedisServer master = sentinels.master();
                 assertNothingIsLost(tokens, denying, master::pause, "a master that hangs", spread().subList(0, 1));
                 master.resume();
@@ -169,8 +165,10 @@ class FailoverTest {
     @Test
     void R8_5_whatNoReplicaHasIsLostUnlessItWasWaitedFor() throws Exception {
         try (RedisSentinels sentinels = RedisSentinels.start(RedisServer.version(), Map.of());
-                TokenResource hasty = opened(builder(FailurePolicy.THROW).url(sentinels.url()));
-                TokenResource careful = opened(builder(FailurePolicy.THROW).url(sentinels.url() + "&minReplicas=1"))) {
+                TokenResource hasty =
+                        Fixture.opened(builder(FailurePolicy.THROW).url(sentinels.url()));
+                TokenResource careful =
+                        Fixture.opened(builder(FailurePolicy.THROW).url(sentinels.url() + "&minReplicas=1"))) {
             RedisServer master = sentinels.master();
             List<RedisServer> replicas =
                     sentinels.nodes().stream().filter(node -> node != master).toList();
@@ -205,8 +203,10 @@ class FailoverTest {
     void R8_5_aCluster(String version) throws Exception {
         try (RedisCluster cluster = RedisCluster.start(version, Map.of())) {
             String url = cluster.url() + "?minReplicas=1";
-            try (TokenResource tokens = opened(builder(FailurePolicy.THROW).url(url));
-                    TokenResource denying = opened(builder(FailurePolicy.DENY).url(url))) {
+            try (TokenResource tokens =
+                            Fixture.opened(builder(FailurePolicy.THROW).url(url));
+                    TokenResource denying =
+                            Fixture.opened(builder(FailurePolicy.DENY).url(url))) {
                 assertNothingIsLostInACluster(tokens, denying, cluster, "a cluster, Redis " + version);
             }
             assertClean(cluster);
@@ -217,7 +217,7 @@ class FailoverTest {
     @Test
     void R8_4_aNodeThatHangsForAMomentIsConnectedToAnew() {
         try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of("cluster-node-timeout", "60000"));
-                TokenResource tokens = opened(builder(FailurePolicy.THROW)
+                TokenResource tokens = Fixture.opened(builder(FailurePolicy.THROW)
                         .callDeadline(Duration.ofSeconds(1))
                         .url(cluster.url()))) {
             List<String> jtis = spread().stream().map(Token::jti).toList();
@@ -243,8 +243,10 @@ class FailoverTest {
             var client = Servers.clusterClient(cluster);
             try (RedisTokenStore store =
                             RedisTokenStore.builder(client).minReplicas(1).build();
-                    TokenResource tokens = opened(builder(FailurePolicy.THROW).store(store));
-                    TokenResource denying = opened(builder(FailurePolicy.DENY).store(store))) {
+                    TokenResource tokens =
+                            Fixture.opened(builder(FailurePolicy.THROW).store(store));
+                    TokenResource denying =
+                            Fixture.opened(builder(FailurePolicy.DENY).store(store))) {
                 assertNothingIsLostInACluster(tokens, denying, cluster, "a cluster, an application's client");
             }
             client.shutdown();

@@ -114,6 +114,9 @@ class ActionsTest {
             assertThatThrownBy(() -> tokens.action("consume").call(new Lookup("jti", null, null)))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("purpose");
+            assertThatThrownBy(() -> tokens.action("revoked?").call(Set.of(1)))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("jti");
             assertThatThrownBy(() -> tokens.action("expunge_expired").call(0))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("at least 1");

@@ -240,6 +240,45 @@ class ExpungerTest {
         assertThat(faulty.calls).hasSize(done);
     }
 
+    /** What is closed after the expunger, such as a pool, may wait for its own threads. */
+    @Test
+    void R7_5_aRunThatClosesItsOwnResourceIsNotInterrupted() throws InterruptedException {
+        var closed = new CountDownLatch(1);
+        var resource = new AtomicReference<TokenResource>();
+        var interrupted = new AtomicReference<Boolean>();
+        var built = new CountDownLatch(1);
+        resource.set(TokenResource.builder()
+                .store(faulty.store)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .expungeInterval(Duration.ofMillis(1))
+                .intercept(TokenAction.EXPUNGE_EXPIRED, (call, next) -> {
+                    awaitUninterruptibly(built);
+                    resource.get().close();
+                    interrupted.set(Thread.currentThread().isInterrupted());
+                    closed.countDown();
+                    throw new IllegalStateException("closed");
+                })
+                .build());
+        built.countDown();
+        assertThat(closed.await(30, TimeUnit.SECONDS)).isTrue();
+        assertThat(interrupted.get()).isFalse();
+    }
+
+    @Test
+    void R7_4_anIntervalThatCannotBeCountedIsALongOne() {
+        try (Expunger expunger = Expunger.manual();
+                TokenResource tokens = builder(expunger)
+                        .expungeInterval(java.time.temporal.ChronoUnit.FOREVER.getDuration())
+                        .build()) {
+            assertThat(expunger.runDue()).isEmpty();
+            tokens.setExpungeInterval(java.time.temporal.ChronoUnit.FOREVER.getDuration());
+            assertThat(expunger.runDue()).isEmpty();
+            tokens.setExpungeInterval(Duration.ofMinutes(1));
+            clock.advance(Duration.ofMinutes(2));
+            assertThat(expunger.runDue()).hasSize(1);
+        }
+    }
+
     @Test
     void R7_5_closeReturnsAlsoWhenTheStoreHangs() throws InterruptedException {
         var hanging = new CountDownLatch(1);

@@ -1,10 +1,13 @@
 package dev.curfew.servers;
 
+import static org.awaitility.Awaitility.await;
+
 import dev.curfew.FailurePolicy;
 import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -57,5 +60,13 @@ public final class Fixture {
     /** A token of an hour. */
     public static Token token(String jti, String subject) {
         return Token.of(jti, subject, NOW, NOW.plus(HOUR));
+    }
+
+    /** Opens a resource. On a busy machine the first connections may take longer than a call may: then once more. */
+    public static TokenResource opened(TokenResource.Builder builder) {
+        return await().atMost(Duration.ofSeconds(60))
+                .pollDelay(Duration.ZERO)
+                .ignoreException(TokenStoreException.class)
+                .until(builder::build, tokens -> true);
     }
 }

@@ -74,7 +74,7 @@ public abstract class ServerFaultsContract {
 
     /** Opens a resource in the way under test; by its URL, unless a subclass has another. */
     protected TokenResource open(int port, FailurePolicy policy) {
-        return builder(policy).url(url(port)).build();
+        return Fixture.opened(builder(policy).url(url(port)));
     }
 
     /** A resource of the test's domain and deadline. */
