@@ -347,7 +347,7 @@ final class Actions {
 
     /** Called by its name, the action may get a set of anything. */
     private static String jti(Object jti) {
-        if (jti instanceof String text) {
+        if (Limits.present("jti", jti) instanceof String text) {
             return Limits.jti(text);
         }
         throw new IllegalArgumentException("jti must be a String");
@@ -536,6 +536,9 @@ final class Actions {
 
     private void notifyListeners(
             ActionCall<?> call, @Nullable String jti, @Nullable String subject, long count, Instant now) {
+        if (listeners.isEmpty()) {
+            return;
+        }
         var event = new RevocationEvent(call.action(), domain, call.scope().tenant(), jti, subject, count, now);
         for (Consumer<RevocationEvent> listener : listeners) {
             try {

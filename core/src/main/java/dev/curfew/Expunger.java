@@ -69,9 +69,8 @@ public final class Expunger implements AutoCloseable {
         // Of an expunger with a thread.
         @Nullable
         Future<?> next;
-        // Of an expunger without a thread; null while the run is under way.
-        @Nullable
-        Instant due;
+        // Of an expunger without a thread.
+        Instant due = Instant.MAX;
 
         Schedule(Actions actions, StoreScope scope, Duration interval) {
             this.actions = actions;
@@ -166,11 +165,11 @@ public final class Expunger implements AutoCloseable {
         if (timer == null && !isClosed) {
             for (Schedule schedule : schedules) {
                 Instant now = schedule.actions.instant();
-                if (schedule.due != null && schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
+                if (schedule.due.isAfter(now.plus(schedule.interval.multipliedBy(2)))) {
                     plan(schedule, jittered(schedule.interval)); // the clock was ahead, and has been put right
                 }
-                if (schedule.due != null && !now.isBefore(schedule.due)) {
-                    schedule.due = null;
+                // Another caller may be at it.
+                if (!now.isBefore(schedule.due) && !schedule.running.isLocked()) {
                     due.add(schedule);
                 }
             }

@@ -49,7 +49,7 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
      */
     public static ExtraData of(Map<?, ?> extraData) {
         if (Limits.present("extraData", extraData) instanceof ExtraData given) {
-            return given.isChecked ? given : of(parsed(given.json));
+            return given.isChecked ? given : of(parse(given.json));
         }
         return new ExtraData(Limits.extraData(write(extraData)), true);
     }
@@ -99,7 +99,7 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
         Map<String, @Nullable Object> read = parsed;
         if (read == null) {
             try {
-                read = parsed(json);
+                read = parse(json);
             } catch (IllegalArgumentException e) {
                 throw new TokenStoreException(
                         TokenStoreException.Outcome.UNCHANGED,
@@ -113,7 +113,7 @@ public final class ExtraData extends AbstractMap<String, @Nullable Object> {
     }
 
     /** @throws IllegalArgumentException if {@link #write} could not have written the text; the message does not quote it */
-    private static Map<String, @Nullable Object> parsed(String json) {
+    private static Map<String, @Nullable Object> parse(String json) {
         try (JsonParser parser = JSON.createParser(json)) {
             if (parser.nextToken() == JsonToken.START_OBJECT) {
                 Map<String, @Nullable Object> values = readObject(parser, 1);

@@ -36,7 +36,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.LoggerFactory;
 
@@ -133,7 +132,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The live, unrevoked record of a jti and purpose. */
     public Optional<TokenRecord> getToken(String jti, String purpose) {
-        return perform(GET_TOKEN, new Lookup(jti, null, Limits.purpose(purpose)));
+        return perform(GET_TOKEN, new Lookup(jti, null, present("purpose", purpose)));
     }
 
     /** The live, unrevoked record of a token's jti and subject, whatever its purpose. */
@@ -143,7 +142,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The live, unrevoked record of a token's jti and subject, of this purpose. */
     public Optional<TokenRecord> getToken(Token token, String purpose) {
-        return perform(GET_TOKEN, Lookup.of(token, Limits.purpose(purpose)));
+        return perform(GET_TOKEN, Lookup.of(token, present("purpose", purpose)));
     }
 
     /** The record of a jti whatever its state, for people and audits (R2.7); not for deciding who gets in. */
@@ -158,7 +157,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The first of a subject's live, unrevoked tokens, at most {@code limit}, the soonest to expire first. */
     public List<TokenRecord> listTokens(String subject, int limit) {
-        return perform(LIST_TOKENS, new Page(Limits.subject(subject), limit, null));
+        return perform(LIST_TOKENS, new Page(present("subject", subject), limit, null));
     }
 
     /**
@@ -167,7 +166,7 @@ public final class TokenResource implements AutoCloseable {
      * @param after the last record of the page before
      */
     public List<TokenRecord> listTokens(String subject, int limit, TokenRecord after) {
-        return perform(LIST_TOKENS, new Page(Limits.subject(subject), limit, present("after", after)));
+        return perform(LIST_TOKENS, new Page(present("subject", subject), limit, present("after", after)));
     }
 
     /**
@@ -199,7 +198,7 @@ public final class TokenResource implements AutoCloseable {
      * It takes two round trips.
      */
     public RevokeOutcome revokeStoredForSubject(String subject, String jti) {
-        return perform(REVOKE_STORED_FOR_SUBJECT, new Lookup(jti, Limits.subject(subject), null));
+        return perform(REVOKE_STORED_FOR_SUBJECT, new Lookup(jti, present("subject", subject), null));
     }
 
     /**
@@ -245,8 +244,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** Those of the jtis that are revoked or used, in one round trip to the store; sees no watermarks. */
     public Set<String> isRevoked(Collection<String> jtis) {
-        return perform(
-                IS_REVOKED, present("jtis", jtis).stream().map(Limits::jti).collect(Collectors.toUnmodifiableSet()));
+        return perform(IS_REVOKED, new HashSet<>(present("jtis", jtis)));
     }
 
     /** Whether to accept a token stored for the purpose {@value Token#DEFAULT_PURPOSE}, or not stored at all. */
@@ -275,12 +273,12 @@ public final class TokenResource implements AutoCloseable {
      * @param purpose what it must be stored for; a token for another purpose is not touched, and UNKNOWN
      */
     public Consumption consume(String jti, String purpose) {
-        return perform(CONSUME, new Lookup(jti, null, Limits.purpose(purpose)));
+        return perform(CONSUME, new Lookup(jti, null, present("purpose", purpose)));
     }
 
     /** Uses a stored token, once, if it is stored for this subject and purpose; else it is not touched, and UNKNOWN. */
     public Consumption consume(Token token, String purpose) {
-        return perform(CONSUME, Lookup.of(token, Limits.purpose(purpose)));
+        return perform(CONSUME, Lookup.of(token, present("purpose", purpose)));
     }
 
     /**
@@ -296,7 +294,7 @@ public final class TokenResource implements AutoCloseable {
 
     /** The changes that wait for confirmation by this token, while the token is live and unrevoked. */
     public Optional<ExtraData> getConfirmationChanges(Token token, String purpose) {
-        return perform(GET_CONFIRMATION_CHANGES, Lookup.of(token, Limits.purpose(purpose)));
+        return perform(GET_CONFIRMATION_CHANGES, Lookup.of(token, present("purpose", purpose)));
     }
 
     /**
@@ -304,7 +302,7 @@ public final class TokenResource implements AutoCloseable {
      * and in its {@link TokenRecord#extraData} the changes.
      */
     public Consumption consumeConfirmationChanges(Token token, String purpose) {
-        return perform(CONSUME_CONFIRMATION_CHANGES, Lookup.of(token, Limits.purpose(purpose)));
+        return perform(CONSUME_CONFIRMATION_CHANGES, Lookup.of(token, present("purpose", purpose)));
     }
 
     /** The first of the tenant's records past their retention end, at most {@code limit}, by expiry (R7.1). */
