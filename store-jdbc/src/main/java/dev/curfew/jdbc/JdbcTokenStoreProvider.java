@@ -84,9 +84,16 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         String said = String.valueOf(e.getMessage());
         return Stream.of("user", "password", "sslpassword")
                         .map(name -> given.getProperty(name, ""))
-                        .noneMatch(secret -> !secret.isEmpty() && said.contains(secret))
+                        .noneMatch(secret -> !secret.isEmpty() && isWordOf(secret, said))
                 ? e
                 : new SQLException(e.getClass().getName() + ", whose message may quote the URL", e.getSQLState());
+    }
+
+    /** Not within a word: a user who is named {@code app} is not told by "applied". */
+    private static boolean isWordOf(String secret, String text) {
+        return Pattern.compile("(?<![\\p{L}\\p{N}_])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}_])")
+                .matcher(text)
+                .find();
     }
 
     /** The driver drops a parameter that it does not know, be it sslMode. A class of the user's may know more of them. */

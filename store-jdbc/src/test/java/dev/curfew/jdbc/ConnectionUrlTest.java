@@ -152,4 +152,15 @@ class ConnectionUrlTest {
         }
         return lines.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
     }
+
+    /** A name within a word of the driver's hides nothing; a name that the driver quotes hides its message. */
+    @Test
+    void R9_2_theDriverIsQuotedUnlessItNamesTheUser() {
+        assertThatThrownBy(() -> dev.curfew.TokenResource.open("jdbc:postgresql://localhost:1/x?user=u&password=p"))
+                .hasMessageContaining("refused");
+        assertThatThrownBy(
+                        () -> dev.curfew.TokenResource.open("jdbc:postgresql://localhost:1/x?user=u&password=refused"))
+                .hasMessageNotContaining("refused")
+                .hasMessageContaining("08001");
+    }
 }
