@@ -3,6 +3,7 @@ package dev.curfew;
 import dev.curfew.TokenStoreException.Outcome;
 import java.net.URI;
 import java.net.URISyntaxException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Iterator;
@@ -40,10 +41,16 @@ final class Discovery {
         this.broken = List.copyOf(broken);
     }
 
-    /** Opens a store, and makes it ready for the scope's domain. */
-    static TokenStore open(@Nullable String url, StoreScope scope) {
+    /**
+     * Opens a store, and makes it ready for the scope's domain.
+     *
+     * @param deadline that of the calls to come; the scope's is that of opening
+     */
+    static TokenStore open(@Nullable String url, Duration deadline, StoreScope scope) {
         String named = url == null ? configured(System::getProperty, System::getenv) : url;
-        return named == null ? installed().openEmbedded(scope) : installed().openNamed(named, scope);
+        return named == null
+                ? installed().openEmbedded(deadline, scope)
+                : installed().openNamed(named, deadline, scope);
     }
 
     static @Nullable String configured(
@@ -95,7 +102,7 @@ final class Discovery {
         }
     }
 
-    TokenStore openEmbedded(StoreScope scope) {
+    TokenStore openEmbedded(Duration deadline, StoreScope scope) {
         List<TokenStoreProvider> embedded =
                 providers.stream().filter(p -> p.embeddedUrl().isPresent()).toList();
         // Where a store with a server is there, a URL was meant to be given, and has been lost.
@@ -110,10 +117,10 @@ final class Discovery {
                             + PROPERTY + ", or the environment variable " + VARIABLE + ". " + listed(),
                     cause());
         }
-        return openNamed(embedded.get(0).embeddedUrl().orElseThrow(), scope);
+        return openNamed(embedded.get(0).embeddedUrl().orElseThrow(), deadline, scope);
     }
 
-    TokenStore openNamed(String url, StoreScope scope) {
+    TokenStore openNamed(String url, Duration deadline, StoreScope scope) {
         List<TokenStoreProvider> claiming =
                 providers.stream().filter(p -> claims(p, url)).toList();
         if (claiming.size() != 1) {
@@ -129,7 +136,7 @@ final class Discovery {
         TokenStoreProvider provider = claiming.get(0);
         TokenStore store = null;
         try {
-            store = provider.open(url, scope.deadline());
+            store = provider.open(url, deadline);
             store.prepare(scope);
             return store;
         } catch (RuntimeException e) {

@@ -28,8 +28,7 @@ public record StoreScope(String domain, String tenant, Duration skew, Duration d
             throw new IllegalArgumentException("clockSkew must not be negative, nor longer than a day");
         }
         skew = Duration.ofMillis(skew.plusNanos(999_999).toMillis());
-        if (Limits.present("deadline", deadline).compareTo(Duration.ofMillis(1)) < 0
-                || deadline.compareTo(LONGEST) > 0) {
+        if (isOutOfRange(Limits.present("deadline", deadline))) {
             throw new IllegalArgumentException("callDeadline must be at least a millisecond, and at most a day");
         }
     }
@@ -42,6 +41,14 @@ public record StoreScope(String domain, String tenant, Duration skew, Duration d
     /** Whether what expires then may be removed: {@code now} is at its retention end or past it. */
     public boolean isPastRetention(Instant expiresAt, Instant now) {
         return !Times.isLive(retentionEnd(expiresAt), Limits.present("now", now));
+    }
+
+    static boolean isOutOfRange(Duration deadline) {
+        return deadline.compareTo(Duration.ofMillis(1)) < 0 || deadline.compareTo(LONGEST) > 0;
+    }
+
+    StoreScope withDeadline(Duration other) {
+        return new StoreScope(domain, tenant, skew, other);
     }
 
     StoreScope forTenant(String other) {

@@ -221,18 +221,20 @@ public final class TokenAction<A, R> {
      * A page of records.
      *
      * @param subject whose tokens, or {@code null} for those of all subjects
-     * @param limit how many records at most
+     * @param limit how many records at most, from 1 to 1,000
      * @param after the last record of the page before, or {@code null} for the first page
      */
     public record Page(
             @Nullable String subject, int limit, @Nullable TokenRecord after) {
+        private static final int LARGEST = 1000;
+
         /** Checks the limits. */
         public Page {
             if (subject != null) {
                 Limits.subject(subject);
             }
-            if (limit < 1) {
-                throw new IllegalArgumentException("limit must be at least 1, not " + limit);
+            if (limit < 1 || limit > LARGEST) {
+                throw new IllegalArgumentException("limit must be between 1 and " + LARGEST + ", not " + limit);
             }
             if (after != null) {
                 Limits.jti(after.jti());

@@ -155,7 +155,11 @@ public final class TokenResource implements AutoCloseable {
         return listTokens(subject, 100);
     }
 
-    /** The first of a subject's live, unrevoked tokens, at most {@code limit}, the soonest to expire first. */
+    /**
+     * The first of a subject's live, unrevoked tokens, the soonest to expire first.
+     *
+     * @param limit how many at most, from 1 to 1,000
+     */
     public List<TokenRecord> listTokens(String subject, int limit) {
         return perform(LIST_TOKENS, new Page(present("subject", subject), limit, null));
     }
@@ -305,7 +309,11 @@ public final class TokenResource implements AutoCloseable {
         return perform(CONSUME_CONFIRMATION_CHANGES, Lookup.of(token, present("purpose", purpose)));
     }
 
-    /** The first of the tenant's records past their retention end, at most {@code limit}, by expiry (R7.1). */
+    /**
+     * The first of the tenant's records past their retention end, by expiry (R7.1).
+     *
+     * @param limit how many at most, from 1 to 1,000
+     */
     public List<TokenRecord> readExpired(int limit) {
         return perform(READ_EXPIRED, new Page(null, limit, null));
     }
@@ -449,6 +457,7 @@ public final class TokenResource implements AutoCloseable {
         boolean onSystemClock = true;
         Duration issuerSkew = Duration.ZERO;
         Duration callDeadline = Duration.ofSeconds(2);
+        private Duration openDeadline = Duration.ofSeconds(30);
 
         @Nullable
         Duration maxTokenLifetime;
@@ -536,6 +545,18 @@ public final class TokenResource implements AutoCloseable {
             return this;
         }
 
+        /**
+         * How long opening may take, 30 s by default: a first connection on a busy machine takes longer than a call. A server
+         * that refuses fails it at once; one that is slow does not.
+         */
+        public Builder openDeadline(Duration openDeadline) {
+            if (StoreScope.isOutOfRange(present("openDeadline", openDeadline))) {
+                throw new IllegalArgumentException("openDeadline must be at least a millisecond, and at most a day");
+            }
+            this.openDeadline = openDeadline;
+            return this;
+        }
+
         /** How often what has expired is cleared out, every 12 hours by default, the first time within a tenth of it. */
         public Builder expungeInterval(Duration expungeInterval) {
             this.expungeInterval = interval(expungeInterval);
@@ -585,6 +606,7 @@ public final class TokenResource implements AutoCloseable {
          */
         public TokenResource build() {
             var scope = new StoreScope(domain, "", clockSkew, callDeadline);
+            StoreScope opening = scope.withDeadline(openDeadline);
             ensureDistinctNames();
             if (store != null && url != null) {
                 throw new IllegalArgumentException("A store and a URL are given: leave one of them out");
@@ -596,12 +618,12 @@ public final class TokenResource implements AutoCloseable {
                                         + " until 9999-12-31. Set it to the longest lifetime that is issued.",
                                 domain);
             }
-            TokenStore own = store == null ? Discovery.open(url, scope) : null;
+            TokenStore own = store == null ? Discovery.open(url, callDeadline, opening) : null;
             Expunger expunges = expunger == null ? Expunger.create() : expunger;
             try {
-                TokenStore used = prepared(own, scope);
+                TokenStore used = prepared(own, opening);
                 var actions = new Actions(this, used, scope.skew());
-                StoreScope agreed = agreed(actions, scope);
+                StoreScope agreed = agreed(actions, opening).withDeadline(callDeadline);
                 expunges.add(actions, agreed, expungeInterval);
                 return new TokenResource(actions, agreed, new Closing(own, expunges, expunger == null));
             } catch (RuntimeException e) {

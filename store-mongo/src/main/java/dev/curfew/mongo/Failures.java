@@ -168,6 +168,13 @@ final class Failures {
                 harmless(e));
     }
 
+    /** Commands had to be repeated until the time of the call was over. */
+    static String tooLate(String domain) {
+        return "The call deadline of domain '" + domain + "' was over before the action was done. It may be too short:"
+                + " raise callDeadline. Or others changed the same document again and again: try again. Or a unique index"
+                + " that is not Curfew's refuses the document: drop that index";
+    }
+
     /** The last sentence of the message is the outcome in words. */
     static TokenStoreException failure(Outcome outcome, String message, @Nullable Throwable cause) {
         String last = switch (outcome) {

@@ -41,11 +41,13 @@ import com.mongodb.client.model.Facet;
 import com.mongodb.client.model.FindOneAndUpdateOptions;
 import com.mongodb.client.model.ReturnDocument;
 import com.mongodb.client.model.UpdateOptions;
+import com.mongodb.client.result.UpdateResult;
 import com.mongodb.connection.ClusterConnectionMode;
 import com.mongodb.connection.ClusterDescription;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.Deadline;
 import dev.curfew.RecordField;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
@@ -125,6 +127,8 @@ public final class MongoTokenStore implements TokenStore {
     private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?");
     // A request has 48 MB at most, a document in it 16 MB, and a jti with its tenant less than a kilobyte.
     private static final int CHUNK = 10_000;
+    // Each follows a change by another node, between two commands of this one.
+    private static final int MOST_ATTEMPTS = 50;
 
     // For which the right to find is enough, also on a collection alone. A facet has one answer, also of no documents.
     private static final List<Bson> SERVER_TIME = List.of(
@@ -139,7 +143,6 @@ public final class MongoTokenStore implements TokenStore {
     // What tells whether a record is revoked, and whether it is one.
     private final BsonDocument ends;
     private final @Nullable MongoClient client;
-    private final boolean owned;
     // The domain of a collection that was passed in: there is one.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, MongoCollection<BsonDocument>> domains = new ConcurrentHashMap<>();
@@ -155,12 +158,6 @@ public final class MongoTokenStore implements TokenStore {
         this.names = new Documents(settings.names);
         this.ends = new BsonDocument(names.revokedAt, new BsonInt32(1)).append(names.expiresAt, new BsonInt32(1));
         this.client = settings.client;
-        this.owned = settings.owned;
-    }
-
-    /** A store on the application's own client, which stays open, in the database {@code curfew}. */
-    public static MongoTokenStore create(MongoClient client) {
-        return builder(client).build();
     }
 
     /** A store in a database of the application's own client, with a collection for each domain. */
@@ -171,17 +168,6 @@ public final class MongoTokenStore implements TokenStore {
     /** A store of one domain in a collection of the application's own client, which should hold nothing else. */
     public static MongoTokenStore create(MongoCollection<?> collection) {
         return builder(collection).build();
-    }
-
-    /** A store on the application's own client, in the database {@code curfew}. */
-    public static Builder builder(MongoClient client) {
-        return builder(client, DATABASE);
-    }
-
-    static Builder builder(MongoClient client, String database) {
-        Builder builder = builder(required(client, "client").getDatabase(database));
-        builder.client = client;
-        return builder;
     }
 
     /** A store in a database of the application's own client, with a collection {@code curfew_} and its name for each domain. */
@@ -208,7 +194,6 @@ public final class MongoTokenStore implements TokenStore {
         private final Map<RecordField, String> names = new EnumMap<>(RecordField.class);
         private ReadConcern readConcern = ReadConcern.LOCAL;
         private @Nullable MongoClient client;
-        private boolean owned;
 
         private Builder(@Nullable MongoDatabase database, @Nullable MongoCollection<BsonDocument> collection) {
             this.database = database;
@@ -236,8 +221,8 @@ public final class MongoTokenStore implements TokenStore {
             return this;
         }
 
-        Builder owning() {
-            this.owned = true;
+        Builder owning(MongoClient client) {
+            this.client = client;
             return this;
         }
 
@@ -281,16 +266,6 @@ public final class MongoTokenStore implements TokenStore {
                         .withReadConcern(ReadConcern.LOCAL));
     }
 
-    /** The collection with a timeout; that of the last one is at hand, since checks have the same again and again. */
-    private MongoCollection<BsonDocument> timed(String domain, MongoCollection<BsonDocument> collection, long millis) {
-        Timed last = timed.get(domain);
-        if (last == null || last.millis != millis) {
-            last = new Timed(millis, collection.withTimeout(millis, TimeUnit.MILLISECONDS));
-            timed.put(domain, last);
-        }
-        return last.collection;
-    }
-
     /**
      * Looks at the domain's collection, and creates the indexes that are missing; any number of nodes may do so at once.
      *
@@ -299,8 +274,8 @@ public final class MongoTokenStore implements TokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        new Call(scope).run(collection -> {
-            new Preparation(scope, collection, database, names).run();
+        new Call(scope).run(() -> {
+            new Preparation(scope, domain(scope.domain()), database, names).run();
             return true;
         });
         if (client != null && isDirectToAMember(client.getClusterDescription())) {
@@ -318,7 +293,7 @@ public final class MongoTokenStore implements TokenStore {
      */
     @Override
     public @Nullable Instant serverTime(StoreScope scope) {
-        return new Call(scope).ask(collection -> {
+        return new Call(scope).read(collection -> {
             try {
                 BsonDocument answer = collection.aggregate(SERVER_TIME).first();
                 return answer == null ? null : Documents.serverTime(answer);
@@ -368,7 +343,7 @@ public final class MongoTokenStore implements TokenStore {
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
-        var call = new Call(scope, 2);
+        var call = new Call(scope);
         TokenRecord record = call.record(
                 call.look(c -> c.find(eq(Documents.recordId(scope, jti))).first()));
         return new StoredState(
@@ -382,7 +357,7 @@ public final class MongoTokenStore implements TokenStore {
         BsonDocument found = call.look(c -> c.find(new BsonDocument(Documents.ID, Documents.recordId(scope, jti)))
                 .projection(ends)
                 .first());
-        return found != null && call.read(() -> names.isRevoked(found));
+        return found != null && call.parsed(() -> names.isRevoked(found));
     }
 
     @Override
@@ -390,7 +365,7 @@ public final class MongoTokenStore implements TokenStore {
         List<BsonString> ids =
                 jtis.stream().map(jti -> Documents.recordId(scope, jti)).toList();
         Set<String> revoked = new HashSet<>();
-        var call = new Call(scope, (ids.size() + CHUNK - 1) / CHUNK);
+        var call = new Call(scope);
         for (int from = 0; from < ids.size(); from += CHUNK) {
             List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
             // And what is not ours, which must not pass for unrevoked.
@@ -399,8 +374,8 @@ public final class MongoTokenStore implements TokenStore {
                     or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
             Function<MongoCollection<BsonDocument>, List<BsonDocument>> find =
                     c -> all(c.find(filter).projection(ends), chunk.size() + 1);
-            for (BsonDocument found : call.next(c -> find.apply(c.withReadConcern(readConcern)))) {
-                if (call.read(() -> names.isRevoked(found))) {
+            for (BsonDocument found : call.look(find)) {
+                if (call.parsed(() -> names.isRevoked(found))) {
                     revoked.add(Documents.jti(found));
                 }
             }
@@ -419,7 +394,7 @@ public final class MongoTokenStore implements TokenStore {
             if (id.equals(found.get(Documents.ID))) {
                 record = call.record(found);
             } else {
-                watermark = call.read(() -> Documents.watermark(found));
+                watermark = call.parsed(() -> Documents.watermark(found));
             }
         }
         return new StoredState(record, watermark);
@@ -457,7 +432,10 @@ public final class MongoTokenStore implements TokenStore {
                             all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
                     Bson longer = combine(
                             set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
-                    call.change(c -> c.updateOne(shorter, longer));
+                    UpdateResult done = null;
+                    while (done == null) {
+                        done = call.attempt(c -> c.updateOne(shorter, longer));
+                    }
                 }
                 return RevokeOutcome.ALREADY_REVOKED;
             }
@@ -518,7 +496,7 @@ public final class MongoTokenStore implements TokenStore {
         while (call.attempt(c -> c.updateOne(filter, update, upsert())) == null) {
             BsonDocument found = call.confirmed(id);
             if (found != null) {
-                call.read(() -> Documents.watermark(found));
+                call.parsed(() -> Documents.watermark(found));
             }
         }
     }
@@ -527,14 +505,14 @@ public final class MongoTokenStore implements TokenStore {
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         Bson live = live(scope, subject, now.plusMillis(1));
         Bson update = combine(set(names.revokedAt, Documents.date(now)), set(names.updatedAt, Documents.date(now)));
-        var call = new Call(scope, 4);
+        var call = new Call(scope);
         int revoked = 0;
         boolean secondLook = false;
         boolean done = false;
         while (revoked < limit && !done) {
             int room = limit - revoked;
             List<BsonValue> ids =
-                    call.next(c -> ids(c.find(live).sort(ascending(names.expiresAt, Documents.ID)), room));
+                    call.read(c -> ids(c.find(live).sort(ascending(names.expiresAt, Documents.ID)), room));
             if (ids.isEmpty()) {
                 // None is left, and that is what a majority has to confirm: others may just have revoked them (R8.5).
                 call.many(c -> c.updateMany(and(live, exists(Documents.ATTEMPT)), update));
@@ -561,7 +539,7 @@ public final class MongoTokenStore implements TokenStore {
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        var call = new Call(scope, 3);
+        var call = new Call(scope);
         TokenRecord place = after != null && after.isLive(now) ? after : null;
         Bson live = live(scope, subject, place == null ? now.plusMillis(1) : place.expiresAt());
         List<TokenRecord> page = page(call, place == null ? live : and(live, beyond(scope, place)), limit);
@@ -572,7 +550,7 @@ public final class MongoTokenStore implements TokenStore {
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
         Bson due = and(eq(names.tenant, scope.tenant()), lte(names.expiresAt, Documents.date(now.minus(scope.skew()))));
         return page(
-                new Call(scope, 2),
+                new Call(scope),
                 after == null
                         ? due
                         : and(due, gte(names.expiresAt, Documents.date(after.expiresAt())), beyond(scope, after)),
@@ -587,10 +565,10 @@ public final class MongoTokenStore implements TokenStore {
 
     /** Two commands at the most: what is left of a page that is too large for one reply is given up by one of its own. */
     private List<TokenRecord> page(Call call, Bson filter, int limit) {
-        List<BsonDocument> found = call.next(c -> all(
+        List<BsonDocument> found = call.read(c -> all(
                 c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
         return found.stream()
-                .map(document -> call.read(() -> names.record(document)))
+                .map(document -> call.parsed(() -> names.record(document)))
                 .toList();
     }
 
@@ -598,8 +576,8 @@ public final class MongoTokenStore implements TokenStore {
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         Bson due = lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
-        var call = new Call(scope, 2);
-        List<BsonValue> ids = call.next(c -> ids(c.find(due).sort(ascending(names.expiresAt)), limit));
+        var call = new Call(scope);
+        List<BsonValue> ids = call.read(c -> ids(c.find(due).sort(ascending(names.expiresAt)), limit));
         return ids.isEmpty()
                 ? 0
                 : (int) call.many(c -> c.deleteMany(and(in(Documents.ID, ids), due)))
@@ -637,107 +615,83 @@ public final class MongoTokenStore implements TokenStore {
 
     // Commands
 
-    /**
-     * The commands of one call. Where their number is known, each has its part of the deadline; else each has half of the
-     * time that is left. So together they keep it (R8.3), and nobody asks a clock how much is left (R1.2).
-     */
+    /** The commands of one call: they share its deadline (R8.3). */
     private final class Call {
         private final StoreScope scope;
-        private final boolean halves;
-        private int commands;
-        private long millis;
+        private final Deadline deadline;
         // Whether something may have been done that was not acknowledged.
         private boolean unsure;
+        private int attempts;
 
         Call(StoreScope scope) {
             this.scope = scope;
-            this.halves = true;
-            this.millis = scope.deadline().toMillis();
-        }
-
-        Call(StoreScope scope, int commands) {
-            this.scope = scope;
-            this.halves = false;
-            this.commands = commands;
-            this.millis = Math.max(1, scope.deadline().toMillis() / Math.max(1, commands));
+            this.deadline = Deadline.after(scope.deadline());
         }
 
         /**
-         * The only one, which changes nothing. Where no reply comes on a connection, which a firewall may have dropped
-         * while it was idle, the last quarter of the deadline is for another connection.
+         * One that changes nothing. Where no reply comes on a connection, which a
+         * firewall may have dropped while it was idle, it is asked once more on another one.
          */
-        <T extends @Nullable Object> T ask(Function<MongoCollection<BsonDocument>, T> command) {
-            return run(collection -> {
+        <T extends @Nullable Object> T read(Function<MongoCollection<BsonDocument>, T> command) {
+            return run(() -> {
                 try {
-                    return command.apply(timed(scope.domain(), collection, millis - millis / 4));
+                    return command.apply(timed());
                 } catch (MongoOperationTimeoutException e) {
-                    if (millis < 4 || !(e.getCause() instanceof MongoSocketReadTimeoutException)) {
-                        throw e;
+                    if (e.getCause() instanceof MongoSocketReadTimeoutException) {
+                        return command.apply(timed());
                     }
-                    return command.apply(collection.withTimeout(millis / 4, TimeUnit.MILLISECONDS));
+                    throw e;
                 }
             });
         }
 
-        /** The same, where that may be made to wait for a majority. */
+        /** The same, where that may be made to wait for a majority: what is looked up by its {@code _id}. */
         <T extends @Nullable Object> T look(Function<MongoCollection<BsonDocument>, T> command) {
             return readConcern.equals(ReadConcern.LOCAL)
-                    ? ask(command)
-                    : ask(collection -> command.apply(collection.withReadConcern(readConcern)));
+                    ? read(command)
+                    : read(collection -> command.apply(collection.withReadConcern(readConcern)));
         }
 
-        /** One of several. */
-        <T extends @Nullable Object> T next(Function<MongoCollection<BsonDocument>, T> command) {
-            millis = halves ? millis / 2 : millis;
-            // Before so little is left that a server in good health would pass for one that does not answer.
-            long least = halves ? scope.deadline().toMillis() / 64 : 0;
-            if (millis <= least || (!halves && commands-- == 0)) {
-                throw Failures.failure(
-                        outcome(),
-                        "The call deadline of domain '" + scope.domain() + "' was over before the action was done."
-                                + " It may be too short: raise callDeadline. Or others changed the same document again"
-                                + " and again: try again. Or a unique index that is not Curfew's refuses the document:"
-                                + " drop that index",
-                        null);
-            }
-            return run(collection -> command.apply(timed(scope.domain(), collection, millis)));
-        }
-
-        /** Where the record is read first, and so is its subject. */
         @Nullable
         Instant watermark(@Nullable String subject) {
             if (subject == null) {
                 return null;
             }
-            BsonDocument found = next(c -> c.withReadConcern(readConcern)
-                    .find(eq(Documents.watermarkId(scope, subject)))
-                    .first());
-            return found == null ? null : read(() -> Documents.watermark(found));
+            BsonDocument found =
+                    look(c -> c.find(eq(Documents.watermarkId(scope, subject))).first());
+            return found == null ? null : parsed(() -> Documents.watermark(found));
         }
 
         private Outcome outcome() {
             return unsure ? Outcome.UNKNOWN : Outcome.UNCHANGED;
         }
 
-        /** One that changes a document. */
-        <T extends @Nullable Object> T change(Function<MongoCollection<BsonDocument>, T> command) {
-            return next(collection -> {
+        /** One that changes many documents, and may be cut off in the middle. */
+        <T> T many(Function<MongoCollection<BsonDocument>, T> command) {
+            unsure = true;
+            return run(() -> command.apply(timed()));
+        }
+
+        /** One that changes a document; {@code null} where it did not fit, or where that is not known. */
+        <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
+            attempts++;
+            return run(() -> {
                 try {
-                    return command.apply(collection);
+                    return command.apply(timed());
                 } catch (MongoException | IllegalStateException e) {
                     if (e instanceof MongoWriteConcernException unreplicated && !Failures.isUndone(unreplicated)) {
                         throw Failures.unreplicated(scope.domain(), unreplicated);
                     }
-                    unsure |= !(e instanceof MongoException failure && Failures.isUndone(failure));
+                    boolean again = e instanceof MongoException failure
+                            && (Failures.isDuplicateKey(failure) || (Failures.isLostConnection(failure) && !unsure));
+                    unsure |= !(e instanceof MongoException failure
+                            && (Failures.isUndone(failure) || Failures.isDuplicateKey(failure)));
+                    if (again) {
+                        return null;
+                    }
                     throw e;
                 }
             });
-        }
-
-        /** One that changes many documents, and may be cut off in the middle. */
-        <T> T many(Function<MongoCollection<BsonDocument>, T> command) {
-            unsure = true;
-            return next(command);
         }
 
         /** The same for a revocation, of which one look shows whether it is applied when no majority answers in time (R8.5). */
@@ -747,6 +701,7 @@ public final class MongoTokenStore implements TokenStore {
                 try {
                     return command.apply(collection);
                 } catch (MongoOperationTimeoutException e) {
+                    unsure = true;
                     if (isApplied(id, attempt)) {
                         throw Failures.unreplicated(scope.domain(), e);
                     }
@@ -757,34 +712,18 @@ public final class MongoTokenStore implements TokenStore {
 
         private boolean isApplied(BsonString id, BsonInt64 attempt) {
             try {
-                return Documents.isBy(attempt, next(c -> c.find(eq(id)).first()));
-            } catch (TokenStoreException e) {
+                return Documents.isBy(attempt, timed().find(eq(id)).first());
+            } catch (MongoException | TokenStoreException e) {
                 return false; // and not known
             }
-        }
-
-        /** One that changes a document; {@code null} where it did not fit, or where that is not known. */
-        <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
-            return change(collection -> {
-                try {
-                    return command.apply(collection);
-                } catch (MongoException e) {
-                    boolean lost = Failures.isLostConnection(e) && !unsure;
-                    if (!lost && !Failures.isDuplicateKey(e)) {
-                        throw e;
-                    }
-                    unsure |= lost;
-                    return null;
-                }
-            });
         }
 
         /** The document as a majority has it: an update that changes nothing is acknowledged like any other. */
         @Nullable
         BsonDocument confirmed(BsonString id) {
-            return next(c -> {
+            return run(() -> {
                 try {
-                    return c.findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
+                    return timed().findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
                 } catch (MongoWriteConcernException e) {
                     throw Failures.unconfirmed(scope.domain(), e, outcome());
                 }
@@ -793,22 +732,38 @@ public final class MongoTokenStore implements TokenStore {
 
         @Nullable
         TokenRecord record(@Nullable BsonDocument document) {
-            return document == null ? null : read(() -> names.record(document));
+            return document == null ? null : parsed(() -> names.record(document));
         }
 
         /** What is in a document. */
-        <T> T read(Supplier<T> reading) {
+        <T> T parsed(Supplier<T> parsing) {
             try {
-                return reading.get();
+                return parsing.get();
             } catch (BsonInvalidOperationException | IllegalArgumentException e) {
                 throw Failures.foreign(domain(scope.domain()).getNamespace().getCollectionName(), names, outcome());
             }
         }
 
-        <T extends @Nullable Object> T run(Function<MongoCollection<BsonDocument>, T> command) {
+        /** Three quarters of the time that is left, so that there is some for the next command, or for a look at what was done. */
+        private MongoCollection<BsonDocument> timed() {
+            long millis = Math.min(deadline.remainingMillis(), scope.deadline().toMillis()) * 3 / 4;
+            // Before so little is left that a server in good health would pass for one that does not answer.
+            if (millis <= scope.deadline().toMillis() / 64 || attempts > MOST_ATTEMPTS) {
+                throw Failures.failure(outcome(), Failures.tooLate(scope.domain()), null);
+            }
+            // The first command of each call has the same time as the one of the call before.
+            Timed last = timed.get(scope.domain());
+            if (last == null || last.millis != millis) {
+                last = new Timed(millis, domain(scope.domain()).withTimeout(millis, TimeUnit.MILLISECONDS));
+                timed.put(scope.domain(), last);
+            }
+            return last.collection;
+        }
+
+        <T extends @Nullable Object> T run(Supplier<T> command) {
             if (!closed) {
                 try {
-                    return command.apply(domain(scope.domain()));
+                    return command.get();
                 } catch (MongoException e) {
                     throw Failures.of(scope.domain(), e, outcome());
                 } catch (IllegalStateException e) {
@@ -837,7 +792,7 @@ public final class MongoTokenStore implements TokenStore {
             return;
         }
         closed = true;
-        if (owned && client != null) {
+        if (client != null) {
             client.close();
         }
     }

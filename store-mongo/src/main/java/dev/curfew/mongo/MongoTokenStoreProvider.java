@@ -100,7 +100,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         }
         String database = connection.getDatabase() == null ? MongoTokenStore.DATABASE : connection.getDatabase();
         MongoTokenStore.Builder builder =
-                MongoTokenStore.builder(client, database).owning();
+                MongoTokenStore.builder(client.getDatabase(database)).owning(client);
         return (Boolean.TRUE.equals(linearizable) ? builder.linearizableReads() : builder).build();
     }
 

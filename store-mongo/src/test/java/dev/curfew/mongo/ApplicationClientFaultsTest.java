@@ -25,7 +25,7 @@ class ApplicationClientFaultsTest extends FaultsTest {
                 .applyToServerSettings(server -> server.minHeartbeatFrequency(50, TimeUnit.MILLISECONDS));
         MongoClient client = MongoClients.create(settings.build());
         clients.add(client);
-        return Fixture.opened(builder(policy).store(MongoTokenStore.create(client)));
+        return Fixture.opened(builder(policy).store(MongoTokenStore.create(client.getDatabase("curfew"))));
     }
 
     @AfterEach

@@ -52,7 +52,6 @@ class ClockTest {
     @Test
     void R7_8_theServersTimeIsThatOfItsClock() {
         for (MongoTokenStore store : List.of(
-                MongoTokenStore.create(client),
                 MongoTokenStore.create(database),
                 MongoTokenStore.builder(database).linearizableReads().build(),
                 MongoTokenStore.create(database.getCollection("of_its_own")))) {

@@ -39,7 +39,7 @@ class ClosingTest {
     @Test
     void R8_6_theApplicationsClientStaysOpen() {
         try (MongoClient client = MongoServer.shared().connect()) {
-            MongoTokenStore store = MongoTokenStore.create(client);
+            MongoTokenStore store = MongoTokenStore.create(client.getDatabase("curfew"));
             TokenResource tokens = Fixture.resource(store, domain);
             tokens.revokeToken(token("t", "s"));
             tokens.close();
@@ -64,7 +64,7 @@ class ClosingTest {
     @Test
     void aClientThatTheApplicationHasClosedIsSaid() {
         MongoClient client = MongoServer.shared().connect();
-        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(client), domain)) {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(client.getDatabase("curfew")), domain)) {
             client.getDatabase("curfew").getCollection("curfew_" + domain).drop();
             client.close();
             assertThatThrownBy(() -> tokens.revokeJti("t"))

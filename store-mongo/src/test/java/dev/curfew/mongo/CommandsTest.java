@@ -15,16 +15,21 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
+import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.bson.BsonDocument;
@@ -133,7 +138,7 @@ class CommandsTest {
             List<BsonDocument> sent = COMMANDS.of(
                     () -> assertThat(tokens.isRevoked(many)).containsExactlyInAnyOrder("t0", "t5000", "t10000"));
             assertThat(sent).hasSize(2);
-            assertThat(millis(sent)).allMatch(ms -> ms <= Fixture.DEADLINE.toMillis() / 2);
+            assertThat(millis(sent)).allMatch(ms -> ms <= Fixture.DEADLINE.toMillis() * 3 / 4);
         }
     }
 
@@ -207,26 +212,53 @@ class CommandsTest {
                         BsonDocument.parse("{mode: 'primaryPreferred'}"));
     }
 
+    /** What is left of it after the commands before, and not a share that was fixed in advance. */
     @Test
-    void R8_3_everyCommandHasAShareOfTheDeadline() {
+    void R8_3_everyCommandHasThreeQuartersOfTheTimeThatIsLeft() {
         try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
             tokens.storeToken(token("t", "s"), "p");
-            long deadline = Fixture.DEADLINE.toMillis();
-            assertThat(millis(COMMANDS.of(() -> tokens.isRevoked("t"))))
-                    .singleElement()
-                    .satisfies(ms -> assertThat(ms).isBetween(deadline / 2, deadline));
-            assertThat(millis(COMMANDS.of(() -> tokens.revokeAllStoredForSubject("s"))))
-                    .hasSize(4)
-                    .allMatch(ms -> ms <= deadline / 4);
-            assertThat(millis(COMMANDS.of(() -> tokens.listTokens("s"))))
-                    .hasSize(2)
-                    .allMatch(ms -> ms <= deadline / 3);
             tokens.storeToken(token("u", "s"), "p");
-            tokens.consume("u", "p");
-            List<Long> shares = millis(COMMANDS.of(() -> tokens.consume("u", "p")));
-            assertThat(shares).hasSize(2);
-            assertThat(shares.get(0)).isLessThanOrEqualTo(deadline / 2).isGreaterThan(deadline / 4);
-            assertThat(shares.get(1)).isLessThanOrEqualTo(deadline / 4).isGreaterThan(deadline / 8);
+            long deadline = Fixture.DEADLINE.toMillis();
+            Map<Runnable, Integer> calls = Map.of(
+                    () -> tokens.isRevoked("t"), 1,
+                    () -> tokens.listTokens("s"), 2,
+                    () -> tokens.consume("nothing", "p"), 2,
+                    () -> tokens.revokeAllStoredForSubject("s"), 4);
+            calls.forEach((call, commands) -> assertThat(millis(COMMANDS.of(call)))
+                    .hasSize(commands)
+                    .allMatch(ms -> ms <= deadline * 3 / 4 && ms > deadline / 2));
+        }
+    }
+
+    /** Each takes some of what the others have looked up, and looks again: that takes more commands, and little time. */
+    @Test
+    void R8_3_manyNodesThatRevokeTheSameTokensAreNotTooLate() throws Exception {
+        StoreScope scope = Fixture.scope(domain);
+        ExecutorService threads = Executors.newFixedThreadPool(8);
+        try (MongoTokenStore store = MongoTokenStore.create(database);
+                TokenResource tokens = Fixture.resource(store, domain)) {
+            for (int round = 0; round < 5; round++) {
+                for (int i = 0; i < 60; i++) {
+                    tokens.storeToken(token("r" + round + "t" + i, "all"));
+                }
+                List<Future<Integer>> nodes = new ArrayList<>();
+                for (int i = 0; i < 8; i++) {
+                    nodes.add(threads.submit(() -> {
+                        int all = 0;
+                        for (int some = 1; some > 0; all += some) {
+                            some = store.revokeStored(scope, "all", 7, NOW);
+                        }
+                        return all;
+                    }));
+                }
+                int revoked = 0;
+                for (Future<Integer> node : nodes) {
+                    revoked += node.get();
+                }
+                assertThat(revoked).isEqualTo(60);
+            }
+        } finally {
+            threads.shutdown();
         }
     }
 

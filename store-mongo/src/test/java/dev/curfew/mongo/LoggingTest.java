@@ -98,7 +98,7 @@ class LoggingTest {
     }
 
     private void doAllOn(MongoClient client) {
-        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(client), domain)) {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(client.getDatabase("curfew")), domain)) {
             doAll(tokens);
         }
         client.getDatabase("curfew").getCollection("curfew_" + domain).drop();
@@ -184,7 +184,7 @@ class LoggingTest {
     @Test
     void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
         try (MongoClient client = MongoServer.shared().connect();
-                MongoTokenStore store = MongoTokenStore.create(client);
+                MongoTokenStore store = MongoTokenStore.create(client.getDatabase("curfew"));
                 TokenResource tokens = Fixture.resource(store, domain)) {
             for (String jti : List.of("a", "secret-b", "c")) {
                 tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));

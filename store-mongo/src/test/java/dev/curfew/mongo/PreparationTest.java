@@ -271,8 +271,6 @@ class PreparationTest {
     @Test
     void aNullIsRefusedByItsName() {
         Map<String, ThrowingCallable> calls = new LinkedHashMap<>();
-        calls.put("client", () -> MongoTokenStore.create((MongoClient) null));
-        calls.put("client must", () -> MongoTokenStore.builder((MongoClient) null));
         calls.put("database", () -> MongoTokenStore.create((MongoDatabase) null));
         calls.put("database must", () -> MongoTokenStore.builder((MongoDatabase) null));
         calls.put("collection", () -> MongoTokenStore.create((MongoCollection<?>) null));

@@ -239,6 +239,13 @@ class RealMongoDbTest {
         }
     }
 
+    /** As the provider opens it by a URL. */
+    private static MongoTokenStore owned(MongoClient client) {
+        return MongoTokenStore.builder(client.getDatabase("curfew"))
+                .owning(client)
+                .build();
+    }
+
     @Test
     void aConnectionToOneMemberAloneIsWarnedOf() {
         requireReplicaSet();
@@ -249,9 +256,9 @@ class RealMongoDbTest {
         logger.addAppender(log);
         try (MongoClient direct = client(primary(), ClusterConnectionMode.SINGLE);
                 MongoClient whole = client(primary(), ClusterConnectionMode.MULTIPLE)) {
-            MongoTokenStore.create(whole).prepare(Fixture.scope(domain));
+            owned(whole).prepare(Fixture.scope(domain));
             assertThat(log.list).isEmpty();
-            MongoTokenStore.create(direct).prepare(Fixture.scope(domain));
+            owned(direct).prepare(Fixture.scope(domain));
             assertThat(log.list)
                     .singleElement()
                     .satisfies(line ->

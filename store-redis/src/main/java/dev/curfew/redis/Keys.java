@@ -3,48 +3,52 @@ package dev.curfew.redis;
 import dev.curfew.StoreScope;
 
 /**
- * The names of keys. In each part of one a colon, a brace and a percent sign are written as in a URL, so that no name
- * reaches into another's keys (R10.1), and none has a hash tag in it: a cluster spreads them by all that they are.
+ * The names of a scope's keys. In each part of a name a colon, a brace and a percent sign are written as in a URL. So no
+ * name reaches into another's keys (R10.1), and none has a hash tag: a cluster spreads them by their whole names.
  */
 final class Keys {
-    private Keys() {}
+    final StoreScope scope;
+    private final String prefix;
 
-    static String record(StoreScope scope, String jti) {
-        return key(scope, ":token:", jti);
+    Keys(StoreScope scope) {
+        this.scope = scope;
+        this.prefix = "curfew:" + escape(scope.domain()) + ':' + escape(scope.tenant());
     }
 
-    static String watermark(StoreScope scope, String subject) {
-        return key(scope, ":watermark:", subject);
+    String record(String jti) {
+        return prefix + ":token:" + escape(jti);
     }
 
-    static String index(StoreScope scope, String subject) {
-        return key(scope, ":subject:", subject);
+    String watermark(String subject) {
+        return prefix + ":watermark:" + escape(subject);
     }
 
-    /** One that nobody uses, whatever the names. */
-    static String probe(StoreScope scope, String attempt) {
-        return key(scope, ":probe:", attempt);
+    String index(String subject) {
+        return prefix + ":subject:" + escape(subject);
     }
 
-    private static String key(StoreScope scope, String kind, String name) {
-        var key = new StringBuilder(64).append("curfew:");
-        append(key, scope.domain());
-        key.append(':');
-        append(key, scope.tenant());
-        key.append(kind);
-        append(key, name);
-        return key.toString();
+    /** A key that no record has. */
+    String probe(String name) {
+        return prefix + ":probe:" + escape(name);
     }
 
-    private static void append(StringBuilder key, String name) {
+    /** A key that no record has, in the same slot of a cluster as this one. */
+    String neighbour(String key) {
+        return prefix + ":probe:{" + key + '}';
+    }
+
+    private static String escape(String name) {
+        StringBuilder escaped = null;
         for (int i = 0; i < name.length(); i++) {
             char c = name.charAt(i);
-            switch (c) {
-                case ':' -> key.append("%3A");
-                case '{' -> key.append("%7B");
-                case '%' -> key.append("%25");
-                default -> key.append(c);
+            boolean isSpecial = c == ':' || c == '{' || c == '}' || c == '%';
+            if (isSpecial && escaped == null) {
+                escaped = new StringBuilder(name.length() + 16).append(name, 0, i);
+            }
+            if (escaped != null) {
+                escaped.append(isSpecial ? "%" + Integer.toHexString(c).toUpperCase(java.util.Locale.ROOT) : c);
             }
         }
+        return escaped == null ? name : escaped.toString();
     }
 }

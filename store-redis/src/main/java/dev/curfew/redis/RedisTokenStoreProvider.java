@@ -4,25 +4,15 @@ import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
-import io.lettuce.core.AbstractRedisClient;
-import io.lettuce.core.ClientOptions;
-import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
-import io.lettuce.core.SocketOptions;
-import io.lettuce.core.SocketOptions.KeepAliveOptions;
 import io.lettuce.core.SslVerifyMode;
-import io.lettuce.core.cluster.ClusterClientOptions;
-import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.RedisClusterURIUtil;
 import io.lettuce.core.resource.ClientResources;
-import io.lettuce.core.resource.DefaultClientResources;
-import io.lettuce.core.resource.Delay;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -37,16 +27,6 @@ import org.slf4j.LoggerFactory;
 public final class RedisTokenStoreProvider implements TokenStoreProvider {
     private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
     private static final Pattern THIS_MACHINE = Pattern.compile("(?i)localhost|127(\\.\\d+){3}|\\[?(::|(0:){7})1]?");
-    private static final Duration LONGEST_SEARCH = Duration.ofSeconds(2);
-    /** So that a firewall does not take a connection for idle, and that a dead one is found before a call waits for it. */
-    private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
-            .enable()
-            .idle(Duration.ofSeconds(10))
-            .interval(Duration.ofSeconds(5))
-            .count(3)
-            .build();
-
-    private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofSeconds(1);
 
     /** Called by {@link java.util.ServiceLoader}. */
     public RedisTokenStoreProvider() {}
@@ -65,42 +45,21 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
     public TokenStore open(String url, Duration deadline) {
         var connectionUrl = new ConnectionUrl(url);
         String plain = connectionUrl.plain();
-        ClientResources resources = DefaultClientResources.builder()
-                .ioThreadPoolSize(2)
-                .computationThreadPoolSize(2)
-                .reconnectDelay(Delay.exponential(Duration.ZERO, LONGEST_RECONNECT_DELAY, 2, TimeUnit.MILLISECONDS))
-                .build();
-        ClientOptions options = ClientOptions.builder()
-                .disconnectedBehavior(ClientOptions.DisconnectedBehavior.REJECT_COMMANDS)
-                .socketOptions(SocketOptions.builder()
-                        .connectTimeout(deadline)
-                        .keepAlive(KEEP_ALIVE)
-                        .build())
-                .build();
+        ClientResources resources = Clients.resources();
         RedisTokenStore.Builder builder;
         try {
             if (plain.substring(0, plain.indexOf(':')).toLowerCase(Locale.ROOT).endsWith("-cluster")) {
                 List<RedisURI> uris =
                         RedisClusterURIUtil.toRedisURIs(URI.create(plain.replaceFirst("(?i)-cluster", "")));
-                uris.forEach(uri -> uri.setTimeout(deadline));
                 warnOfNetwork(uris);
-                RedisClusterClient client = RedisClusterClient.create(resources, uris);
-                client.setOptions(ClusterClientOptions.builder(options).build());
-                builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
+                builder = RedisTokenStore.builder(resources, uris);
             } else {
                 RedisURI uri = RedisURI.create(plain);
-                uri.setTimeout(deadline);
-                // One that hangs must leave time for the others.
-                Duration each = (deadline.compareTo(LONGEST_SEARCH) < 0 ? deadline : LONGEST_SEARCH)
-                        .dividedBy(uri.getSentinels().size() + 1L);
-                uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(each));
                 warnOfNetwork(uri.getSentinels().isEmpty() ? List.of(uri) : uri.getSentinels());
-                RedisClient client = RedisClient.create(resources, uri);
-                client.setOptions(options);
-                builder = RedisTokenStore.builder(client).owning(() -> shutDown(client, resources));
+                builder = RedisTokenStore.builder(resources, uri);
             }
         } catch (IllegalArgumentException e) {
-            var unused = resources.shutdown(0, 0, TimeUnit.SECONDS);
+            Clients.shutDown(resources);
             // Without its message, which quotes the URL.
             throw new TokenStoreException(
                     Outcome.UNCHANGED,
@@ -112,6 +71,7 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
         }
         return (connectionUrl.strictDurability() ? builder.strictDurability() : builder)
                 .minReplicas(connectionUrl.minReplicas())
+                .owning(resources)
                 .build();
     }
 
@@ -130,10 +90,5 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                     "The URL says verifyPeer=NONE: whoever is in between can answer in the server's place. Leave it out,"
                             + " and name a trust store with the server's certificate: -Djavax.net.ssl.trustStore=…");
         }
-    }
-
-    private static void shutDown(AbstractRedisClient client, ClientResources resources) {
-        client.shutdown(0, 2, TimeUnit.SECONDS);
-        var unused = resources.shutdown(0, 2, TimeUnit.SECONDS);
     }
 }

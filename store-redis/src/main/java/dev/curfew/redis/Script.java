@@ -18,39 +18,34 @@ enum Script {
     REVOKE_SUBJECT("keep"),
     INDEX("keep", "enter"),
     DROP,
-    TOUCH,
     PROBE;
 
     final String source;
     final String digest;
 
-    /** @param before the files with the functions that it calls */
+    /** @param before the files with the functions that the script calls */
     Script(String... before) {
         var whole = new StringBuilder();
         for (String part : before) {
-            whole.append(read(part));
+            whole.append(file(part + ".lua"));
         }
-        source = whole.append(read(name().toLowerCase(Locale.ROOT))).toString();
-        digest = digest(source);
+        source = whole.append(file(name().toLowerCase(Locale.ROOT) + ".lua")).toString();
+        try {
+            byte[] digested = MessageDigest.getInstance("SHA-1").digest(source.getBytes(StandardCharsets.UTF_8));
+            digest = HexFormat.of().formatHex(digested);
+        } catch (NoSuchAlgorithmException e) {
+            throw new IllegalStateException(e); // every JDK has it
+        }
     }
 
-    private static String read(String name) {
-        try (InputStream file = Script.class.getResourceAsStream("/META-INF/curfew/redis/" + name + ".lua")) {
+    static String file(String name) {
+        try (InputStream file = Script.class.getResourceAsStream("/META-INF/curfew/redis/" + name)) {
             if (file == null) {
-                throw new IllegalStateException("The jar of the Redis store is not whole: it has no " + name + ".lua");
+                throw new IllegalStateException("The jar of the Redis store is not complete: it has no " + name);
             }
             return new String(file.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        }
-    }
-
-    private static String digest(String source) {
-        try {
-            return HexFormat.of()
-                    .formatHex(MessageDigest.getInstance("SHA-1").digest(source.getBytes(StandardCharsets.UTF_8)));
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every JDK has it
         }
     }
 }

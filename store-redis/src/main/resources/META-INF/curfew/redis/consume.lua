@@ -1,19 +1,24 @@
--- KEYS: the record. ARGV: subject or '', purpose, now, grace, attempt.
--- Answers CONSUMED and the fields of the record, also to a repetition of the attempt that did, or why not.
-local subject, purpose, now, grace, attempt = unpack(ARGV)
-local e, s, p, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'p', 'r', 'a'))
-if not e or p ~= purpose or (subject ~= '' and s ~= subject) then
+-- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose.
+-- Answers CONSUMED and the fields of the record, also to a repetition of the attempt that consumed it, or why not.
+local now, grace, attempt, subject, purpose = unpack(ARGV)
+local record = redis.call('HGETALL', KEYS[1])
+local field = {}
+for i = 1, #record, 2 do
+  field[record[i]] = record[i + 1]
+end
+if not field.e or field.p ~= purpose or (subject ~= '' and field.s ~= subject) then
   return {'UNKNOWN'}
-elseif r and a ~= attempt then
+elseif field.r and field.a ~= attempt then
   return {'ALREADY_USED'}
-elseif not r and tonumber(e) <= tonumber(now) then
-  return {'EXPIRED'}
-end
-local left = redis.call('PTTL', KEYS[1])
-if not r then
+elseif not field.r then
+  if tonumber(field.e) <= tonumber(now) then
+    return {'EXPIRED'}
+  end
   redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
+  keep(KEYS[1], false, field.e + grace, now)
+  for _, each in ipairs({'r', now, 'u', now}) do
+    table.insert(record, each)
+  end
 end
-keep(KEYS[1], left, e + grace, now)
-local answer = redis.call('HGETALL', KEYS[1])
-table.insert(answer, 1, 'CONSUMED')
-return answer
+table.insert(record, 1, 'CONSUMED')
+return record

@@ -5,12 +5,15 @@ local time = redis.call('TIME')
 local function ahead(now)
   return math.min(math.max(now - time[1] * 1000 - math.floor(time[2] / 1000), 0), 86400000)
 end
--- Lets a key live until a time, by the node's clock and by the server's: the later of both; and never for less than it has.
--- A second more or less is no reason to write: the margin, which is in what is asked for, is ten.
--- left is what PTTL answered before the key was written to: -2 if there was none, -1 if it never ends.
-local function keep(key, left, ends, now)
-  local millis = ends - now + ahead(now)
-  if left == -2 or (left >= 0 and left + 1000 < millis) then
-    redis.call('PEXPIRE', key, string.format('%.0f', millis))
+-- How many milliseconds a key must live until a time, by the node's clock and by the server's: the later of both.
+local function lifetime(ends, now)
+  return string.format('%.0f', ends - now + ahead(now))
+end
+-- Lets a key live until a time, and never for less than it has.
+local function keep(key, isNew, ends, now)
+  if isNew then
+    redis.call('PEXPIRE', key, lifetime(ends, now))
+  else
+    redis.call('PEXPIRE', key, lifetime(ends, now), 'GT')
   end
 end

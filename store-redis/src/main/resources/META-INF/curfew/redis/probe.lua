@@ -1,7 +1,7 @@
 -- KEYS: a key of the domain that nobody uses. Calls all that the store calls, to no effect but a key that ends in a second.
 local key = KEYS[1]
 for _, command in ipairs({
-  {'GET', key}, {'HDEL', key, 'e'}, {'HEXISTS', key, 'e'}, {'HGETALL', key}, {'HMGET', key, 'e'}, {'PTTL', key},
+  {'GET', key}, {'HDEL', key, 'e'}, {'HEXISTS', key, 'e'}, {'HGETALL', key}, {'HMGET', key, 'e'},
   {'SET', key, '0', 'XX', 'KEEPTTL'}, {'ZADD', key, 'XX', '0', ''}, {'ZRANGEBYSCORE', key, '0', '0'}, {'ZREM', key, ''},
   {'ZSCORE', key, ''}, {'TIME'}, {'PEXPIRE', key, '1000'}, {'HSET', key, 'probe', ''}, {'PEXPIRE', key, '1000'}
 }) do

@@ -1,8 +1,12 @@
--- KEYS: the subject's watermark. ARGV: watermark, until when it is kept, now.
+-- KEYS: the subject's watermark. ARGV: now, grace, attempt, watermark, until when it is kept.
+local now, _, _, watermark, keepUntil = unpack(ARGV)
 local at = redis.call('GET', KEYS[1])
-local left = redis.call('PTTL', KEYS[1])
-if not at or tonumber(ARGV[1]) > tonumber(at) then
-  redis.call('SET', KEYS[1], ARGV[1], 'KEEPTTL')
+if not at then
+  redis.call('SET', KEYS[1], watermark, 'PX', lifetime(keepUntil, now))
+else
+  if tonumber(watermark) > tonumber(at) then
+    redis.call('SET', KEYS[1], watermark, 'KEEPTTL')
+  end
+  keep(KEYS[1], false, keepUntil, now)
 end
-keep(KEYS[1], left, ARGV[2], ARGV[3])
 return {'DONE'}

@@ -1,7 +1,7 @@
--- KEYS: the record, and the subject's index, where one server is sure to have both. ARGV: subject, purpose, issued or '',
--- expires, extra data or '', now, grace; and for the index the jti.
+-- KEYS: the record, and the subject's index, where one server is sure to have both. ARGV: now, grace, attempt,
+-- subject, purpose, issued or '', expires, extra data or '', jti.
 -- Answers MISMATCH, REVOKED or STORED.
-local subject, purpose, issued, expires, data, now, grace, jti = unpack(ARGV)
+local now, grace, _, subject, purpose, issued, expires, data, jti = unpack(ARGV)
 local e, s, r = unpack(redis.call('HMGET', KEYS[1], 'e', 's', 'r'))
 if e and s and s ~= subject then
   return {'MISMATCH'}
@@ -12,7 +12,6 @@ if KEYS[2] then
   -- Before the record: what fails here has changed nothing.
   enter(KEYS[2], expires, jti, now, grace)
 end
-local left = e and redis.call('PTTL', KEYS[1]) or -2
 local fields = {'s', subject, 'p', purpose, 'e', expires, 'u', now}
 local function put(field, value)
   if value ~= '' then
@@ -28,5 +27,5 @@ if not e then
   put('c', now)
 end
 redis.call('HSET', KEYS[1], unpack(fields))
-keep(KEYS[1], left, expires + grace, now)
+keep(KEYS[1], not e, expires + grace, now)
 return {'STORED'}

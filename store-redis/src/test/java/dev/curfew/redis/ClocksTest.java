@@ -59,7 +59,7 @@ class ClocksTest {
 
     /** When the server will remove the record, by the server's clock. */
     private Instant removal(String jti) {
-        return removalOf(Keys.record(Fixture.scope(domain), jti));
+        return removalOf(new Keys(Fixture.scope(domain)).record(jti));
     }
 
     private static Instant removalOf(String key) {
@@ -128,16 +128,16 @@ class ClocksTest {
         // Each node reckons with an hour to go; and with as much longer as that node is ahead.
         Instant end = right.plus(HOUR).plus(counted).plus(SKEW).plus(SKEW);
         for (String key : List.of(
-                Keys.record(scope, "revoked"),
-                Keys.record(scope, "live"),
-                Keys.record(scope, jti),
-                Keys.record(scope, "used"),
-                Keys.record(scope, "all"),
-                Keys.index(scope, "s"))) {
+                new Keys(scope).record("revoked"),
+                new Keys(scope).record("live"),
+                new Keys(scope).record(jti),
+                new Keys(scope).record("used"),
+                new Keys(scope).record("all"),
+                new Keys(scope).index("s"))) {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
         Instant watermarkEnd = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
-        assertThat(removalOf(Keys.watermark(scope, "s")))
+        assertThat(removalOf(new Keys(scope).watermark("s")))
                 .isBetween(watermarkEnd, watermarkEnd.plus(MARGIN).plus(took));
     }
 

@@ -134,20 +134,32 @@ class CommandsTest {
                             "hset",
                             1,
                             "pexpire",
-                            1,
-                            "pttl",
-                            1,
+                            3,
                             "time",
                             1,
                             "zadd",
                             1,
                             "zrangebyscore",
+                            1));
+            // The subject's index is there, and is to live longer.
+            assertThat(commands(server, () -> tokens.storeToken(longer("new and longer", 9), "p")))
+                    .isEqualTo(Map.of(
+                            "evalsha",
                             1,
-                            "zscore",
+                            "hmget",
+                            1,
+                            "hset",
+                            1,
+                            "pexpire",
+                            2,
+                            "time",
+                            1,
+                            "zadd",
+                            1,
+                            "zrangebyscore",
                             1));
             assertThat(commands(server, () -> tokens.consume("new too", "p")))
-                    .isEqualTo(
-                            Map.of("evalsha", 1, "time", 1, "hmget", 1, "pttl", 1, "hset", 1, "hgetall", 1, "get", 1));
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hset", 1, "pexpire", 1, "hgetall", 1, "get", 1));
             assertThat(commands(server, () -> store.expunge(scope, 10, NOW))).isEmpty();
             assertThat(commands(server, () -> tokens.readExpired(10))).isEmpty();
         }

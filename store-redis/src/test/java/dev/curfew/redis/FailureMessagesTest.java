@@ -324,7 +324,7 @@ class FailureMessagesTest {
                 String url = scheme + "://secret-user:secret@127.0.0.1:" + socket.getLocalPort();
                 assertTells(
                         catchThrowable(() -> builder()
-                                .callDeadline(Duration.ofSeconds(2))
+                                .openDeadline(Duration.ofSeconds(2))
                                 .url(url)
                                 .build()
                                 .close()),
@@ -490,7 +490,7 @@ class FailureMessagesTest {
     @Test
     void R8_2_aKeyOfTheWrongTypeInOurPlace() {
         try (TokenResource tokens = builder().url(url()).build()) {
-            String key = Keys.record(Fixture.scope(domain), "secret-jti");
+            String key = new Keys(Fixture.scope(domain)).record("secret-jti");
             server.command("SET", key, "somebody else's", "EX", "100");
             for (Throwable thrown : List.of(
                     catchThrowable(() -> tokens.isRevoked("secret-jti")),
@@ -502,7 +502,7 @@ class FailureMessagesTest {
                 assertTells(thrown, "another type", "WRONGTYPE", "begin with curfew:");
             }
             assertThat(server.command("GET", key)).isEqualTo("somebody else's");
-            String watermark = Keys.watermark(Fixture.scope(domain), "secret-subject");
+            String watermark = new Keys(Fixture.scope(domain)).watermark("secret-subject");
             server.command("HSET", watermark, "f", "v");
             server.command("EXPIRE", watermark, "100");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "another type");
@@ -514,13 +514,13 @@ class FailureMessagesTest {
     void R9_2_aRecordThatSomebodyHasSpoiled() {
         try (TokenResource tokens = builder().url(url()).build()) {
             tokens.storeToken(token("secret-jti", "secret-subject"), "p", Map.of("k", "secret"));
-            String key = Keys.record(Fixture.scope(domain), "secret-jti");
+            String key = new Keys(Fixture.scope(domain)).record("secret-jti");
             server.command("HSET", key, "e", "secret");
             assertTells(catchThrowable(() -> tokens.getToken("secret-jti")), "not a record of Curfew's");
             assertThat(catchThrowable(() -> tokens.revokeJti("secret-jti"))).isInstanceOf(TokenStoreException.class);
             // It is used up, and then found to be spoiled.
             tokens.storeToken(token("secret-too", "secret-subject"), "p", Map.of("k", "secret"));
-            server.command("HSET", Keys.record(Fixture.scope(domain), "secret-too"), "c", "secret");
+            server.command("HSET", new Keys(Fixture.scope(domain)).record("secret-too"), "c", "secret");
             assertThat(outcome(() -> tokens.getToken("secret-too"))).isEqualTo(Outcome.UNCHANGED);
             assertThat(outcome(() -> tokens.consume("secret-too", "p"))).isEqualTo(Outcome.UNKNOWN);
         }
@@ -533,7 +533,7 @@ class FailureMessagesTest {
             for (String jti : List.of("a", "secret-b", "c")) {
                 tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
             }
-            String key = Keys.record(Fixture.scope(domain), "secret-b");
+            String key = new Keys(Fixture.scope(domain)).record("secret-b");
             server.command("HSET", key, "d", "{\"secret\": 18446744073709551616}");
             List<TokenRecord> page = tokens.listTokens("s");
             assertThat(page).extracting(TokenRecord::jti).containsExactly("a", "c", "secret-b");

@@ -36,11 +36,11 @@ class KeysTest {
 
     @Test
     void aPlainNameIsReadable() {
-        assertThat(Keys.record(scope("tokens", ""), "id")).isEqualTo("curfew:tokens::token:id");
-        assertThat(Keys.watermark(scope("tokens", "acme"), "ada@example.com"))
+        assertThat(new Keys(scope("tokens", "")).record("id")).isEqualTo("curfew:tokens::token:id");
+        assertThat(new Keys(scope("tokens", "acme")).watermark("ada@example.com"))
                 .isEqualTo("curfew:tokens:acme:watermark:ada@example.com");
-        assertThat(Keys.index(scope("tokens", "acme"), "a{1}:50%"))
-                .isEqualTo("curfew:tokens:acme:subject:a%7B1}%3A50%25");
+        assertThat(new Keys(scope("tokens", "acme")).index("a{1}:50%"))
+                .isEqualTo("curfew:tokens:acme:subject:a%7B1%7D%3A50%25");
     }
 
     @Test
@@ -50,9 +50,9 @@ class KeysTest {
         for (String domain : NAMES) {
             for (String tenant : NAMES) {
                 for (String name : NAMES) {
-                    keys.add(Keys.record(scope(domain, tenant), name));
-                    keys.add(Keys.watermark(scope(domain, tenant), name));
-                    keys.add(Keys.index(scope(domain, tenant), name));
+                    keys.add(new Keys(scope(domain, tenant)).record(name));
+                    keys.add(new Keys(scope(domain, tenant)).watermark(name));
+                    keys.add(new Keys(scope(domain, tenant)).index(name));
                     count += 3;
                 }
             }
@@ -64,11 +64,22 @@ class KeysTest {
     void R10_1_noNameDecidesWhichSlotAKeyIsIn() {
         List<Integer> slots = new ArrayList<>();
         for (int i = 0; i < 2000; i++) {
-            String key = Keys.record(scope("{tokens}", "{x}"), "{same}" + i);
+            String key = new Keys(scope("{tokens}", "{x}")).record("{same}" + i);
             // What a server takes for a hash tag is what is between braces.
             assertThat(key).doesNotContain("{");
             slots.add(SlotHash.getSlot(key));
         }
         assertThat(new HashSet<>(slots)).hasSizeGreaterThan(1700);
+    }
+
+    /** What is written before a WAIT must go to the server that has the key. */
+    @Test
+    void R8_5_aNeighbourIsInTheSlotOfItsKey() {
+        for (String name : NAMES) {
+            var keys = new Keys(scope(name, name));
+            String key = keys.record(name);
+            assertThat(keys.neighbour(key)).isNotEqualTo(key);
+            assertThat(SlotHash.getSlot(keys.neighbour(key))).isEqualTo(SlotHash.getSlot(key));
+        }
     }
 }

@@ -67,8 +67,8 @@ class MemoryMeasurement {
                 }
                 long each = (Long.parseLong(server.info("used_memory")) - before) / MANY;
                 Object key = server.command("RANDOMKEY");
-                String record = Keys.record(Fixture.scope(domain), new UUID(7, 42).toString());
-                String index = Keys.index(Fixture.scope(domain), "user-100004");
+                String record = new Keys(Fixture.scope(domain)).record(new UUID(7, 42).toString());
+                String index = new Keys(Fixture.scope(domain)).index("user-100004");
                 LOG.info(
                         "{}: {} bytes of used_memory each; MEMORY USAGE of a record {}, an index {}, any key {}",
                         what,

@@ -19,6 +19,8 @@ import dev.curfew.servers.RedisServer;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
 import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.DefaultClientResources;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -90,7 +92,7 @@ class OpeningTest {
         for (ThrowingCallable call : List.<ThrowingCallable>of(
                 () -> RedisTokenStore.create(none),
                 () -> RedisTokenStore.create(noCluster),
-                () -> RedisTokenStore.builder(none, RedisURI.create("redis://localhost")))) {
+                () -> RedisTokenStore.builder(none))) {
             assertThatThrownBy(call)
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessage("client must not be null");
@@ -244,18 +246,33 @@ class OpeningTest {
         }
     }
 
+    /** A client of the store's own, on resources that the application shares among its clients. */
     @Test
-    void theApplicationsClientAtAnotherUri() {
-        try (RedisServer server = server();
-                RedisTokenStore store = RedisTokenStore.builder(RedisClient.create(), RedisURI.create(server.url()))
-                        .strictDurability()
-                        .build();
-                TokenResource tokens = Fixture.resource(store, domain)) {
-            assertThat(tokens.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
-            assertThatThrownBy(
-                            () -> RedisTokenStore.builder(RedisClient.create()).minReplicas(-1))
-                    .isInstanceOf(IllegalArgumentException.class)
-                    .hasMessageContaining("minReplicas");
+    void onTheApplicationsResources() {
+        ClientResources resources = DefaultClientResources.create();
+        try (RedisServer server = server()) {
+            try (RedisTokenStore store = RedisTokenStore.builder(resources, RedisURI.create(server.url()))
+                            .strictDurability()
+                            .build();
+                    TokenResource tokens = Fixture.resource(store, domain)) {
+                assertThat(tokens.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            }
+            assertThat(Servers.connections(List.of(server))).isZero();
+            // The resources are as good as before.
+            var client = RedisClient.create(resources, server.url());
+            try (var connection = client.connect()) {
+                assertThat(connection.sync().ping()).isEqualTo("PONG");
+            }
+            client.shutdown();
+        } finally {
+            resources.shutdown().awaitUninterruptibly();
         }
+    }
+
+    @Test
+    void minReplicasIsNotNegative() {
+        assertThatThrownBy(() -> RedisTokenStore.builder(RedisClient.create()).minReplicas(-1))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("minReplicas");
     }
 }

@@ -46,12 +46,12 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     @Override
     protected @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
-        return removalTime(Keys.record(scope, jti), now);
+        return removalTime(new Keys(scope).record(jti), now);
     }
 
     @Override
     protected @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
-        return removalTime(Keys.watermark(scope, subject), now);
+        return removalTime(new Keys(scope).watermark(subject), now);
     }
 
     private @Nullable Instant removalTime(String key, Instant now) {

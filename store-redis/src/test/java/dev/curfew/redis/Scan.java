@@ -31,7 +31,10 @@ final class Scan {
             String prefix = index.replaceFirst(":subject:[^:]*$", ":token:");
             for (String jti : jtis) {
                 if (!jti.isEmpty()) {
-                    String escaped = jti.replace("%", "%25").replace(":", "%3A").replace("{", "%7B");
+                    String escaped = jti.replace("%", "%25")
+                            .replace(":", "%3A")
+                            .replace("{", "%7B")
+                            .replace("}", "%7D");
                     assertThat(scan.records).as("an entry of " + index).contains(prefix + escaped);
                 }
             }

@@ -1,0 +1,72 @@
+package dev.curfew.redis;
+
+import dev.curfew.Deadline;
+import dev.curfew.StoreScope;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/** One call of a verb: its requests share its time, and its repetitions share its mark (R8.7). */
+final class Call {
+    /** How much later than it need be a key ends: a request may have been under way for so long. */
+    static final Duration MARGIN = Duration.ofSeconds(10);
+
+    private static final long LONGEST_RETRIES = TimeUnit.SECONDS.toNanos(1);
+
+    final StoreScope scope;
+    private final Instant now;
+    private final Deadline deadline;
+
+    Call(StoreScope scope, Instant now) {
+        this.scope = scope;
+        this.now = now;
+        this.deadline = Deadline.after(scope.deadline());
+    }
+
+    /** How many nanoseconds are left. */
+    long left() {
+        return Math.max(0, deadline.remainingNanos());
+    }
+
+    /** Whether there is time for one more attempt: for half of the call, and for a second at most. */
+    boolean mayRetry() {
+        long all = scope.deadline().toNanos();
+        return all - left() < Math.min(all / 2, LONGEST_RETRIES);
+    }
+
+    /** Whether as much as half of the call has passed since this much was left. */
+    boolean isMostlyGoneSince(long leftBefore) {
+        return leftBefore - left() >= scope.deadline().toNanos() / 2;
+    }
+
+    <T extends @Nullable Object> T await(Future<T> answer)
+            throws ExecutionException, InterruptedException, TimeoutException {
+        return answer.get(left(), TimeUnit.NANOSECONDS);
+    }
+
+    /**
+     * The arguments of a script: the time, how long a key outlives its record's expiry (to the retention end, a skew more
+     * (R1.4), and the margin), the mark of this call, and the others.
+     */
+    String[] arguments(@Nullable Object... others) {
+        var arguments = new String[others.length + 3];
+        arguments[0] = text(now);
+        arguments[1] = Long.toString(scope.skew().multipliedBy(2).plus(MARGIN).toMillis());
+        arguments[2] = Long.toString(ThreadLocalRandom.current().nextLong(), Character.MAX_RADIX);
+        for (int i = 0; i < others.length; i++) {
+            arguments[i + 3] = text(others[i]);
+        }
+        return arguments;
+    }
+
+    private static String text(@Nullable Object value) {
+        return value == null
+                ? ""
+                : value instanceof Instant time ? Long.toString(time.toEpochMilli()) : value.toString();
+    }
+}

@@ -1,0 +1,92 @@
+package dev.curfew.redis;
+
+import io.lettuce.core.AbstractRedisClient;
+import io.lettuce.core.ClientOptions;
+import io.lettuce.core.ClientOptions.DisconnectedBehavior;
+import io.lettuce.core.RedisClient;
+import io.lettuce.core.RedisURI;
+import io.lettuce.core.SocketOptions;
+import io.lettuce.core.SocketOptions.KeepAliveOptions;
+import io.lettuce.core.TimeoutOptions;
+import io.lettuce.core.cluster.ClusterClientOptions;
+import io.lettuce.core.cluster.ClusterTopologyRefreshOptions;
+import io.lettuce.core.cluster.RedisClusterClient;
+import io.lettuce.core.resource.ClientResources;
+import io.lettuce.core.resource.DefaultClientResources;
+import io.lettuce.core.resource.Delay;
+import java.time.Duration;
+import java.util.Collection;
+import java.util.concurrent.TimeUnit;
+
+/** Clients of the store's own: nothing is queued while there is no connection, and nothing is sent a second time. */
+final class Clients {
+    private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofMillis(500);
+    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
+    /** Of the first words on a connection: a longer attempt is given up by the store. */
+    private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(30);
+
+    private static final Duration CLUSTER_TIMEOUT = Duration.ofSeconds(1);
+    private static final Duration SENTINEL_TIMEOUT = Duration.ofMillis(500);
+
+    /** So that a firewall does not take a connection for idle, and that a dead one is found before a call waits for it. */
+    private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
+            .enable()
+            .idle(Duration.ofSeconds(10))
+            .interval(Duration.ofSeconds(5))
+            .count(3)
+            .build();
+
+    private static final ClientOptions OPTIONS = ClientOptions.builder()
+            .disconnectedBehavior(DisconnectedBehavior.REJECT_COMMANDS)
+            // The store waits no longer than its call may take; a timeout of the driver's own for each command costs
+            // more.
+            .timeoutOptions(TimeoutOptions.create())
+            .socketOptions(SocketOptions.builder()
+                    .connectTimeout(CONNECT_TIMEOUT)
+                    .keepAlive(KEEP_ALIVE)
+                    .build())
+            .build();
+
+    private Clients() {}
+
+    static ClientResources resources() {
+        return DefaultClientResources.builder()
+                .ioThreadPoolSize(2)
+                .computationThreadPoolSize(2)
+                .reconnectDelay(
+                        () -> Delay.exponential(Duration.ZERO, LONGEST_RECONNECT_DELAY, 2, TimeUnit.MILLISECONDS))
+                .build();
+    }
+
+    static RedisClient of(ClientResources resources, RedisURI uri) {
+        uri.setTimeout(HANDSHAKE_TIMEOUT);
+        // One that hangs must leave time for the others.
+        uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(SENTINEL_TIMEOUT));
+        RedisClient client = RedisClient.create(resources, uri);
+        client.setOptions(OPTIONS);
+        return client;
+    }
+
+    @SuppressWarnings("deprecation") // Lettuce 7 has the triggers on by default; 6 has not
+    static RedisClusterClient ofCluster(ClientResources resources, Collection<RedisURI> uris) {
+        uris.forEach(uri -> uri.setTimeout(CLUSTER_TIMEOUT));
+        RedisClusterClient client = RedisClusterClient.create(resources, uris);
+        client.setOptions(ClusterClientOptions.builder(OPTIONS)
+                .topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()
+                        .enableAllAdaptiveRefreshTriggers()
+                        .adaptiveRefreshTriggersTimeout(Duration.ofMillis(500))
+                        .refreshTriggersReconnectAttempts(1)
+                        .enablePeriodicRefresh(Duration.ofSeconds(1))
+                        .build())
+                .build());
+        return client;
+    }
+
+    static void shutDown(AbstractRedisClient client) {
+        client.shutdown(0, 2, TimeUnit.SECONDS);
+    }
+
+    static void shutDown(ClientResources resources) {
+        var unused = resources.shutdown(0, 2, TimeUnit.SECONDS);
+    }
+}

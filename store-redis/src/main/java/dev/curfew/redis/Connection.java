@@ -1,0 +1,131 @@
+package dev.curfew.redis;
+
+import dev.curfew.Deadline;
+import dev.curfew.redis.Failures.NotSentException;
+import io.lettuce.core.api.StatefulConnection;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A connection of the driver's, which all threads share and the driver reconnects. It is made when it is first needed,
+ * on a thread of its own, and made anew when it was left.
+ */
+final class Connection {
+    private static final Duration FIRST_ATTEMPT = Duration.ofSeconds(2);
+    private static final Duration LONGEST_ATTEMPT = Duration.ofSeconds(16);
+    private static final Duration PAUSE = Duration.ofMillis(200);
+
+    private final Supplier<? extends StatefulConnection<String, String>> connector;
+    private volatile @Nullable Attempt current;
+    private volatile boolean closed;
+
+    /** @param connector makes a connection, and blocks meanwhile */
+    Connection(Supplier<? extends StatefulConnection<String, String>> connector) {
+        this.connector = connector;
+    }
+
+    /**
+     * An attempt to connect. The next one may begin a pause after this one has failed; or when this one has taken too long,
+     * and then the next one may take twice as long.
+     */
+    private static final class Attempt extends CompletableFuture<StatefulConnection<String, String>> {
+        final Duration longest;
+        volatile Deadline end;
+
+        Attempt(Duration longest) {
+            this.longest = longest.compareTo(LONGEST_ATTEMPT) < 0 ? longest : LONGEST_ATTEMPT;
+            this.end = Deadline.after(this.longest);
+        }
+
+        void fail(Throwable failure) {
+            end = Deadline.after(PAUSE);
+            completeExceptionally(failure);
+        }
+
+        boolean isOver() {
+            return (!isDone() || isCompletedExceptionally()) && end.isOver();
+        }
+    }
+
+    /** The connection, when it is made; it may be one that the driver is about to reconnect. */
+    StatefulConnection<String, String> open(Call call) throws ExecutionException, InterruptedException {
+        while (true) {
+            Attempt attempt = current;
+            if (attempt == null || attempt.isOver()) {
+                attempt = another(attempt);
+            }
+            try {
+                long patience = Math.max(0, attempt.end.remainingNanos());
+                return attempt.get(Math.min(call.left(), patience), TimeUnit.NANOSECONDS);
+            } catch (TimeoutException e) {
+                if (call.left() == 0) {
+                    throw new ExecutionException(new NotSentException("UNCONNECTED"));
+                }
+            } catch (ExecutionException e) {
+                if (call.left() == 0 || !Failures.isSilence(e)) {
+                    throw e;
+                }
+                Thread.sleep(10); // until the next attempt may begin
+            }
+        }
+    }
+
+    private synchronized Attempt another(@Nullable Attempt before) {
+        Attempt attempt = current;
+        if (attempt != null && attempt != before) {
+            return attempt;
+        }
+        var made = new Attempt(before == null || before.isDone() ? FIRST_ATTEMPT : before.longest.multipliedBy(2));
+        current = made;
+        try {
+            var thread = new Thread(() -> connect(made), "curfew-redis-connect");
+            thread.setDaemon(true);
+            thread.start();
+        } catch (OutOfMemoryError e) {
+            made.fail(e); // the system has no thread left
+        }
+        return made;
+    }
+
+    private void connect(Attempt attempt) {
+        try {
+            StatefulConnection<String, String> connection = connector.get();
+            synchronized (this) {
+                if (!closed && current == attempt) {
+                    attempt.complete(connection);
+                    return;
+                }
+            }
+            var unused = connection.closeAsync();
+        } catch (Throwable e) {
+            attempt.fail(e);
+        }
+    }
+
+    /** Leaves a connection for a new one, unless another thread has done so already. */
+    void leave(StatefulConnection<String, String> connection) {
+        synchronized (this) {
+            if (made() != connection) {
+                return;
+            }
+            current = null;
+        }
+        var unused = connection.closeAsync();
+    }
+
+    private @Nullable StatefulConnection<String, String> made() {
+        Attempt attempt = current;
+        return attempt != null && attempt.isDone() && !attempt.isCompletedExceptionally() ? attempt.join() : null;
+    }
+
+    synchronized CompletableFuture<Void> close() {
+        closed = true;
+        StatefulConnection<String, String> connection = made();
+        return connection == null ? CompletableFuture.completedFuture(null) : connection.closeAsync();
+    }
+}
