@@ -6,6 +6,14 @@ module dev.curfew.store.redis {
     requires static org.jspecify;
     requires transitive dev.curfew.core;
     requires transitive lettuce.core;
+    // Lettuce needs them, and cannot say so.
+    requires io.netty.buffer;
+    requires io.netty.codec;
+    requires io.netty.common;
+    requires io.netty.handler;
+    requires io.netty.resolver;
+    requires io.netty.resolver.dns;
+    requires io.netty.transport;
     requires org.slf4j;
 
     exports dev.curfew.redis;

@@ -136,7 +136,7 @@ final class Discovery {
         TokenStoreProvider provider = claiming.get(0);
         TokenStore store = null;
         try {
-            store = provider.open(url, deadline);
+            store = provider.open(url, deadline, scope.deadline());
             store.prepare(scope);
             return store;
         } catch (RuntimeException e) {

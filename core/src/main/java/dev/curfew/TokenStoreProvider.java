@@ -20,10 +20,11 @@ public interface TokenStoreProvider {
      * Opens a store, which then owns its client and closes it.
      *
      * @param url as the user wrote it, in one of the {@link #schemes}
-     * @param deadline how long a call, and also connecting, may take
+     * @param callDeadline how long a call will have, also where it has to connect
+     * @param openDeadline how long opening may take, with {@link TokenStore#prepare}, which has its scope's deadline
      * @throws TokenStoreException if it cannot be opened; the message says what to do, without the URL's credentials
      */
-    TokenStore open(String url, Duration deadline);
+    TokenStore open(String url, Duration callDeadline, Duration openDeadline);
 
     /** The URL of a store that needs no server and no settings, for {@link TokenResource#open()}; empty by default. */
     default Optional<String> embeddedUrl() {

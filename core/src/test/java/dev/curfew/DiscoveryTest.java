@@ -46,8 +46,8 @@ class DiscoveryTest {
         }
 
         @Override
-        public TokenStore open(String url, Duration deadline) {
-            assertThat(deadline).isEqualTo(SCOPE.deadline());
+        public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
+            assertThat(callDeadline).isEqualTo(SCOPE.deadline());
             opened.add(url);
             if (failure != null) {
                 throw failure;

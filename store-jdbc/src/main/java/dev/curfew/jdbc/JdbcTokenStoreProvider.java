@@ -46,8 +46,8 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
     }
 
     @Override
-    public TokenStore open(String url, Duration deadline) {
-        int seconds = (int) Math.max(1, deadline.toSeconds() / 2);
+    public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
+        int seconds = (int) Math.max(1, callDeadline.toSeconds() / 2);
         var defaults = new Properties();
         defaults.putAll(Map.of(
                 "ApplicationName", "curfew",
@@ -62,7 +62,8 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
             Map<String, String> known = server.parameters();
             refuseUnknown(parsed.properties().stringPropertyNames(), known.keySet());
             warnOfNetwork(parsed.properties(), known.getOrDefault("PGHOST", ""));
-            server.getConnection().close(); // at once: a pool would try again until its time is over
+            server.connect(
+                    (int) Math.max(1, openDeadline.toSeconds())); // a pool would try again until its time is over
         } catch (SQLException e) {
             throw Failures.of(null, withoutSecrets(e, parsed.properties()), false);
         }
@@ -72,8 +73,8 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setMaximumPoolSize(POOL_SIZE);
         config.setMinimumIdle(1);
         // Twice the one and once the other are less than the deadline, of which the statement has the rest.
-        config.setConnectionTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 4));
-        config.setValidationTimeout(Math.max(LEAST_MILLIS, deadline.toMillis() / 8));
+        config.setConnectionTimeout(Math.max(LEAST_MILLIS, callDeadline.toMillis() / 4));
+        config.setValidationTimeout(Math.max(LEAST_MILLIS, callDeadline.toMillis() / 8));
         config.setInitializationFailTimeout(-1);
         var pool = new HikariDataSource(config);
         return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());

@@ -8,9 +8,11 @@ import java.sql.Driver;
 import java.sql.SQLException;
 import java.sql.SQLFeatureNotSupportedException;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.logging.Logger;
 import java.util.stream.Collectors;
 import javax.sql.DataSource;
@@ -26,6 +28,7 @@ final class UrlDataSource implements DataSource {
     private final String server;
     private final Properties properties;
     private final int loginSeconds;
+    private final AtomicReference<@Nullable Connection> first = new AtomicReference<>();
 
     /** @param loginSeconds how long making a connection may take */
     UrlDataSource(ConnectionUrl url, int loginSeconds) {
@@ -64,10 +67,22 @@ final class UrlDataSource implements DataSource {
                 .collect(Collectors.toMap(known -> known.name, known -> Objects.requireNonNullElse(known.value, "")));
     }
 
+    /** Makes the connection that is handed out first; with more time than the others, since the JVM may be cold. */
+    void connect(int seconds) throws SQLException {
+        var patient = new Properties();
+        patient.putAll(properties);
+        for (String name : List.of("connectTimeout", "loginTimeout")) {
+            // Where the URL does not say another one.
+            patient.replace(name, Integer.toString(loginSeconds), Integer.toString(seconds));
+        }
+        first.set(driver.connect(server, patient));
+    }
+
     @Override
     public Connection getConnection() throws SQLException {
+        Connection made = first.getAndSet(null);
         try {
-            return driver.connect(server, properties);
+            return made != null ? made : driver.connect(server, properties);
         } catch (SQLException e) {
             throw Failures.harmless(e);
         }

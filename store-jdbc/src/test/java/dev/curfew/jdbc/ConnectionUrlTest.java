@@ -72,7 +72,10 @@ class ConnectionUrlTest {
             strings = {"sslMode=verify-full", "SSL=true", "creatSchema=false", "secret=secret", "secret", "=secret"})
     void R11_5_aSwitchThatWouldNotSwitchIsRefused(String parameter) {
         assertThatThrownBy(() -> new JdbcTokenStoreProvider()
-                        .open("jdbc:postgresql://localhost:1/x?user=ada&" + parameter, Fixture.DEADLINE))
+                        .open(
+                                "jdbc:postgresql://localhost:1/x?user=ada&" + parameter,
+                                Fixture.DEADLINE,
+                                Fixture.DEADLINE))
                 .isInstanceOf(TokenStoreException.class)
                 .hasFieldOrPropertyWithValue("outcome", Outcome.UNCHANGED)
                 .hasMessageContainingAll("neither Curfew nor PostgreSQL's driver knows", "createSchema=true", "sslmode")
@@ -143,7 +146,8 @@ class ConnectionUrlTest {
         logger.addAppender(lines);
         logger.setLevel(Level.WARN);
         try {
-            assertThatThrownBy(() -> new JdbcTokenStoreProvider().open(url, Duration.ofSeconds(2)))
+            assertThatThrownBy(
+                            () -> new JdbcTokenStoreProvider().open(url, Duration.ofSeconds(2), Duration.ofSeconds(2)))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageNotContaining("would do nothing");
         } finally {

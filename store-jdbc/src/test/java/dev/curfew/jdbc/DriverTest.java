@@ -57,10 +57,10 @@ class DriverTest {
                 .toArray(URL[]::new);
         try (var loader = new URLClassLoader(withoutDriver, ClassLoader.getPlatformClassLoader())) {
             Class<?> type = loader.loadClass(JdbcTokenStoreProvider.class.getName());
-            Method open = type.getMethod("open", String.class, Duration.class);
+            Method open = type.getMethod("open", String.class, Duration.class, Duration.class);
             Object provider = type.getConstructor().newInstance();
-            Throwable thrown = catchThrowable(
-                    () -> open.invoke(provider, "jdbc:postgresql://localhost/x?password=secret", Fixture.DEADLINE));
+            Throwable thrown = catchThrowable(() -> open.invoke(
+                    provider, "jdbc:postgresql://localhost/x?password=secret", Fixture.DEADLINE, Fixture.DEADLINE));
             assertThat(thrown).isInstanceOf(InvocationTargetException.class);
             assertThat(thrown.getCause().getClass().getName()).isEqualTo("dev.curfew.TokenStoreException");
             assertThat(thrown.getCause())

@@ -375,7 +375,7 @@ class FailureMessagesTest {
                     + "/x?user=secret-user&password=secret-password";
             assertTells(
                     catchThrowable(() -> builder()
-                            .callDeadline(Duration.ofSeconds(2))
+                            .openDeadline(Duration.ofSeconds(2))
                             .url(url)
                             .build()
                             .close()),

@@ -33,7 +33,7 @@ public final class MemoryTokenStoreProvider implements TokenStoreProvider {
     }
 
     @Override
-    public TokenStore open(String url, Duration deadline) {
+    public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
         String lower = url.toLowerCase(Locale.ROOT);
         long maxRecords;
         if (lower.equals("memory:")) {

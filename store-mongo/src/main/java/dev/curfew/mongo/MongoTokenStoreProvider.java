@@ -61,7 +61,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
     }
 
     @Override
-    public TokenStore open(String url, Duration deadline) {
+    public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
         Boolean linearizable = null;
         int question = url.indexOf('?');
         var ofDriver = new StringJoiner("&", "?", "").setEmptyValue("");
@@ -89,7 +89,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         try {
             connection = new ConnectionString(plain);
             warnOfNetwork(connection);
-            client = MongoClients.create(settings(connection, deadline));
+            client = MongoClients.create(settings(connection, callDeadline));
         } catch (MongoConfigurationException | IllegalArgumentException | IllegalStateException e) {
             // Without its message, which may quote the URL.
             throw refused("MongoDB's driver refuses the URL. It must be like"

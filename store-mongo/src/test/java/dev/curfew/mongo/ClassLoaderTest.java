@@ -57,10 +57,11 @@ class ClassLoaderTest {
             assertThat(provider).isNotSameAs(MongoTokenStoreProvider.class);
             for (ClassLoader context : new ClassLoader[] {null, ClassLoader.getPlatformClassLoader(), own}) {
                 var opening = new FutureTask<>(() -> {
-                    Object store = provider.getMethod("open", String.class, Duration.class)
+                    Object store = provider.getMethod("open", String.class, Duration.class, Duration.class)
                             .invoke(
                                     provider.getConstructor().newInstance(),
                                     MongoServer.shared().url(),
+                                    DEADLINE,
                                     DEADLINE);
                     Class<?> scopeClass = own.loadClass("dev.curfew.StoreScope");
                     Object scope = scopeClass

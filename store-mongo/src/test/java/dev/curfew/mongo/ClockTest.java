@@ -74,8 +74,8 @@ class ClockTest {
     @Test
     void R7_8_aServerThatCannotBeAskedIsSaid() {
         try (TcpProxy proxy = TcpProxy.to("localhost", FailureMessagesTest.port());
-                TokenStore store =
-                        new MongoTokenStoreProvider().open(MongoServer.url(proxy.port()), Duration.ofSeconds(2))) {
+                TokenStore store = new MongoTokenStoreProvider()
+                        .open(MongoServer.url(proxy.port()), Duration.ofSeconds(2), Duration.ofSeconds(2))) {
             StoreScope hasty = new StoreScope(domain, "", SKEW, Duration.ofMillis(500));
             proxy.swallow();
             TokenStoreException thrown = catchThrowableOfType(TokenStoreException.class, () -> store.serverTime(hasty));

@@ -103,7 +103,7 @@ class FailureMessagesTest {
     /** Without the core, which has a message of its own around that of a store. */
     private Throwable opening(String url, Duration deadline) {
         return catchThrowable(() -> {
-            try (TokenStore store = new MongoTokenStoreProvider().open(url, deadline)) {
+            try (TokenStore store = new MongoTokenStoreProvider().open(url, deadline, deadline)) {
                 store.prepare(new StoreScope(domain, "", Fixture.SKEW, deadline));
             }
         });
@@ -253,7 +253,7 @@ class FailureMessagesTest {
 
     private List<String> warnings(String url) {
         log.list.clear();
-        new MongoTokenStoreProvider().open(url, SHORT).close();
+        new MongoTokenStoreProvider().open(url, SHORT, SHORT).close();
         return List.copyOf(log.list).stream()
                 .filter(line ->
                         line.getLevel() == Level.WARN && line.getLoggerName().startsWith("dev.curfew"))

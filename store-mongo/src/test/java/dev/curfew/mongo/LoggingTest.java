@@ -170,7 +170,7 @@ class LoggingTest {
         log.list.clear(); // of those that waited for a server that had to be started
         for (String more : List.of("", "&maxIdleTimeMS=5000")) {
             new MongoTokenStoreProvider()
-                    .open(url + more, Duration.ofMinutes(1))
+                    .open(url + more, Duration.ofMinutes(1), Duration.ofMinutes(1))
                     .close();
         }
         assertThat(linesWith("MongoClient with metadata"))

@@ -108,7 +108,9 @@ final class Link implements RedisConnectionStateListener {
                 Thread.sleep(pause);
                 connection = line.open(call);
                 if (!connection.isOpen()) {
-                    throw new NotSentException("UNREACHABLE");
+                    // The driver would reconnect it, and tell nobody why it cannot.
+                    line.leave(connection);
+                    throw new NotSentException("DISCONNECTED");
                 }
                 List<CompletableFuture<Long>> waits = List.of();
                 if (replicated != null) {
@@ -162,7 +164,7 @@ final class Link implements RedisConnectionStateListener {
                 boolean isSilent = isSilence
                         && call.isMostlyGoneSince(leftBefore)
                         && (isInCluster() || answered.sum() == answeredBefore);
-                if (connection != null && (isSilent || Failures.is(failure, "READONLY") || !connection.isOpen())) {
+                if (connection != null && (isSilent || Failures.is(failure, "READONLY"))) {
                     line.leave(connection);
                 }
                 throw Failures.of(call.scope.domain(), failure, requests.get(0).changes(), isUnsure);

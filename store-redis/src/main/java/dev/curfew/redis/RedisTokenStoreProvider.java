@@ -42,7 +42,7 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
     }
 
     @Override
-    public TokenStore open(String url, Duration deadline) {
+    public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
         var connectionUrl = new ConnectionUrl(url);
         String plain = connectionUrl.plain();
         ClientResources resources = Clients.resources();

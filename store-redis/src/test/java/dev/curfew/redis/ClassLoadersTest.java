@@ -35,7 +35,7 @@ class ClassLoadersTest {
         @Override
         public String call() {
             // Finding the provider is the core's affair.
-            try (TokenStore store = new RedisTokenStoreProvider().open(url, Fixture.DEADLINE);
+            try (TokenStore store = new RedisTokenStoreProvider().open(url, Fixture.DEADLINE, Fixture.DEADLINE);
                     TokenResource tokens = Fixture.resource(store, Fixture.newDomain())) {
                 return tokens.revokeToken(Fixture.token("t", "s")).name();
             }

@@ -27,7 +27,7 @@ class ClosingTest {
         tokens.close();
         await().untilAsserted(() -> assertThat(Thread.getAllStackTraces().keySet())
                 .filteredOn(thread -> !before.contains(thread))
-                .filteredOn(thread -> thread.getName().matches("(curfew|lettuce).*"))
+                .filteredOn(thread -> thread.getName().matches("(curfew|lettuce|CompletableFuture).*"))
                 .isEmpty());
         await().untilAsserted(() -> assertThat(Servers.connections(nodes)).isZero());
         assertThatThrownBy(() -> tokens.inspect("t"))

@@ -136,7 +136,9 @@ class ConnectionUrlTest {
         logger.addAppender(lines);
         logger.setLevel(Level.WARN);
         try {
-            new RedisTokenStoreProvider().open(url, Duration.ofSeconds(2)).close();
+            new RedisTokenStoreProvider()
+                    .open(url, Duration.ofSeconds(2), Duration.ofSeconds(2))
+                    .close();
         } finally {
             logger.setLevel(null);
             logger.detachAppender(lines);

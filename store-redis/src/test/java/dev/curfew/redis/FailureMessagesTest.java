@@ -39,6 +39,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 
 /** What people read when something is wrong, and what they do not read. */
@@ -236,15 +238,18 @@ class FailureMessagesTest {
         }
     }
 
-    /** An application's driver sends again what it has sent: the first attempt is done, and the second is refused. */
-    @Test
-    void R8_7_aRefusalOfTheDriversSecondAttemptDoesNotMeanThatNothingWasChanged() throws IOException {
+    /** What was sent is sent again, by an application's driver or by the store: the first attempt is done, the second refused. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void R8_7_aRefusalOfTheSecondAttemptDoesNotMeanThatNothingWasChanged(boolean byUrl) throws IOException {
         Map<String, String> refusing = Map.of("replica-serve-stale-data", "no");
         try (RedisServer demoted = RedisServer.start(RedisServer.version(), refusing);
                 var proxy = new FarewellProxy(demoted)) {
-            var client = RedisClient.create(RedisServer.url(proxy.listener.getLocalPort()));
+            String url = RedisServer.url(proxy.listener.getLocalPort());
+            var client = RedisClient.create(url);
             try (RedisTokenStore store = RedisTokenStore.create(client);
-                    TokenResource tokens = builder().store(store).build()) {
+                    TokenResource tokens =
+                            (byUrl ? builder().url(url) : builder().store(store)).build()) {
                 tokens.revokeToken(token("known", "s"));
                 proxy.armed = true;
                 Throwable thrown = catchThrowable(() -> tokens.revokeToken(token("secret-jti", "s")));
@@ -303,6 +308,37 @@ class FailureMessagesTest {
                 "WRONGPASS");
         assertTells(opening(RedisServer.url(server.port())), "asks for a user and a password", "NOAUTH");
         assertThat(opening(url())).isNull();
+    }
+
+    @Test
+    void aDatabaseThatIsNotThere() {
+        assertTells(
+                opening(url() + "/99"),
+                "no such database",
+                "Correct the number at the end of the URL",
+                "Nothing was changed");
+    }
+
+    /** A server that refuses everybody is not asked by every call, nor is there a thread for each. */
+    @Test
+    void R8_2_aServerThatRefusesIsLeftAloneForAMoment() {
+        server.command("ACL", "SETUSER", "secret-turn", "on", ">Pw7-of-test", "~*", "+@all");
+        try (TokenResource tokens =
+                builder().url(url("secret-turn:Pw7-of-test", server.port())).build()) {
+            server.command("ACL", "SETUSER", "secret-turn", "resetpass", ">Pw8-of-test");
+            server.command("CLIENT", "KILL", "USER", "secret-turn");
+            int before = Integer.parseInt(server.info("total_connections_received"));
+            long begun = System.nanoTime();
+            for (int i = 0; i < 5; i++) {
+                assertTells(catchThrowable(() -> tokens.revokeJti("t")), "refused the user or the password");
+            }
+            long tenths = (System.nanoTime() - begun) / 100_000_000;
+            int connections = Integer.parseInt(server.info("total_connections_received")) - before;
+            // Each call looks again and again for a second: there are a hundred looks in it.
+            assertThat((long) connections).isLessThan(tenths + 10);
+            server.command("ACL", "SETUSER", "secret-turn", "resetpass", ">Pw7-of-test");
+            await().ignoreException(TokenStoreException.class).until(() -> !tokens.isRevoked("t"));
+        }
     }
 
     @Test

@@ -6,14 +6,18 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowable;
 import static org.awaitility.Awaitility.await;
 
+import dev.curfew.Consumption.Consumed;
+import dev.curfew.Consumption.Refused;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.RedisServer;
+import dev.curfew.servers.TcpProxy;
 import io.lettuce.core.RedisClient;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -27,6 +31,8 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What {@code minReplicas} waits for, when the replica does not answer. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
@@ -141,6 +147,69 @@ class ReplicasTest {
         master.command("CLIENT", "KILL", "TYPE", "normal");
         assertUnreplicated(revocation.get());
         assertThat(hasty.isRevoked("t")).isTrue();
+    }
+
+    /** Whoever is told that a token is revoked relies on it, also where it was to be stored. */
+    @Test
+    void R8_5_aStoreThatFindsTheTokenRevokedWaitsToo() {
+        hasty.revokeToken(token("t", "s"));
+        assertThat(careful.storeToken(token("t", "s"))).isEqualTo(StoreOutcome.REVOKED);
+        replica.pause();
+        hasty.revokeToken(token("late", "s"));
+        assertUnreplicated(catchThrowable(() -> careful.storeToken(token("late", "s"))));
+        // What is stored need not be there.
+        assertThat(careful.storeToken(token("new", "s"))).isEqualTo(StoreOutcome.STORED);
+    }
+
+    /** A change on the old master, and its confirmation by the new one, where somebody else has used the token. */
+    @ParameterizedTest
+    @ValueSource(booleans = {true, false})
+    void R5_1_aFailoverBetweenAChangeAndItsConfirmationMakesNoSecondWinner(boolean byUrl) {
+        try (RedisServer next = RedisServer.start(RedisServer.version(), Map.of("repl-diskless-sync-delay", "0"));
+                RedisServer nextReplica =
+                        RedisServer.start(RedisServer.version(), Map.of("replicaof", "127.0.0.1 " + next.port()));
+                TcpProxy address = TcpProxy.to("127.0.0.1", master.port())) {
+            await().until(() -> nextReplica.info("master_link_status").equals("up"));
+            var own = RedisClient.create(RedisServer.url(address.port()));
+            RedisTokenStore store = RedisTokenStore.builder(own).minReplicas(1).build();
+            TokenResource.Builder builder = Fixture.builder(domain).failurePolicy(FailurePolicy.THROW);
+            try (TokenResource moved = (byUrl
+                                    ? builder.url(RedisServer.url(address.port()) + "?minReplicas=1")
+                                    : builder.store(store))
+                            .build();
+                    TokenResource other = Fixture.opened(Fixture.builder(domain).url(next.url()))) {
+                for (TokenResource each : List.of(hasty, other)) {
+                    each.storeToken(token("warm", "s"), "link");
+                    each.consume("warm", "link");
+                }
+                for (String change : List.of("EVALSHA", "WAIT")) {
+                    hasty.storeToken(token(change, "s"), "link");
+                    other.storeToken(token(change, "s"), "link");
+                    assertThat(other.consume(change, "link")).isInstanceOf(Consumed.class);
+                    address.redirect(next.port());
+                    address.cutOnReplyTo(change);
+                    Object answer;
+                    try {
+                        answer = moved.consume(change, "link");
+                    } catch (TokenStoreException e) {
+                        answer = e.outcome();
+                    }
+                    assertThat(address.hasStruck()).isTrue();
+                    assertThat(hasty.isRevoked(change))
+                            .as("done on the old master")
+                            .isTrue();
+                    assertThat(answer).isIn(Refused.ALREADY_USED, Outcome.UNKNOWN, Outcome.APPLIED_NOT_REPLICATED);
+                    address.pass();
+                    address.redirect(master.port());
+                    address.cut();
+                    await().ignoreException(TokenStoreException.class)
+                            .until(() -> moved.inspect(change).isPresent());
+                }
+            } finally {
+                store.close();
+                own.shutdown();
+            }
+        }
     }
 
     @Test

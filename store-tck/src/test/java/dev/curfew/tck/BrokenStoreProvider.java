@@ -19,7 +19,7 @@ public final class BrokenStoreProvider implements TokenStoreProvider {
     }
 
     @Override
-    public TokenStore open(String url, Duration deadline) {
+    public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
         BrokenStores broken = BrokenStoresTest.KitOfABrokenStore.broken;
         if (url.contains("?") && broken != BrokenStores.R11_5_TAKES_ANY_PARAMETER) {
             throw new TokenStoreException("The URL has a parameter that is not known");

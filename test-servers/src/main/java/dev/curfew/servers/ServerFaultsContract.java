@@ -15,9 +15,11 @@ import dev.curfew.TokenStoreException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -207,6 +209,52 @@ public abstract class ServerFaultsContract {
             awaitSuccess(tokens);
             assertThat(tokens.storeToken(token("after", "s"))).isEqualTo(StoreOutcome.STORED);
         }
+    }
+
+    // Slowness
+
+    /** A first connection and the looks at a server take many round trips: more of them than a call has time for. */
+    @Test
+    final void R8_3_aServerThatIsSlowIsOpenedAllTheSame() {
+        Duration deadline = DEADLINE.dividedBy(2);
+        proxy.delay(deadline.dividedBy(10));
+        long begun = System.nanoTime();
+        try (TokenResource tokens = builder(FailurePolicy.THROW)
+                .callDeadline(deadline)
+                .url(url(proxy.port()))
+                .build()) {
+            assertThat(Duration.ofNanos(System.nanoTime() - begun)).isGreaterThan(deadline);
+            proxy.pass();
+            assertThat(tokens.storeToken(token("t", "s"))).isEqualTo(StoreOutcome.STORED);
+            assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.ACTIVE);
+        }
+    }
+
+    /** As after a restart of the application, when all that it has kept waiting comes at once. */
+    @Test
+    final void R8_3_aBurstAfterOpeningIsAnswered() throws Exception {
+        try (TokenResource tokens = open(server().port(), FailurePolicy.DENY)) {
+            tokens.storeToken(token("t", "s"));
+            CountDownLatch start = new CountDownLatch(1);
+            List<Future<TokenStatus>> checks = new ArrayList<>();
+            for (int i = 0; i < burst(); i++) {
+                checks.add(threads.submit(() -> {
+                    start.await();
+                    return tokens.check(token("t", "s"));
+                }));
+            }
+            start.countDown();
+            Map<TokenStatus, Integer> answers = new EnumMap<>(TokenStatus.class);
+            for (Future<TokenStatus> each : checks) {
+                answers.merge(each.get(), 1, Integer::sum);
+            }
+            assertThat(answers).isEqualTo(Map.of(TokenStatus.ACTIVE, burst()));
+        }
+    }
+
+    /** How many checks at once a store answers within a deadline. */
+    protected int burst() {
+        return 1000;
     }
 
     // Cuts

@@ -18,6 +18,9 @@ import java.util.stream.Stream;
 public final class ServerFolder {
     private static final Path ROOT =
             Path.of(System.getProperty("java.io.tmpdir"), "curfew-test-servers-" + System.getProperty("user.name"));
+    // The time of a process' start is reckoned from the machine's, which another JVM may know as another second.
+    private static final long SAME_START_MILLIS = 60_000;
+
     private static final AtomicInteger COUNT = new AtomicInteger();
     private static boolean swept;
 
@@ -36,18 +39,18 @@ public final class ServerFolder {
                 swept = true;
                 sweep();
             }
-            return Files.createDirectory(ROOT.resolve(name(ProcessHandle.current()) + "-" + COUNT.incrementAndGet()));
+            return Files.createDirectory(ROOT.resolve(ProcessHandle.current().pid() + "-"
+                    + start(ProcessHandle.current()) + "-" + COUNT.incrementAndGet()));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
-    private static String name(ProcessHandle owner) {
-        long start = owner.info()
+    private static long start(ProcessHandle owner) {
+        return owner.info()
                 .startInstant()
                 .map(instant -> instant.toEpochMilli())
                 .orElse(0L);
-        return owner.pid() + "-" + start;
     }
 
     static void remove(Path folder) {
@@ -76,10 +79,9 @@ public final class ServerFolder {
                     .toList();
         }
         for (Path folder : folders) {
-            String owned = folder.getFileName().toString();
-            long owner = Long.parseLong(owned.substring(0, owned.indexOf('-')));
-            boolean alive = ProcessHandle.of(owner)
-                    .filter(process -> owned.startsWith(name(process) + "-"))
+            String[] owned = folder.getFileName().toString().split("-", 3);
+            boolean alive = ProcessHandle.of(Long.parseLong(owned[0]))
+                    .filter(owner -> Math.abs(start(owner) - Long.parseLong(owned[1])) < SAME_START_MILLIS)
                     .isPresent();
             if (!alive) {
                 orphans(folder).forEach(orphan -> ProcessTree.of(orphan).kill());
