@@ -41,7 +41,6 @@ import com.mongodb.client.model.Facet;
 import com.mongodb.client.model.FindOneAndUpdateOptions;
 import com.mongodb.client.model.ReturnDocument;
 import com.mongodb.client.model.UpdateOptions;
-import com.mongodb.client.result.UpdateResult;
 import com.mongodb.connection.ClusterConnectionMode;
 import com.mongodb.connection.ClusterDescription;
 import dev.curfew.Consumption;
@@ -432,7 +431,7 @@ public final class MongoTokenStore implements TokenStore {
                             all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
                     Bson longer = combine(
                             set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
-                    UpdateResult done = null;
+                    Object done = null;
                     while (done == null) {
                         done = call.attempt(c -> c.updateOne(shorter, longer));
                     }

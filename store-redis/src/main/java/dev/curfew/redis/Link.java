@@ -10,6 +10,7 @@ import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisConnectionStateListener;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
+import io.lettuce.core.cluster.ClusterClientOptions;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
@@ -68,8 +69,10 @@ final class Link implements RedisConnectionStateListener {
         return client instanceof RedisClusterClient;
     }
 
-    boolean waitsForReplicas() {
-        return groupCommit != null;
+    /** Whether an application's client looks at its cluster only where something has failed. */
+    boolean isSeldomRefreshed() {
+        return isInCluster()
+                && !(client.getOptions() instanceof ClusterClientOptions options && options.isRefreshClusterView());
     }
 
     /** Asks one thing. */

@@ -205,6 +205,13 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public void prepare(StoreScope scope) {
         Set<String> findings = new Probe(link, new Call(scope, Instant.EPOCH), strictDurability, minReplicas)
                 .findings(keys(scope).probe(UUID.randomUUID().toString()));
+        if (link.isSeldomRefreshed()) {
+            LOG.warn(
+                    "Domain '{}' is kept in a cluster that your RedisClusterClient looks at only where something has failed:"
+                            + " after a failover, checks are denied for longer. Set"
+                            + " ClusterTopologyRefreshOptions.enablePeriodicRefresh.",
+                    scope.domain());
+        }
         if (findings.isEmpty()) {
             return;
         }

@@ -62,6 +62,11 @@ class FaultsTest extends ServerFaultsContract {
         return domain;
     }
 
+    @Override
+    protected int burst() {
+        return HAS_VIRTUAL_THREADS ? 10_000 : super.burst();
+    }
+
     /** Every request and every reply late, and no reply so late that it would be missed by itself. */
     @Test
     void R8_3_allThatACallAsksSharesItsDeadline() throws Exception {

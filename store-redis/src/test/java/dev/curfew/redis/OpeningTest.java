@@ -128,6 +128,15 @@ class OpeningTest {
         try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of())) {
             assertThat(said(cluster.url() + "?minReplicas=1&strictDurability=true"))
                     .isEmpty();
+            RedisClusterClient seldom = Servers.clusterClient(cluster);
+            try (RedisTokenStore store = RedisTokenStore.create(seldom)) {
+                store.prepare(Fixture.scope(domain));
+                assertThat(log.list)
+                        .singleElement()
+                        .satisfies(line ->
+                                assertThat(line.getFormattedMessage()).contains(domain, "enablePeriodicRefresh"));
+            }
+            seldom.shutdown();
             cluster.masters().get(1).command("CONFIG", "SET", "maxmemory-policy", "allkeys-lru");
             assertThat(said(cluster.url())).singleElement(STRING).contains("allkeys-lru");
             assertThatThrownBy(() -> said(cluster.masters().get(0).url()))
