@@ -8,6 +8,10 @@ import dev.curfew.ExtraData;
 import dev.curfew.RecordField;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenRecord;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Map;
 import java.util.Objects;
@@ -45,6 +49,15 @@ final class Documents {
     final String createdAt;
     final String updatedAt;
     final String revokedAt;
+
+    /** The text of a file that belongs to the store. */
+    static String file(String name) {
+        try (InputStream file = Documents.class.getResourceAsStream("/META-INF/curfew/" + name)) {
+            return new String(Objects.requireNonNull(file, name).readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
 
     Documents(Map<RecordField, String> mapped) {
         Map<RecordField, String> names = RecordField.names(mapped);

@@ -27,17 +27,8 @@ import org.slf4j.LoggerFactory;
 public final class MongoTokenStoreProvider implements TokenStoreProvider {
     private static final String LINEARIZABLE = "linearizableReads";
     // The driver ignores all others, and says so in its log alone.
-    private static final Set<String> OF_DRIVER = Set.of(
-            ("appname authmechanism authmechanismproperties authsource compressors connecttimeoutms directconnection"
-                            + " enableoverloadretargeting gssapiservicename heartbeatfrequencyms journal loadbalanced"
-                            + " localthresholdms maxadaptiveretries maxconnecting maxidletimems maxlifetimems maxpoolsize"
-                            + " maxstalenessseconds minpoolsize proxyhost proxypassword proxyport proxyusername"
-                            + " readconcernlevel readpreference readpreferencetags replicaset retryreads retrywrites safe"
-                            + " servermonitoringmode serverselectiontimeoutms sockettimeoutms srvallowedhostssuffix"
-                            + " srvmaxhosts srvservicename ssl sslinvalidhostnameallowed timeoutms tls"
-                            + " tlsallowinvalidhostnames tlsinsecure uuidrepresentation w waitqueuetimeoutms wtimeoutms"
-                            + " zlibcompressionlevel")
-                    .split(" "));
+    private static final Set<String> OF_DRIVER =
+            Set.of(Documents.file("mongodb-parameters.txt").split("\\s+"));
     private static final Pattern THIS_MACHINE =
             Pattern.compile("(?i)(localhost|127(\\.\\d+){3}|::1|\\[(::|(0:){7})1])(:\\d+)?|.*\\.sock");
     private static final Logger LOG = LoggerFactory.getLogger(MongoTokenStore.class);
