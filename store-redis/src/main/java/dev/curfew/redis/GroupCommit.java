@@ -4,6 +4,7 @@ import static io.lettuce.core.codec.StringCodec.UTF8;
 
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.redis.Failures.NotSentException;
+import io.lettuce.core.RedisFuture;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.cluster.SlotHash;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
@@ -16,6 +17,7 @@ import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.CommandType;
 import io.lettuce.core.protocol.RedisCommand;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,6 +27,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends changes and one {@code WAIT} for all of them at once, each to the server that has its key. One group is under way
@@ -60,19 +63,24 @@ final class GroupCommit {
     List<CompletableFuture<Long>> dispatch(
             Call call,
             StatefulConnection<String, String> connection,
-            List<? extends Request<?>> requests,
-            List<AsyncCommand<String, String, ?>> commands)
+            Request<?>[] requests,
+            RedisFuture<?>[] commands,
+            boolean isWhole)
             throws ExecutionException, InterruptedException, TimeoutException {
         Map<StatefulConnection<String, String>, List<Integer>> byServer = new LinkedHashMap<>();
-        for (int i = 0; i < commands.size(); i++) {
-            byServer.computeIfAbsent(server(call, connection, requests.get(i)), each -> new ArrayList<>())
+        for (int i = 0; i < requests.length; i++) {
+            byServer.computeIfAbsent(server(call, connection, requests[i]), each -> new ArrayList<>())
                     .add(i);
         }
         List<CompletableFuture<Long>> waits = new ArrayList<>();
         byServer.forEach((server, indexes) -> {
             List<RedisCommand<String, String, ?>> group = new ArrayList<>();
-            indexes.forEach(i -> group.add(commands.get(i)));
-            String key = requests.get(indexes.get(0)).keys.get(0);
+            for (int i : indexes) {
+                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
+                commands[i] = command;
+                group.add(command);
+            }
+            String key = requests[indexes.get(0)].keys.get(0);
             var args = new CommandArgs<>(UTF8).addKey(new Keys(call.scope).neighbour(key));
             group.add(new AsyncCommand<>(new Command<>(
                     CommandType.SET,
@@ -87,14 +95,14 @@ final class GroupCommit {
     void await(
             Call call,
             StatefulConnection<String, String> used,
-            List<? extends Request<?>> requests,
-            List<?> answers,
+            Request<?>[] requests,
+            @Nullable Object[] answers,
             List<CompletableFuture<Long>> waits)
             throws InterruptedException {
-        if (answers.stream().allMatch(answer -> NOTHING_TO_KEEP.contains(((List<?>) answer).get(0)))) {
+        if (Arrays.stream(answers).allMatch(answer -> NOTHING_TO_KEEP.contains(((List<?>) answer).get(0)))) {
             return;
         }
-        boolean isIndex = requests.get(0).script == Script.INDEX;
+        boolean isIndex = requests[0].script == Script.INDEX;
         String known = "nobody knows how many";
         Throwable failure = null;
         try {

@@ -8,6 +8,7 @@ import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisConnectionStateListener;
+import io.lettuce.core.RedisFuture;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.cluster.ClusterClientOptions;
@@ -15,8 +16,8 @@ import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.protocol.AsyncCommand;
-import io.lettuce.core.protocol.RedisCommand;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CancellationException;
@@ -76,23 +77,25 @@ final class Link implements RedisConnectionStateListener {
     }
 
     /** Asks one thing. */
+    @SuppressWarnings({"unchecked", "NullAway"}) // the answer is of the request's own type
     <T extends @Nullable Object> T ask(Call call, Request<T> request) {
-        return this.<T>ask(call, null, List.of(request)).get(0);
+        return (T) ask(call, null, new Request<?>[] {request})[0];
     }
 
     /** Asks several things at once: one round trip to each server that has some of the keys. */
+    @SuppressWarnings("unchecked")
     <T extends @Nullable Object> List<T> ask(Call call, List<? extends Request<? extends T>> requests) {
-        return ask(call, null, requests);
+        return (List<T>) Arrays.asList(ask(call, null, requests.toArray(Request<?>[]::new)));
     }
 
     /** The same, and waits until as many replicas as {@code minReplicas} says have the changes. */
+    @SuppressWarnings("unchecked")
     List<List<String>> change(Call call, List<Request<List<String>>> requests) {
-        return ask(call, groupCommit, requests);
+        return (List<List<String>>)
+                (List<?>) Arrays.asList(ask(call, groupCommit, requests.toArray(Request<?>[]::new)));
     }
 
-    @SuppressWarnings("unchecked")
-    private <T extends @Nullable Object> List<T> ask(
-            Call call, @Nullable GroupCommit replicated, List<? extends Request<? extends T>> requests) {
+    private @Nullable Object[] ask(Call call, @Nullable GroupCommit replicated, Request<?>[] requests) {
         ensureOpen();
         Connection line = replicated == null ? questions : replicated.connection;
         boolean isWhole = false;
@@ -102,13 +105,13 @@ final class Link implements RedisConnectionStateListener {
             long answeredBefore = answered.sum();
             long disconnectsBefore = disconnects.get();
             long leftBefore = call.left();
-            boolean whole = isWhole;
-            List<AsyncCommand<String, String, ?>> commands = new ArrayList<>(requests.size());
-            requests.forEach(request -> commands.add(request.command(whole)));
+            RedisFuture<?>[] commands = new RedisFuture<?>[requests.length];
             StatefulConnection<String, String> connection = null;
             Throwable failure;
             try {
-                Thread.sleep(pause);
+                if (pause > 0) {
+                    Thread.sleep(pause);
+                }
                 connection = line.open(call);
                 if (!connection.isOpen()) {
                     // The driver would reconnect it, and tell nobody why it cannot.
@@ -117,13 +120,13 @@ final class Link implements RedisConnectionStateListener {
                 }
                 List<CompletableFuture<Long>> waits = List.of();
                 if (replicated != null) {
-                    waits = replicated.dispatch(call, connection, requests, commands);
+                    waits = replicated.dispatch(call, connection, requests, commands, isWhole);
                 } else {
-                    dispatch(connection, commands);
+                    dispatch(connection, requests, commands, isWhole);
                 }
-                List<T> answers = new ArrayList<>(commands.size());
-                for (AsyncCommand<String, String, ?> command : commands) {
-                    answers.add((T) call.await(command));
+                Object[] answers = new Object[requests.length];
+                for (int i = 0; i < requests.length; i++) {
+                    answers[i] = call.await(commands[i]);
                 }
                 answered.increment();
                 if (replicated != null) {
@@ -133,7 +136,7 @@ final class Link implements RedisConnectionStateListener {
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw Failures.of(
-                        requests.get(0).changes() ? Outcome.UNKNOWN : Outcome.UNCHANGED,
+                        requests[0].changes() ? Outcome.UNKNOWN : Outcome.UNCHANGED,
                         call.scope.domain(),
                         "INTERRUPTED",
                         null);
@@ -141,7 +144,11 @@ final class Link implements RedisConnectionStateListener {
                 failure = Failures.cause(e);
             } finally {
                 // A command for which nobody waits is not sent any more.
-                commands.forEach(command -> command.cancel(true));
+                for (RedisFuture<?> command : commands) {
+                    if (command != null && !command.isDone()) {
+                        command.cancel(true);
+                    }
+                }
             }
             if (closed) {
                 throw closed();
@@ -156,7 +163,7 @@ final class Link implements RedisConnectionStateListener {
             }
             // One of several requests may be done, and a refusal may be the answer to the driver's second attempt.
             isUnsure |= !Failures.isNotSent(failure)
-                    && (!isRefusal || requests.size() > 1 || disconnects.get() != disconnectsBefore);
+                    && (!isRefusal || requests.length > 1 || disconnects.get() != disconnectsBefore);
             boolean isSilence = Failures.isSilence(failure);
             boolean hasMoved = replicated != null && (Failures.is(failure, "MOVED") || Failures.is(failure, "ASK"));
             if (replicated != null && pause == 0 && client instanceof RedisClusterClient cluster) {
@@ -170,20 +177,33 @@ final class Link implements RedisConnectionStateListener {
                 if (connection != null && (isSilent || Failures.is(failure, "READONLY"))) {
                     line.leave(connection);
                 }
-                throw Failures.of(call.scope.domain(), failure, requests.get(0).changes(), isUnsure);
+                throw Failures.of(call.scope.domain(), failure, requests[0].changes(), isUnsure);
             }
             pause = PAUSE_MILLIS;
         }
     }
 
     private void dispatch(
-            StatefulConnection<String, String> connection, List<AsyncCommand<String, String, ?>> commands) {
-        if (commands.size() == 1 || isInCluster()) {
+            StatefulConnection<String, String> connection,
+            Request<?>[] requests,
+            RedisFuture<?>[] commands,
+            boolean isWhole) {
+        if (requests.length == 1 || isInCluster()) {
             // A cluster's connection blocks where it is given several at once, and is not connected to a node of
             // theirs.
-            commands.forEach(connection::dispatch);
+            for (int i = 0; i < requests.length; i++) {
+                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
+                commands[i] = command;
+                connection.dispatch(command);
+            }
         } else {
-            connection.dispatch((List<? extends RedisCommand<String, String, ?>>) commands);
+            List<AsyncCommand<String, String, ?>> all = new ArrayList<>(requests.length);
+            for (int i = 0; i < requests.length; i++) {
+                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
+                commands[i] = command;
+                all.add(command);
+            }
+            connection.dispatch(all);
         }
     }
 

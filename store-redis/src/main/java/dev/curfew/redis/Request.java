@@ -8,7 +8,6 @@ import io.lettuce.core.protocol.AsyncCommand;
 import io.lettuce.core.protocol.Command;
 import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.CommandType;
-import java.util.Arrays;
 import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -55,7 +54,9 @@ final class Request<T extends @Nullable Object> {
             args.add(whole ? script.source : script.digest).add(keys.size());
         }
         args.addKeys(keys);
-        Arrays.asList(arguments).forEach(args::add);
+        for (String argument : arguments) {
+            args.add(argument);
+        }
         return new AsyncCommand<>(new Command<>(script != null && whole ? CommandType.EVAL : type, output.get(), args));
     }
 }
