@@ -6,7 +6,7 @@ module dev.curfew.store.redis {
     requires static org.jspecify;
     requires transitive dev.curfew.core;
     requires transitive lettuce.core;
-    // Lettuce needs them, and cannot say so.
+    // Lettuce needs these modules, but has no module descriptor to require them.
     requires io.netty.buffer;
     requires io.netty.codec;
     requires io.netty.common;

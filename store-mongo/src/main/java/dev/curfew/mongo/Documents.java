@@ -27,15 +27,15 @@ import org.bson.BsonValue;
 import org.bson.conversions.Bson;
 import org.jspecify.annotations.Nullable;
 
-/** What is in a document, under the names that one store has for its fields. */
+/** Reads and writes documents, with the names that a store has for their fields. */
 final class Documents {
     static final String ID = "_id";
-    /** Of a subject's document: the watermark. */
+    /** The field with the watermark, in a subject's document. */
     static final String WATERMARK = "watermark";
-    /** Of a revoked record: which call revoked it, so that a call that is repeated knows its own work (R8.7). */
+    /** The field with the mark of the call that revoked a record, so that a repetition recognises its call (R8.7). */
     static final String ATTEMPT = "attempt";
 
-    /** Of an answer that tells the time of the server. */
+    /** The field with the server's time, in the answer to a query for it. */
     static final String SERVER_TIME = "now";
 
     private static final Set<String> TAKEN = Set.of(ID, WATERMARK, ATTEMPT);
@@ -72,7 +72,7 @@ final class Documents {
         revokedAt = Objects.requireNonNull(names.get(RecordField.REVOKED_AT));
     }
 
-    /** A name for a field that MongoDB takes for no path and no operator, and that this store does not use itself. */
+    /** Checks that a field's name is no path and no operator of MongoDB, and no name that this store uses itself. */
     static String checked(RecordField field, String name) {
         if (field == RecordField.JTI) {
             throw new IllegalArgumentException("The jti has no field of its own in MongoDB: it is the end of _id");
@@ -92,7 +92,7 @@ final class Documents {
         return new BsonString(escaped(scope.tenant()) + '@' + subject);
     }
 
-    /** The first of : and @ ends the tenant, and tells what follows. */
+    /** The first : or @ of an {@code _id} ends the tenant: after : comes a jti, after @ a subject. */
     private static String escaped(String tenant) {
         return tenant.replace("%", "%25").replace(":", "%3A").replace("@", "%40");
     }
@@ -140,7 +140,7 @@ final class Documents {
         return instant(answer.getDateTime(SERVER_TIME));
     }
 
-    /** A filter for documents that are neither a record's nor a subject's. */
+    /** A filter for documents that are neither a record nor a subject's watermark. */
     Bson foreign() {
         return nor(
                 and(type(expiresAt, BsonType.DATE_TIME), type(WATERMARK, BsonType.DATE_TIME)),
@@ -151,7 +151,7 @@ final class Documents {
                         type(updatedAt, BsonType.DATE_TIME)));
     }
 
-    /** Whether it was this attempt that revoked the record. */
+    /** Whether the call with this mark has revoked the record. */
     static boolean isBy(BsonInt64 attempt, @Nullable BsonDocument document) {
         return document != null && attempt.equals(document.get(ATTEMPT));
     }

@@ -17,18 +17,18 @@ import org.bson.BsonDocument;
 import org.bson.BsonString;
 import org.jspecify.annotations.Nullable;
 
-/** What went wrong, in words that help and give nothing away: a server's message may quote a key or a user. */
+/** Makes the store's exceptions. Their messages never quote a server's message, which may contain a key or a user. */
 final class Failures {
     private static final int DUPLICATE_KEY = 11000;
 
-    /** The lines of the file of advice: a code of the server's, or a kind of failure, and what to do. */
+    /** The advice for each code of the server's, and for each class of the driver's exceptions. */
     private static final Map<String, String> ADVICE = Documents.file("mongodb-failures.txt")
             .lines()
             .filter(line -> !line.startsWith("#"))
             .map(line -> line.split(" ", 2))
             .collect(Collectors.toUnmodifiableMap(line -> line[0], line -> line[1]));
 
-    /** With which the server has surely done nothing. */
+    /** The codes of errors with which the server has certainly changed nothing. */
     private static final Set<Integer> UNDONE = Set.of(13, 18, 121, 123, 166, 14031);
 
     private Failures() {}
@@ -37,18 +37,18 @@ final class Failures {
         return e.getCode() == DUPLICATE_KEY;
     }
 
-    /** Whether the connection was lost, so that what was sent may have been done or not. */
+    /** Whether the connection was lost, so that it is not known whether the command was executed. */
     static boolean isLostConnection(MongoException e) {
         return e instanceof MongoSocketException && !(e instanceof MongoSocketOpenException);
     }
 
-    /** Whether it is sure that the command which failed so has changed nothing. */
+    /** Whether the command that failed with this exception has certainly changed nothing. */
     static boolean isUndone(MongoException e) {
         if (e instanceof MongoWriteConcernException unreplicated) {
             return unreplicated.getWriteResult().getCount() == 0;
         }
-        // A router may say other codes of what it has not heard from a shard, and others of a repetition of the
-        // driver's.
+        // Other codes prove nothing: a router also answers with them if a shard does not reply, and a server if the
+        // driver repeats a command.
         return e instanceof MongoSecurityException
                 || e instanceof MongoSocketOpenException
                 || e instanceof MongoConnectionPoolClearedException
@@ -65,9 +65,8 @@ final class Failures {
     }
 
     private static String advice(MongoException e) {
-        // The driver has one type, without a cause, for a server that is not found and for one that does not answer.
-        // Only its
-        // text tells them apart. Where the text changes, the second advice stands, which is true of both.
+        // The driver throws the same class, without a cause, if no server is found and if a server does not answer.
+        // Only the text differs. If a later driver changes the text, the second advice is used, which fits both cases.
         String found = String.valueOf(e.getMessage()).contains("Client view of cluster state")
                         && e instanceof MongoOperationTimeoutException
                 ? ADVICE.get("NoPrimary")
@@ -78,7 +77,7 @@ final class Failures {
         return found;
     }
 
-    /** Of a change that the primary has applied. */
+    /** For a change that the primary has applied, and that no majority has acknowledged. */
     static TokenStoreException unreplicated(String domain, MongoException e) {
         return failure(
                 Outcome.APPLIED_NOT_REPLICATED,
@@ -88,7 +87,7 @@ final class Failures {
                 harmless(e));
     }
 
-    /** Of a command that has changed nothing or many documents, and is acknowledged like one that changes one. */
+    /** For a command that no majority has acknowledged, and that was to change no document or many documents. */
     static TokenStoreException unconfirmed(String domain, MongoException e, Outcome outcome) {
         return failure(
                 outcome,
@@ -98,7 +97,7 @@ final class Failures {
                 harmless(e));
     }
 
-    /** A document that this store has not written, or not so. */
+    /** For a document that another program has written or changed. */
     static TokenStoreException foreign(String collection, Documents names, Outcome outcome) {
         BsonDocument find = new BsonDocument("find", new BsonString(collection))
                 .append("filter", names.foreign().toBsonDocument());
@@ -110,7 +109,7 @@ final class Failures {
                 null);
     }
 
-    /** @param command what would have made the indexes */
+    /** @param command that creates the indexes */
     static TokenStoreException indexes(String domain, MongoException e, String command) {
         return failure(
                 isUndone(e) ? Outcome.UNCHANGED : Outcome.UNKNOWN,
@@ -120,14 +119,14 @@ final class Failures {
                 harmless(e));
     }
 
-    /** Commands had to be repeated until the time of the call was over. */
+    /** The message for a call whose commands had to be repeated until its deadline was over. */
     static String tooLate(String domain) {
         return "The call deadline of domain '" + domain + "' was over before the action was done. It may be too short:"
                 + " raise callDeadline. Or others changed the same document again and again: try again. Or a unique index"
                 + " that is not Curfew's refuses the document: drop that index";
     }
 
-    /** The last sentence of the message is the outcome in words. */
+    /** Makes an exception, and appends the outcome to the message as its last sentence. */
     static TokenStoreException failure(Outcome outcome, String message, @Nullable Throwable cause) {
         String last = switch (outcome) {
             case UNCHANGED -> ". Nothing was changed";
@@ -147,7 +146,7 @@ final class Failures {
         return e.getCode() > 0 ? " (code " + e.getCode() + ")" : "";
     }
 
-    /** The exception without its message, where that might quote what must not be shown. */
+    /** The exception without its message, if the message might quote what must not be shown. */
     static Throwable harmless(MongoException e) {
         boolean mayQuote = !(e instanceof MongoSocketException);
         var harmless =

@@ -89,9 +89,9 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Records in MongoDB, 4.4 or later: a standalone server, a replica set or a sharded cluster.
+ * A store in MongoDB 4.4 or later: a standalone server, a replica set or a sharded cluster.
  *
- * <p>The layout, for the domain {@code tokens}. All times are dates; one collection has two kinds of documents:
+ * <p>The collection below is that of the domain {@code tokens}. It has two kinds of documents. All times are dates.
  *
  * <pre>
  * curfew_tokens
@@ -99,37 +99,38 @@ import org.slf4j.LoggerFactory;
  *     created_at, updated_at, revoked_at (null or absent while not revoked), attempt }
  *   { _id: "TENANT&#64;SUBJECT", watermark, expires_at }
  *
- *   { expires_at: 1 }, expireAfterSeconds: two skews    what the TTL monitor and expunge go by
+ *   { expires_at: 1 }, expireAfterSeconds: two skews    used by the TTL monitor and by expunge
  *   { tenant: 1, subject: 1, revoked_at: 1, expires_at: 1, _id: 1 }
  *   { tenant: 1, expires_at: 1, _id: 1 }
  * </pre>
  *
- * <p>Every verb that changes one record
+ * <p>Every verb that changes one record works in these steps:
  *
  * <ol>
- *   <li>is one update whose filter holds all of its conditions, an upsert where there may be nothing yet;
- *   <li>where that met a document which does not fit, seen by a duplicate key or by no answer, or lost its connection,
- *       reads the document by an update that changes nothing, and which therefore a majority has to confirm like any
- *       other;
- *   <li>answers from that, or begins again, if the document fits now.
+ *   <li>It sends one update whose filter has all its conditions. If the document may be missing, the update is an
+ *       upsert.
+ *   <li>If no document fits the filter, which an upsert shows by a duplicate key, or if the connection is lost, the
+ *       verb reads the document by a {@code findAndModify} that changes nothing. A majority has to confirm that
+ *       command, as it has to confirm every write.
+ *   <li>The verb answers from that document. If the document fits now, the verb begins again.
  * </ol>
  *
- * <p>Pinned, whatever the client says: write concern majority with journal, reads from the primary with read concern
- * local.
+ * <p>The store always uses write concern majority with journal, and reads from the primary with read concern local,
+ * whatever the settings of the client are.
  */
 public final class MongoTokenStore implements TokenStore {
     static final String DATABASE = "curfew";
 
     private static final Logger LOG = LoggerFactory.getLogger(MongoTokenStore.class);
 
-    // What needs no thought in a shell, and cannot be taken for a name that is made of a hash.
+    // A name that needs no quotes in a shell, and that cannot equal a name with a hash.
     private static final Pattern PLAIN = Pattern.compile("[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?");
-    // A request has 48 MB at most, a document in it 16 MB, and a jti with its tenant less than a kilobyte.
+    // A request has 48 MB at most, a document in it 16 MB, and a jti with its tenant is shorter than a kilobyte.
     private static final int CHUNK = 10_000;
-    // Each follows a change by another node, between two commands of this one.
+    // A further attempt is only needed if another node has changed the document between two commands.
     private static final int MOST_ATTEMPTS = 50;
 
-    // For which the right to find is enough, also on a collection alone. A facet has one answer, also of no documents.
+    // Needs only the right to find, also on a single collection. A facet has one result even without documents.
     private static final List<Bson> SERVER_TIME = List.of(
             match(eq("")),
             facet(new Facet("none", List.of(limit(1)))),
@@ -139,10 +140,10 @@ public final class MongoTokenStore implements TokenStore {
     private final @Nullable MongoCollection<BsonDocument> collection;
     private final ReadConcern readConcern;
     private final Documents names;
-    // What tells whether a record is revoked, and whether it is one.
+    // The fields that show whether a record is revoked, and whether the document is a record.
     private final BsonDocument ends;
     private final @Nullable MongoClient client;
-    // The domain of a collection that was passed in: there is one.
+    // The only domain of a collection that the application has passed.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, MongoCollection<BsonDocument>> domains = new ConcurrentHashMap<>();
     private final Map<String, Timed> timed = new ConcurrentHashMap<>();
@@ -169,7 +170,7 @@ public final class MongoTokenStore implements TokenStore {
         return builder(collection).build();
     }
 
-    /** A store in a database of the application's own client, with a collection {@code curfew_} and its name for each domain. */
+    /** A store in a database of the application's own client; a domain's collection is {@code curfew_} and its name. */
     public static Builder builder(MongoDatabase database) {
         return new Builder(required(database, "database"), null);
     }
@@ -186,7 +187,7 @@ public final class MongoTokenStore implements TokenStore {
         return argument;
     }
 
-    /** How the store reads, and under which names it finds its fields; made by {@link MongoTokenStore#builder}. */
+    /** The settings of a store; made by {@link MongoTokenStore#builder}. */
     public static final class Builder {
         private final @Nullable MongoDatabase database;
         private final @Nullable MongoCollection<BsonDocument> collection;
@@ -200,10 +201,11 @@ public final class MongoTokenStore implements TokenStore {
         }
 
         /**
-         * The name of a field; by default {@link RecordField#defaultName}. The jti has none: it is a part of {@code _id}.
+         * Sets the name of a field; by default {@link RecordField#defaultName}. The jti has no field of its own, since
+         * it is a part of {@code _id}.
          *
-         * @throws IllegalArgumentException if it is the jti, or a name that MongoDB or this store gives a meaning to, or
-         *     {@code null}
+         * @throws IllegalArgumentException if the field is the jti, if MongoDB or this store uses the name itself, or
+         *     if an argument is {@code null}
          */
         public Builder field(RecordField field, String name) {
             names.put(required(field, "field"), Documents.checked(field, required(name, "name")));
@@ -211,9 +213,9 @@ public final class MongoTokenStore implements TokenStore {
         }
 
         /**
-         * Lets whatever is looked up by its jti wait until a majority confirms that the primary is still the primary, so
-         * that not even one that was deposed and does not know it yet can miss a revocation. It costs what a write costs,
-         * and takes a replica set.
+         * Makes every read by jti wait until a majority confirms that the primary is still the primary. So a former
+         * primary that does not know yet that it was deposed cannot answer a check. Such a read takes as long as a
+         * write, and needs a replica set.
          */
         public Builder linearizableReads() {
             this.readConcern = ReadConcern.LINEARIZABLE;
@@ -226,7 +228,7 @@ public final class MongoTokenStore implements TokenStore {
         }
 
         /**
-         * The store.
+         * Makes the store.
          *
          * @throws IllegalArgumentException if two fields have the same name
          */
@@ -235,7 +237,7 @@ public final class MongoTokenStore implements TokenStore {
         }
     }
 
-    /** The collection of a domain where none is named: {@code curfew_} and the domain, or a hash of it. */
+    /** The name of a domain's collection in a database: {@code curfew_} and the domain's name, or a hash of that. */
     static String collection(String domain) {
         return PLAIN.matcher(domain).matches()
                 ? "curfew_" + domain
@@ -266,10 +268,10 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     /**
-     * Looks at the domain's collection, and creates the indexes that are missing; any number of nodes may do so at once.
+     * Checks the domain's collection, and creates missing indexes. Any number of nodes may do so at once.
      *
-     * @throws TokenStoreException if the collection or an index is not as it must be; the message has the command that
-     *     mends it
+     * @throws TokenStoreException if the collection or an index does not fit; the message has the command that corrects
+     *     it
      */
     @Override
     public void prepare(StoreScope scope) {
@@ -287,8 +289,8 @@ public final class MongoTokenStore implements TokenStore {
     }
 
     /**
-     * The time by the clock of the primary, or of the router; {@code null} where the server refuses to tell it, as one that
-     * is no MongoDB may.
+     * The time by the clock of the primary or of the router; {@code null} if the server refuses the query, as a server
+     * that is only compatible with MongoDB may do.
      */
     @Override
     public @Nullable Instant serverTime(StoreScope scope) {
@@ -367,7 +369,7 @@ public final class MongoTokenStore implements TokenStore {
         var call = new Call(scope);
         for (int from = 0; from < ids.size(); from += CHUNK) {
             List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
-            // And what is not ours, which must not pass for unrevoked.
+            // Also documents of other programs: they must not count as not revoked.
             Bson filter = all(
                     in(Documents.ID, chunk),
                     or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
@@ -408,7 +410,7 @@ public final class MongoTokenStore implements TokenStore {
                 setOnInsert(names.tenant, scope.tenant()),
                 setOnInsert(names.purpose, revocation.purpose()),
                 setOnInsert(names.createdAt, Documents.date(now)),
-                // One field, one operator: what is kept for longer is kept so, whether it was there or not.
+                // An update allows one operator for a field. If keepUntil is not the earlier one, max fits both cases.
                 keepUntil.isBefore(revocation.expiresAt())
                         ? setOnInsert(names.expiresAt, Documents.date(revocation.expiresAt()))
                         : max(names.expiresAt, Documents.date(keepUntil))));
@@ -475,7 +477,7 @@ public final class MongoTokenStore implements TokenStore {
                 if (!Documents.isBy(attempt, found)) {
                     return new Watermarked<>(Refused.ALREADY_USED, null);
                 }
-                call.unsure = true; // what fails from here on comes after the token was used
+                call.unsure = true; // a failure from here on comes after the token was used
                 return new Watermarked<>(new Consumed(stored), call.watermark(stored.subject()));
             } else if (!stored.isLive(now)) {
                 return new Watermarked<>(Refused.EXPIRED, null);
@@ -489,7 +491,7 @@ public final class MongoTokenStore implements TokenStore {
         Bson filter = and(eq(id), type(Documents.WATERMARK, BsonType.DATE_TIME));
         Bson update = combine(
                 max(Documents.WATERMARK, Documents.date(watermark)),
-                // So that its end is where a record's would be that expires then.
+                // The TTL and expunge add the skew to expires_at, and keepUntil includes it already.
                 max(names.expiresAt, Documents.date(keepUntil.minus(scope.skew()))));
         var call = new Call(scope);
         while (call.attempt(c -> c.updateOne(filter, update, upsert())) == null) {
@@ -513,20 +515,20 @@ public final class MongoTokenStore implements TokenStore {
             List<BsonValue> ids =
                     call.read(c -> ids(c.find(live).sort(ascending(names.expiresAt, Documents.ID)), room));
             if (ids.isEmpty()) {
-                // None is left, and that is what a majority has to confirm: others may just have revoked them (R8.5).
+                // None is left. A majority has to confirm that, since another node may just have revoked them (R8.5).
                 call.many(c -> c.updateMany(and(live, exists(Documents.ATTEMPT)), update));
                 break;
             }
             revoked += (int) call.many(c -> c.updateMany(and(in(Documents.ID, ids), live), update))
                     .getModifiedCount();
-            // What is stored again for a shorter time moves to where this look had been: so there is a second one.
+            // A token that is stored again with an earlier expiry may move behind this query: so there is a second one.
             done = ids.size() < room && secondLook;
             secondLook = ids.size() < room;
         }
         return revoked;
     }
 
-    /** The subject's unrevoked records that expire then or later. */
+    /** The subject's unrevoked records that expire at {@code from} or later. */
     private Bson live(StoreScope scope, String subject, Instant from) {
         return all(
                 eq(names.tenant, scope.tenant()),
@@ -562,7 +564,7 @@ public final class MongoTokenStore implements TokenStore {
                 gt(Documents.ID, Documents.recordId(scope, after.jti())));
     }
 
-    /** Two commands at the most: what is left of a page that is too large for one reply is given up by one of its own. */
+    /** Reads a page. If the page is too large for one reply, the driver fetches the rest by further commands. */
     private List<TokenRecord> page(Call call, Bson filter, int limit) {
         List<BsonDocument> found = call.read(c -> all(
                 c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
@@ -571,7 +573,7 @@ public final class MongoTokenStore implements TokenStore {
                 .toList();
     }
 
-    /** One batch: what another node has removed meanwhile is left to that, and to the server's TTL monitor. */
+    /** Removes one batch. A record that another node has removed meanwhile is not counted. */
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         Bson due = lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
@@ -595,7 +597,7 @@ public final class MongoTokenStore implements TokenStore {
         return found.batchSize(atOnce).into(new ArrayList<>());
     }
 
-    /** One document of conditions, each on a field of its own: what a server finds its way by without taking it apart. */
+    /** Joins conditions on different fields into one document, without an {@code $and} that the server must resolve. */
     private static BsonDocument all(Bson... conditions) {
         var all = new BsonDocument();
         for (Bson condition : conditions) {
@@ -614,11 +616,11 @@ public final class MongoTokenStore implements TokenStore {
 
     // Commands
 
-    /** The commands of one call: they share its deadline (R8.3). */
+    /** One call of a verb, whose commands share its deadline (R8.3). */
     private final class Call {
         private final StoreScope scope;
         private final Deadline deadline;
-        // Whether something may have been done that was not acknowledged.
+        // Whether a change may have been made that was not acknowledged.
         private boolean unsure;
         private int attempts;
 
@@ -628,8 +630,8 @@ public final class MongoTokenStore implements TokenStore {
         }
 
         /**
-         * One that changes nothing. Where no reply comes on a connection, which a
-         * firewall may have dropped while it was idle, it is asked once more on another one.
+         * Runs a command that changes nothing. If no reply comes, the command is sent once more on another connection,
+         * since a firewall may have dropped the first one while it was idle.
          */
         <T extends @Nullable Object> T read(Function<MongoCollection<BsonDocument>, T> command) {
             return run(() -> {
@@ -644,7 +646,7 @@ public final class MongoTokenStore implements TokenStore {
             });
         }
 
-        /** The same, where that may be made to wait for a majority: what is looked up by its {@code _id}. */
+        /** Runs a read by {@code _id}, which {@link Builder#linearizableReads} makes wait for a majority. */
         <T extends @Nullable Object> T look(Function<MongoCollection<BsonDocument>, T> command) {
             return readConcern.equals(ReadConcern.LOCAL)
                     ? read(command)
@@ -665,13 +667,13 @@ public final class MongoTokenStore implements TokenStore {
             return unsure ? Outcome.UNKNOWN : Outcome.UNCHANGED;
         }
 
-        /** One that changes many documents, and may be cut off in the middle. */
+        /** Runs a command that changes many documents, and that may fail when some of them are changed. */
         <T> T many(Function<MongoCollection<BsonDocument>, T> command) {
             unsure = true;
             return run(() -> command.apply(timed()));
         }
 
-        /** One that changes a document; {@code null} where it did not fit, or where that is not known. */
+        /** Runs a change of one document; {@code null} if the document did not fit, or if that is not known. */
         <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
             attempts++;
             return run(() -> {
@@ -693,7 +695,7 @@ public final class MongoTokenStore implements TokenStore {
             });
         }
 
-        /** The same for a revocation, of which one look shows whether it is applied when no majority answers in time (R8.5). */
+        /** Runs a revocation. If no majority answers in time, one read shows whether it is applied (R8.5). */
         <T extends @Nullable Object> @Nullable T attempt(
                 BsonString id, BsonInt64 attempt, Function<MongoCollection<BsonDocument>, T> command) {
             return attempt(collection -> {
@@ -713,11 +715,11 @@ public final class MongoTokenStore implements TokenStore {
             try {
                 return Documents.isBy(attempt, timed().find(eq(id)).first());
             } catch (MongoException | TokenStoreException e) {
-                return false; // and not known
+                return false; // it is not known
             }
         }
 
-        /** The document as a majority has it: an update that changes nothing is acknowledged like any other. */
+        /** The document as a majority has it: read by an update that changes nothing, which a majority acknowledges. */
         @Nullable
         BsonDocument confirmed(BsonString id) {
             return run(() -> {
@@ -734,7 +736,7 @@ public final class MongoTokenStore implements TokenStore {
             return document == null ? null : parsed(() -> names.record(document));
         }
 
-        /** What is in a document. */
+        /** Runs code that reads a document, and tells of a document that Curfew has not written. */
         <T> T parsed(Supplier<T> parsing) {
             try {
                 return parsing.get();
@@ -743,14 +745,17 @@ public final class MongoTokenStore implements TokenStore {
             }
         }
 
-        /** Three quarters of the time that is left, so that there is some for the next command, or for a look at what was done. */
+        /**
+         * The collection, with three quarters of the time that is left as its timeout. So some time remains for the
+         * next command, or for a read that shows whether the change was applied.
+         */
         private MongoCollection<BsonDocument> timed() {
             long millis = Math.min(deadline.remainingMillis(), scope.deadline().toMillis()) * 3 / 4;
-            // Before so little is left that a server in good health would pass for one that does not answer.
+            // With less time than this, even a healthy server would seem not to answer.
             if (millis <= scope.deadline().toMillis() / 64 || attempts > MOST_ATTEMPTS) {
                 throw Failures.failure(outcome(), Failures.tooLate(scope.domain()), null);
             }
-            // The first command of each call has the same time as the one of the call before.
+            // Kept, since the first command of each call has the same timeout as that of the call before.
             Timed last = timed.get(scope.domain());
             if (last == null || last.millis != millis) {
                 last = new Timed(millis, domain(scope.domain()).withTimeout(millis, TimeUnit.MILLISECONDS));

@@ -20,20 +20,20 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens {@code mongodb://user:password@host,host/database?replicaSet=…} and {@code mongodb+srv://…}, with a client of its
- * own; without a database, in the database {@code curfew}. What may be added is {@code linearizableReads=true}, as
- * {@link MongoTokenStore.Builder#linearizableReads} has it.
+ * Opens a store by a URL: {@code mongodb://user:password@host,host/database?replicaSet=…} or {@code mongodb+srv://…}.
+ * The store has a client of its own. If the URL names no database, the store uses the database {@code curfew}. The
+ * parameter {@code linearizableReads=true} of the URL means {@link MongoTokenStore.Builder#linearizableReads}.
  */
 public final class MongoTokenStoreProvider implements TokenStoreProvider {
     private static final String LINEARIZABLE = "linearizableReads";
-    // The driver ignores all others, and says so in its log alone.
+    // The driver ignores all other parameters, and says so only in its log.
     private static final Set<String> OF_DRIVER =
             Set.of(Documents.file("mongodb-parameters.txt").split("\\s+"));
     private static final Pattern THIS_MACHINE =
             Pattern.compile("(?i)(localhost|127(\\.\\d+){3}|::1|\\[(::|(0:){7})1])(:\\d+)?|.*\\.sock");
     private static final Logger LOG = LoggerFactory.getLogger(MongoTokenStore.class);
 
-    // By default a server that was lost is not looked for again for half a second.
+    // The driver's default is to wait half a second before it looks for a lost server again.
     private static final long HEARTBEAT_MILLIS = 50;
     private static final int IDLE_SECONDS = 60;
     private static final int SEND_BUFFER = 1 << 20;
@@ -56,7 +56,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         Boolean linearizable = null;
         int question = url.indexOf('?');
         var ofDriver = new StringJoiner("&", "?", "").setEmptyValue("");
-        // The driver takes ; for &.
+        // The driver also accepts ; as the separator.
         for (String parameter : (question < 0 ? "" : url.substring(question + 1)).split("[&;]", -1)) {
             String name = parameter.split("=", 2)[0];
             if (name.equalsIgnoreCase(LINEARIZABLE)) {
@@ -72,7 +72,7 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
             }
         }
         String plain = (question < 0 ? url : url.substring(0, question)) + ofDriver;
-        // The driver takes schemes in lower case only.
+        // The driver accepts schemes in lower case only.
         int scheme = plain.indexOf(':');
         plain = plain.substring(0, scheme).toLowerCase(Locale.ROOT) + plain.substring(scheme);
         ConnectionString connection;
@@ -98,13 +98,13 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
     private static MongoClientSettings settings(ConnectionString connection, Duration deadline) {
         MongoClientSettings.Builder settings = MongoClientSettings.builder()
                 .applicationName("curfew")
-                // Also at DEBUG it writes nothing of what is in a command that it sends; 0 would be no limit.
+                // So the driver does not log the content of commands, not even at DEBUG; 0 would mean no limit.
                 .applyToLoggerSettings(log -> log.maxDocumentLength(1))
-                // A firewall drops connections that are idle for some minutes: such a one is never taken again.
+                // A firewall drops connections that are idle for some minutes: so an idle one is not used again.
                 .applyToConnectionPoolSettings(pool -> pool.maxConnectionIdleTime(IDLE_SECONDS, TimeUnit.SECONDS))
-                // Calls have their deadline in any case. These are for what it does not cover: the last word to a
-                // server when the client is closed, and requests, which wait for nobody as long as they fit the
-                // buffer.
+                // The deadline of a call covers neither the last command to a server when the client is closed, nor
+                // sending. The read timeout limits the first. A request that fits the send buffer does not wait for
+                // the server.
                 .applyToSocketSettings(sockets -> sockets.connectTimeout(deadline.toMillis(), TimeUnit.MILLISECONDS)
                         .readTimeout(deadline.toMillis(), TimeUnit.MILLISECONDS)
                         .sendBufferSize(SEND_BUFFER))
@@ -113,13 +113,13 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
         if (connection.isDirectConnection() == null
                 && !connection.isSrvProtocol()
                 && !Boolean.TRUE.equals(connection.isLoadBalanced())) {
-            // By one host alone, all of its replica set is found.
+            // So one host is enough to find its whole replica set.
             settings.applyToClusterSettings(cluster -> cluster.mode(ClusterConnectionMode.MULTIPLE));
         }
         return settings.build();
     }
 
-    /** In one line without the host: whoever can listen can read what is sent, and answer that a token is good. */
+    /** Logs one warning, without the host's name, if another machine could listen or answer in the server's place. */
     private static void warnOfNetwork(ConnectionString connection) {
         boolean remote = !connection.getHosts().stream()
                 .allMatch(host -> THIS_MACHINE.matcher(host).matches());

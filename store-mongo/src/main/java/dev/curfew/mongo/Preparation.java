@@ -27,12 +27,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Makes a domain's collection ready: makes the indexes that are missing, and refuses what would lose records, or take one
- * for another, with the command that mends it.
+ * Prepares a domain's collection: creates missing indexes, and refuses a collection or an index that would lose or
+ * confuse records. The exception has the command that corrects it.
  */
 final class Preparation {
     private static final Logger LOG = LoggerFactory.getLogger(Preparation.class);
-    // No action waits for it: an index on a collection that is full already takes its time.
+    // For building indexes: that takes long on a large collection, and no action waits for it.
     private static final long MINUTES = 1;
     private static final String EXPIRE_AFTER = "expireAfterSeconds";
     private static final List<String> UNFIT =
@@ -46,7 +46,7 @@ final class Preparation {
     private final long twoSkews;
     private final List<BsonDocument> needed;
 
-    /** @param database where the collection is, or {@code null} where only the collection is known */
+    /** @param database of the collection, or {@code null} if only the collection is known */
     Preparation(
             StoreScope scope,
             MongoCollection<BsonDocument> collection,
@@ -60,7 +60,7 @@ final class Preparation {
                 : database.withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
                         .withTimeout(scope.deadline().toMillis(), TimeUnit.MILLISECONDS);
         this.expiry = keys(names.expiresAt);
-        // A skew past the retention end (R1.4), in whole seconds, and never early.
+        // The TTL ends a skew past the retention end (R1.4), in whole seconds, rounded up.
         this.twoSkews = scope.skew().multipliedBy(2).plusMillis(999).toSeconds();
         this.needed = List.of(
                 index(expiry).append(EXPIRE_AFTER, new BsonInt64(twoSkews)),
@@ -84,7 +84,8 @@ final class Preparation {
         if (database != null) {
             checkOptions(database);
         }
-        // Nobody's _id, so that nothing is changed: but only a primary, a majority and the right to write let it pass.
+        // No document has this _id, so that nothing is changed. It succeeds only on a primary, with a majority and the
+        // right to write.
         BsonDocument unused = collection.findOneAndUpdate(
                 new BsonDocument(Documents.ID, new BsonString("")), Updates.unset(Documents.ATTEMPT));
         List<BsonDocument> missing = missing();
@@ -97,7 +98,7 @@ final class Preparation {
                     .createIndexes(missing.stream().map(this::model).toList());
             LOG.info("Created {} indexes for domain '{}'", missing.size(), scope.domain());
         } catch (MongoException e) {
-            // Another node may have made them meanwhile, or others.
+            // Another node may have created some or all of them meanwhile.
             if (isStillMissing()) {
                 BsonDocument command = new BsonDocument("createIndexes", new BsonString(name))
                         .append("indexes", new BsonArray(missing));
@@ -110,7 +111,7 @@ final class Preparation {
         try {
             return !missing().isEmpty();
         } catch (MongoException e) {
-            return true; // as far as is known
+            return true; // it is not known, so the exception is thrown
         }
     }
 
@@ -133,7 +134,7 @@ final class Preparation {
         }
     }
 
-    /** Which of the indexes are not there. */
+    /** The needed indexes that do not exist. */
     private List<BsonDocument> missing() {
         Set<BsonDocument> found = new HashSet<>();
         for (BsonDocument index : collection.listIndexes(BsonDocument.class)) {
@@ -166,7 +167,7 @@ final class Preparation {
                 .toList();
     }
 
-    /** Never shorter: another node, or what is stored already, may need the longer time. */
+    /** Raises the TTL. It is never lowered, since another node or a stored document may need the longer one. */
     private void keepLonger(long seconds) {
         BsonDocument command = new BsonDocument("collMod", new BsonString(name))
                 .append("index", new BsonDocument("keyPattern", expiry).append(EXPIRE_AFTER, new BsonInt64(seconds)))
@@ -189,11 +190,11 @@ final class Preparation {
         LOG.info("The documents of domain '{}' are now kept for {} seconds past their expiry", scope.domain(), seconds);
         BsonValue before = done.get(EXPIRE_AFTER + "_old");
         if (before != null && before.isNumber() && before.asNumber().longValue() > seconds) {
-            keepLonger(before.asNumber().longValue()); // another node has raised it meanwhile
+            keepLonger(before.asNumber().longValue()); // another node had raised it further meanwhile
         }
     }
 
-    /** The keys of an index, in which a number may be of any type. */
+    /** The keys of an index, with all numbers as the same BSON type. */
     private static BsonDocument keysOf(BsonDocument index) {
         var keys = new BsonDocument();
         index.getDocument("key")
@@ -218,7 +219,7 @@ final class Preparation {
     private TokenStoreException unfit(Outcome outcome, String problem, String command, @Nullable Throwable cause) {
         return Failures.failure(
                 outcome,
-                "Collection '" + name + "' does not do for domain '" + scope.domain() + "': "
+                "Collection '" + name + "' does not fit domain '" + scope.domain() + "': "
                         + problem + ". "
                         + (command.isEmpty()
                                 ? "Give Curfew another collection"

@@ -11,9 +11,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/** One call of a verb: its requests share its time, and its repetitions share its mark (R8.7). */
+/** One call of a verb of the store. Its requests share one deadline, and their repetitions share one mark (R8.7). */
 final class Call {
-    /** How much later than it need be a key ends: a request may have been under way for so long. */
+    /** Added to the lifetime of each key, for a request that was delayed on its way to the server. */
     static final Duration MARGIN = Duration.ofSeconds(10);
 
     private static final long LONGEST_RETRIES = TimeUnit.SECONDS.toNanos(1);
@@ -28,18 +28,18 @@ final class Call {
         this.deadline = Deadline.after(scope.deadline());
     }
 
-    /** How many nanoseconds are left. */
+    /** How many nanoseconds are left until the deadline; never negative. */
     long left() {
         return Math.max(0, deadline.remainingNanos());
     }
 
-    /** Whether there is time for one more attempt: for half of the call, and for a second at most. */
+    /** Whether one more attempt may begin: in the first half of the call, and in its first second. */
     boolean mayRetry() {
         long all = scope.deadline().toNanos();
         return all - left() < Math.min(all / 2, LONGEST_RETRIES);
     }
 
-    /** Whether as much as half of the call has passed since this much was left. */
+    /** Whether at least half of the call's whole time has passed since {@code leftBefore} was left. */
     boolean isMostlyGoneSince(long leftBefore) {
         return leftBefore - left() >= scope.deadline().toNanos() / 2;
     }
@@ -50,8 +50,8 @@ final class Call {
     }
 
     /**
-     * The arguments of a script: the time, how long a key outlives its record's expiry (to the retention end, a skew more
-     * (R1.4), and the margin), the mark of this call, and the others.
+     * The arguments of a script: the time, the grace, the mark of this call, and {@code others}. The grace is how long
+     * a key outlives the expiry of its record: a skew to the retention end, a second skew (R1.4), and the margin.
      */
     String[] arguments(@Nullable Object... others) {
         var arguments = new String[others.length + 3];

@@ -18,17 +18,17 @@ import java.time.Duration;
 import java.util.Collection;
 import java.util.concurrent.TimeUnit;
 
-/** Clients of the store's own: nothing is queued while there is no connection, and nothing is sent a second time. */
+/** Makes the store's own clients. They queue no command while there is no connection, and send none a second time. */
 final class Clients {
     private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofMillis(500);
     private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
-    /** Of the first words on a connection: a longer attempt is given up by the store. */
+    /** The driver's limit for the first commands on a connection; the store itself gives up an attempt earlier. */
     private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(30);
 
     private static final Duration CLUSTER_TIMEOUT = Duration.ofSeconds(1);
     private static final Duration SENTINEL_TIMEOUT = Duration.ofMillis(500);
 
-    /** So that a firewall does not take a connection for idle, and that a dead one is found before a call waits for it. */
+    /** Prevents that a firewall takes a connection for idle, and finds a dead connection before a call waits for it. */
     private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
             .enable()
             .idle(Duration.ofSeconds(10))
@@ -38,8 +38,7 @@ final class Clients {
 
     private static final ClientOptions OPTIONS = ClientOptions.builder()
             .disconnectedBehavior(DisconnectedBehavior.REJECT_COMMANDS)
-            // The store waits no longer than its call may take; a timeout of the driver's own for each command costs
-            // more.
+            // No timeout of the driver for each command: the store limits the wait itself, which costs less.
             .timeoutOptions(TimeoutOptions.create())
             .socketOptions(SocketOptions.builder()
                     .connectTimeout(CONNECT_TIMEOUT)
@@ -60,7 +59,7 @@ final class Clients {
 
     static RedisClient of(ClientResources resources, RedisURI uri) {
         uri.setTimeout(HANDSHAKE_TIMEOUT);
-        // One that hangs must leave time for the others.
+        // A sentinel that hangs must leave time for the others.
         uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(SENTINEL_TIMEOUT));
         RedisClient client = RedisClient.create(resources, uri);
         client.setOptions(OPTIONS);

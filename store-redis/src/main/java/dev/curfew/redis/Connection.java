@@ -12,8 +12,8 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A connection of the driver's, which all threads share and the driver reconnects. It is made when it is first needed,
- * on a thread of its own, and made anew when it was left.
+ * A connection of the driver, which all threads share and which the driver reconnects. The connection is made on a
+ * thread of its own, when a call first needs it. After {@link #leave} the next call makes a new connection.
  */
 final class Connection {
     private static final Duration FIRST_ATTEMPT = Duration.ofSeconds(2);
@@ -24,14 +24,14 @@ final class Connection {
     private volatile @Nullable Attempt current;
     private volatile boolean closed;
 
-    /** @param connector makes a connection, and blocks meanwhile */
+    /** @param connector makes a connection, and blocks until it is made */
     Connection(Supplier<? extends StatefulConnection<String, String>> connector) {
         this.connector = connector;
     }
 
     /**
-     * An attempt to connect. The next one may begin a pause after this one has failed; or when this one has taken too long,
-     * and then the next one may take twice as long.
+     * An attempt to connect. If the attempt fails, the next one may begin after a pause. If the attempt takes too long,
+     * the next one may begin at once, and may take twice as long.
      */
     private static final class Attempt extends CompletableFuture<StatefulConnection<String, String>> {
         final Duration longest;
@@ -52,7 +52,7 @@ final class Connection {
         }
     }
 
-    /** The connection, when it is made; it may be one that the driver is about to reconnect. */
+    /** Waits for the connection. The driver may have lost it, and be about to reconnect it. */
     StatefulConnection<String, String> open(Call call) throws ExecutionException, InterruptedException {
         while (true) {
             Attempt attempt = current;
@@ -107,7 +107,7 @@ final class Connection {
         }
     }
 
-    /** Leaves a connection for a new one, unless another thread has done so already. */
+    /** Closes a connection, so that the next call makes a new one, unless another thread has done so already. */
     void leave(StatefulConnection<String, String> connection) {
         synchronized (this) {
             if (made() != connection) {

@@ -7,8 +7,9 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A user's URL, taken apart: some parameters are Curfew's, and the others Lettuce's. Lettuce drops a parameter that it
- * does not know without a word, and a safeguard with a typo would be none. So such a URL is refused here.
+ * A user's URL, split into Curfew's parameters and a URL for Lettuce. Lettuce silently ignores a parameter that it does
+ * not know, so that a misspelt {@code strictDurability} would protect nothing. So a URL with an unknown parameter is
+ * refused.
  */
 final class ConnectionUrl {
     private static final Pattern OF_LETTUCE = Pattern.compile(
@@ -22,7 +23,7 @@ final class ConnectionUrl {
     ConnectionUrl(String url) {
         int question = url.indexOf('?');
         var ofLettuce = new StringJoiner("&", "?", "").setEmptyValue("");
-        // Lettuce takes ; for &.
+        // Lettuce also accepts ; as the separator.
         for (String parameter : (question < 0 ? "" : url.substring(question + 1)).split("[&;]", -1)) {
             int equals = parameter.indexOf('=');
             String name = equals < 0 ? parameter : parameter.substring(0, equals);
@@ -45,7 +46,7 @@ final class ConnectionUrl {
         plain = (question < 0 ? url : url.substring(0, question)) + ofLettuce;
     }
 
-    /** The URL with Lettuce's parameters alone. */
+    /** The URL with Lettuce's parameters only. */
     String plain() {
         return plain;
     }

@@ -9,9 +9,9 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 
-/** Goes through a subject's index in the order of the scores, and meets each jti once, also while others write to it. */
+/** Reads a subject's index in the order of the scores, and returns each jti once, even if the index changes. */
 final class Entries {
-    /** The jti of the entry that says up to which score expiries were shortened. */
+    /** The jti of the entry whose score is the latest expiry that was shortened. */
     static final String SHORTENED = "";
 
     private final Link link;
@@ -30,7 +30,7 @@ final class Entries {
         this.score = from;
     }
 
-    /** The next entries, at most so many; none where there are no more. */
+    /** The next entries, at most {@code most}; an empty list if there are no more. */
     List<ScoredValue<String>> next(int most) {
         List<ScoredValue<String>> found;
         List<ScoredValue<String>> fresh;
@@ -59,7 +59,7 @@ final class Entries {
         next.forEach(entry -> met.add(entry.getValue()));
         if (!next.isEmpty()) {
             score = (long) next.get(next.size() - 1).getScore();
-            // The next question begins with those of this score once more.
+            // The next query returns the entries of this score once more.
             skipped = (int) found.stream()
                     .filter(entry -> (long) entry.getScore() == score && met.contains(entry.getValue()))
                     .count();
@@ -67,12 +67,12 @@ final class Entries {
         return next;
     }
 
-    /** Whether there was no more after the latest entries. */
+    /** Whether the index had no more entries after the latest ones. */
     boolean isAtEnd() {
         return isLast;
     }
 
-    /** The score of the latest entry: entries to come have this one or a higher one. */
+    /** The score of the latest entry; later entries have the same or a higher score. */
     long score() {
         return score;
     }

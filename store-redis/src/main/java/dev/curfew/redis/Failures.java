@@ -14,18 +14,18 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
-/** What went wrong, in words that help and give nothing away: a server's message may quote a key or a user. */
+/** Makes the store's exceptions. Their messages never quote a server's message, which may contain a key or a user. */
 final class Failures {
     private static final String ADVICE = Script.file("failures.txt");
-    /** The first word of an error, or that of a command in a script, which Redis 7.0 wraps. */
+    /** The first word of an error; or, if Redis 7.0 has wrapped the error of a command in a script, the word inside. */
     private static final Pattern CODE = Pattern.compile("(?s)(?!ERR\\b)([A-Z]{3,})\\b.*|.*\\W-?(OOM|READONLY|LOADING"
             + "|WRONGTYPE|NOREPLICAS|MISCONF|MASTERDOWN|CLUSTERDOWN|NOPERM|NOSCRIPT)\\W.*");
-    /** A lacking right, in the words of a script, which differ from version to version. */
+    /** A missing right, as a script reports it; the words differ between versions of Redis. */
     private static final Pattern LACKS_RIGHT = Pattern.compile("NOPERM|ACL failure|The user executing the script");
 
     private Failures() {}
 
-    /** Whether the server answered so: by the first word of its error, or what a script says of it. */
+    /** Whether the server answered with this error code, either itself or from a command in a script. */
     static boolean is(Throwable thrown, String code) {
         return isRefusal(thrown) && code.equals(code(thrown));
     }
@@ -42,17 +42,17 @@ final class Failures {
         return LACKS_RIGHT.matcher(message).find();
     }
 
-    /** Whether the server refused the command for want of a right. */
+    /** Whether the server refused the command because a right is missing. */
     static boolean lacksRight(TokenStoreException failure) {
         return failure.getCause() instanceof DriverException cause && "NOPERM".equals(cause.code);
     }
 
-    /** Whether it is the server's own answer. */
+    /** Whether the exception is an error that the server has answered. */
     static boolean isRefusal(Throwable thrown) {
         return thrown instanceof RedisCommandExecutionException;
     }
 
-    /** Whether nothing was heard in time. */
+    /** Whether no answer came in time. */
     static boolean isSilence(Throwable thrown) {
         return causes(thrown)
                 .anyMatch(cause -> cause instanceof TimeoutException
@@ -61,7 +61,7 @@ final class Failures {
                         || cause.getClass().getSimpleName().equals("ConnectTimeoutException"));
     }
 
-    /** Whether the command has not left, for want of a connection. */
+    /** Whether the command was not sent, since there was no connection. */
     static boolean isNotSent(Throwable thrown) {
         return thrown instanceof NotSentException
                 || thrown instanceof RedisConnectionException
@@ -80,8 +80,8 @@ final class Failures {
     }
 
     /**
-     * @param changes whether it was asked to change anything
-     * @param isUnsure whether it may have been done all the same: by an earlier attempt, or others of the same call
+     * @param changes whether the failed request was a change
+     * @param isUnsure whether a change may be done nevertheless, by an earlier attempt or another request of the call
      */
     static TokenStoreException of(String domain, Throwable cause, boolean changes, boolean isUnsure) {
         Throwable refusal =
@@ -92,7 +92,7 @@ final class Failures {
             String code = code(refusal);
             String said = code + ' ' + refusal.getMessage();
             what = advice(said) + " (" + code + ")";
-            // A script may have come as far as the command that failed.
+            // A script may have made changes before the command that failed.
             isHalfDone = refusal == cause && said.contains("script") && code.matches("NOPERM|ERR");
         } else {
             what = cause instanceof NotSentException
@@ -102,7 +102,7 @@ final class Failures {
         return of(changes && (isUnsure || isHalfDone) ? Outcome.UNKNOWN : Outcome.UNCHANGED, domain, what, cause);
     }
 
-    /** @param what in whole words, or one that the file of advice has */
+    /** @param what the problem as a sentence, or one word that {@code failures.txt} has */
     static TokenStoreException of(Outcome outcome, String domain, String what, @Nullable Throwable cause) {
         String last = switch (outcome) {
             case UNCHANGED -> "Nothing was changed";
@@ -123,7 +123,7 @@ final class Failures {
                 .orElseThrow();
     }
 
-    /** The exception without its message, where that might quote what must not be shown. */
+    /** The exception without its message, if the message might quote what must not be shown. */
     private static @Nullable Throwable harmless(@Nullable Throwable thrown) {
         return thrown == null
                         || thrown instanceof TokenStoreException
@@ -133,7 +133,7 @@ final class Failures {
                 : new DriverException(thrown);
     }
 
-    /** An exception of the driver's, of which only the kind is told, and the first word of the server's error. */
+    /** Stands for an exception of the driver, with only its class name and the first word of the server's error. */
     private static final class DriverException extends RuntimeException {
         private static final long serialVersionUID = 1;
 
@@ -146,11 +146,11 @@ final class Failures {
         }
     }
 
-    /** Nothing has gone out to the server. */
+    /** Says that nothing was sent to the server. */
     static final class NotSentException extends RuntimeException {
         private static final long serialVersionUID = 1;
 
-        /** @param why a word that the file of advice has */
+        /** @param why a word that {@code failures.txt} has */
         NotSentException(String why) {
             super(advice(why));
         }

@@ -23,22 +23,25 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Sends changes and one {@code WAIT} for all of them at once, each to the server that has its key. One group is under way
- * on a connection; the changes that come meanwhile are the next group. Before the {@code WAIT} stands a write of no
- * meaning: a replica that has it has all that was written to the server before, also by others.
+ * Sends changes in groups, with one {@code WAIT} for each group. Each change goes to the server that has its key. While
+ * a group is under way on a connection, further changes are collected for the next group. The changes of each call are
+ * followed by a {@code SET} of a temporary key: a replica that has this {@code SET} has all earlier writes too, also
+ * those of other clients.
  */
 final class GroupCommit {
-    /** Answers after which there is nothing that a replica must have. */
+    /** Answers of a script that has changed nothing, so that no replica needs to be waited for. */
     private static final Set<String> NOTHING_TO_KEEP = Set.of("UNKNOWN", "EXPIRED");
 
-    /** Of these alone, since a WAIT holds up all that is asked after it. */
+    /** Used for these changes only, since a {@code WAIT} delays every later command on its connection. */
     final Connection connection;
 
     private final int replicas;
@@ -46,7 +49,7 @@ final class GroupCommit {
     private final Map<StatefulConnection<String, String>, Group> next = new HashMap<>();
     private final Map<StatefulConnection<String, String>, Group> running = new HashMap<>();
 
-    /** @param disconnects how many connections were lost: a {@code WAIT} that the driver sends again counts for nothing */
+    /** @param disconnects how many connections were lost; after a loss, the answer to a {@code WAIT} does not count */
     GroupCommit(Connection connection, int replicas, AtomicLong disconnects) {
         this.connection = connection;
         this.replicas = replicas;
@@ -54,12 +57,22 @@ final class GroupCommit {
     }
 
     private static final class Group {
+        /** A key that the server has, and that no record uses. */
+        final String unused;
+
         final List<RedisCommand<String, String, ?>> commands = new ArrayList<>();
         final List<Call> calls = new ArrayList<>();
         final CompletableFuture<Long> replicas = new CompletableFuture<>();
+
+        Group(String unused) {
+            this.unused = unused;
+        }
     }
 
-    /** Answers how many replicas have the changes, for each server; known after the answers to the commands. */
+    /**
+     * Sends the changes. Answers, for each server, how many replicas have them; this is known after the answers to the
+     * commands.
+     */
     List<CompletableFuture<Long>> dispatch(
             Call call,
             StatefulConnection<String, String> connection,
@@ -81,17 +94,12 @@ final class GroupCommit {
                 group.add(command);
             }
             String key = requests[indexes.get(0)].keys.get(0);
-            var args = new CommandArgs<>(UTF8).addKey(new Keys(call.scope).neighbour(key));
-            group.add(new AsyncCommand<>(new Command<>(
-                    CommandType.SET,
-                    new StatusOutput<>(UTF8),
-                    args.add("").add("PX").add(1000))));
-            waits.add(join(server, call, group));
+            waits.add(join(server, call, group, new Keys(call.scope).neighbour(key)));
         });
         return waits;
     }
 
-    /** Waits until the replicas have the changes, unless the answers say that there are none. */
+    /** Waits until the replicas have the changes, unless the answers say that nothing was changed. */
     void await(
             Call call,
             StatefulConnection<String, String> used,
@@ -144,8 +152,11 @@ final class GroupCommit {
     }
 
     private synchronized CompletableFuture<Long> join(
-            StatefulConnection<String, String> server, Call call, List<RedisCommand<String, String, ?>> commands) {
-        Group group = next.computeIfAbsent(server, each -> new Group());
+            StatefulConnection<String, String> server,
+            Call call,
+            List<RedisCommand<String, String, ?>> commands,
+            String unused) {
+        Group group = next.computeIfAbsent(server, each -> new Group(unused));
         group.commands.addAll(commands);
         group.calls.add(call);
         if (!running.containsKey(server)) {
@@ -160,23 +171,32 @@ final class GroupCommit {
             return;
         }
         running.put(server, group);
-        // Three quarters of the time that is left, so that its answer comes in time.
+        // Three quarters of the time that is left, so that the answer to the WAIT comes in time.
         long millis = group.calls.stream().mapToLong(Call::left).max().orElse(0) / 4 * 3 / 1_000_000;
+        var temporary =
+                new CommandArgs<>(UTF8).addKey(group.unused).add("").add("PX").add(1000);
+        var write = new AsyncCommand<>(new Command<>(CommandType.SET, new StatusOutput<>(UTF8), temporary));
         var args = new CommandArgs<>(UTF8).add(replicas).add(Math.max(1, millis));
         var wait = new AsyncCommand<>(new Command<>(CommandType.WAIT, new IntegerOutput<>(UTF8), args));
         long before = disconnects.get();
         var unused = wait.whenComplete((answer, thrown) -> {
-            // First of all: the next group must not wait for this one, whatever was thrown.
+            // First of all, since the next group must be sent even if this one has failed.
             synchronized (this) {
                 running.remove(server, group);
                 begin(server);
             }
-            if (thrown != null) {
-                group.replicas.completeExceptionally(thrown);
-            } else {
-                group.replicas.complete(disconnects.get() == before ? answer : 0L);
+            try {
+                if (thrown != null) {
+                    group.replicas.completeExceptionally(thrown);
+                } else {
+                    write.join(); // if it was refused, the WAIT is for an earlier write
+                    group.replicas.complete(disconnects.get() == before ? answer : 0L);
+                }
+            } catch (CompletionException | CancellationException e) {
+                group.replicas.completeExceptionally(e);
             }
         });
+        group.commands.add(write);
         group.commands.add(wait);
         try {
             server.dispatch(group.commands);

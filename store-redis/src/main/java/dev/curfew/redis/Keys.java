@@ -3,8 +3,9 @@ package dev.curfew.redis;
 import dev.curfew.StoreScope;
 
 /**
- * The names of a scope's keys. In each part of a name a colon, a brace and a percent sign are written as in a URL. So no
- * name reaches into another's keys (R10.1), and none has a hash tag: a cluster spreads them by their whole names.
+ * The names of a scope's keys. In each part of a name, a colon, a brace and a percent sign are percent-encoded. So the
+ * keys of different domains, tenants and tokens never collide (R10.1). No key has a hash tag either: a cluster computes
+ * the slot from the whole key.
  */
 final class Keys {
     final StoreScope scope;
@@ -20,19 +21,24 @@ final class Keys {
     }
 
     String watermark(String subject) {
-        return prefix + ":watermark:" + escape(subject);
+        return watermarks() + escape(subject);
+    }
+
+    /** The beginning of the keys of all watermarks. */
+    String watermarks() {
+        return prefix + ":watermark:";
     }
 
     String index(String subject) {
         return prefix + ":subject:" + escape(subject);
     }
 
-    /** A key that no record has. */
+    /** A temporary key, which is no record's. */
     String probe(String name) {
         return prefix + ":probe:" + escape(name);
     }
 
-    /** A key that no record has, in the same slot of a cluster as this one. */
+    /** A temporary key in the same slot of a cluster as {@code key}. */
     String neighbour(String key) {
         return prefix + ":probe:{" + key + '}';
     }

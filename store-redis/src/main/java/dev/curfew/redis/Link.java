@@ -31,9 +31,9 @@ import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Asks the server, and waits no longer than the call may take. While there is no connection it tries again for a moment:
- * an attempt that is repeated is known by the mark of its call. The driver finds the server: it reconnects, asks the
- * sentinels, and follows the slots of a cluster.
+ * Sends requests to the server, and waits no longer than the call may take. While there is no connection, a request is
+ * repeated for up to a second; the server recognises the repetition of a change by the mark of its call. The driver
+ * finds the server: it reconnects, asks the sentinels, and follows the slots of a cluster.
  */
 final class Link implements RedisConnectionStateListener {
     private static final long PAUSE_MILLIS = 10;
@@ -58,7 +58,10 @@ final class Link implements RedisConnectionStateListener {
                 : ((RedisClient) client).connect(UTF8);
     }
 
-    /** An application's client may send again what was under way: then the answer is that to the second attempt. */
+    /**
+     * Counts lost connections. After one, an application's client may send a command again, and the answer is then that
+     * of the repetition.
+     */
     @Override
     public void onRedisDisconnected(RedisChannelHandler<?, ?> connection) {
         if (!connection.isClosed()) {
@@ -70,25 +73,25 @@ final class Link implements RedisConnectionStateListener {
         return client instanceof RedisClusterClient;
     }
 
-    /** Whether an application's client looks at its cluster only where something has failed. */
+    /** Whether an application's client refreshes its view of the cluster only after a failure. */
     boolean isSeldomRefreshed() {
         return isInCluster()
                 && !(client.getOptions() instanceof ClusterClientOptions options && options.isRefreshClusterView());
     }
 
-    /** Asks one thing. */
-    @SuppressWarnings({"unchecked", "NullAway"}) // the answer is of the request's own type
+    /** Sends one request, and waits for its answer. */
+    @SuppressWarnings({"unchecked", "NullAway"}) // the answer has the request's own type
     <T extends @Nullable Object> T ask(Call call, Request<T> request) {
         return (T) ask(call, null, new Request<?>[] {request})[0];
     }
 
-    /** Asks several things at once: one round trip to each server that has some of the keys. */
+    /** Sends several requests at once: one round trip to each server that has some of the keys. */
     @SuppressWarnings("unchecked")
     <T extends @Nullable Object> List<T> ask(Call call, List<? extends Request<? extends T>> requests) {
         return (List<T>) Arrays.asList(ask(call, null, requests.toArray(Request<?>[]::new)));
     }
 
-    /** The same, and waits until as many replicas as {@code minReplicas} says have the changes. */
+    /** Sends changes, and waits until as many replicas as {@code minReplicas} says have them. */
     @SuppressWarnings("unchecked")
     List<List<String>> change(Call call, List<Request<List<String>>> requests) {
         return (List<List<String>>)
@@ -114,7 +117,7 @@ final class Link implements RedisConnectionStateListener {
                 }
                 connection = line.open(call);
                 if (!connection.isOpen()) {
-                    // The driver would reconnect it, and tell nobody why it cannot.
+                    // The driver would reconnect it, but would not tell why it fails to.
                     line.leave(connection);
                     throw new NotSentException("DISCONNECTED");
                 }
@@ -143,7 +146,7 @@ final class Link implements RedisConnectionStateListener {
             } catch (ExecutionException | TimeoutException | CancellationException | NotSentException e) {
                 failure = Failures.cause(e);
             } finally {
-                // A command for which nobody waits is not sent any more.
+                // A command whose call has failed must not be sent later.
                 for (RedisFuture<?> command : commands) {
                     if (command != null && !command.isDone()) {
                         command.cancel(true);
@@ -161,13 +164,13 @@ final class Link implements RedisConnectionStateListener {
                     continue;
                 }
             }
-            // One of several requests may be done, and a refusal may be the answer to the driver's second attempt.
+            // One of several requests may be done. A refusal may be the answer to the driver's second attempt.
             isUnsure |= !Failures.isNotSent(failure)
                     && (!isRefusal || requests.length > 1 || disconnects.get() != disconnectsBefore);
             boolean isSilence = Failures.isSilence(failure);
             boolean hasMoved = replicated != null && (Failures.is(failure, "MOVED") || Failures.is(failure, "ASK"));
             if (replicated != null && pause == 0 && client instanceof RedisClusterClient cluster) {
-                // The driver finds out by itself, but not from what was asked of one node.
+                // The driver refreshes its view by itself, but not after the failure of a command to one node.
                 var unused = cluster.refreshPartitionsAsync();
             }
             if ((isRefusal && !hasMoved) || isSilence || !call.mayRetry()) {
@@ -189,8 +192,8 @@ final class Link implements RedisConnectionStateListener {
             RedisFuture<?>[] commands,
             boolean isWhole) {
         if (requests.length == 1 || isInCluster()) {
-            // A cluster's connection blocks where it is given several at once, and is not connected to a node of
-            // theirs.
+            // If a cluster's connection is given several commands at once, and has no connection yet to one of their
+            // nodes, it blocks.
             for (int i = 0; i < requests.length; i++) {
                 AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
                 commands[i] = command;
@@ -207,7 +210,7 @@ final class Link implements RedisConnectionStateListener {
         }
     }
 
-    /** The connections to all masters; after this, all connections are there that the store uses. */
+    /** The connections to all masters. After this call, all connections that the store uses are made. */
     List<StatefulRedisConnection<String, String>> masters(Call call) {
         ensureOpen();
         List<StatefulRedisConnection<String, String>> masters = masters(call, questions);
@@ -230,7 +233,7 @@ final class Link implements RedisConnectionStateListener {
         return cluster.getConnectionAsync(node.getUri().getHost(), node.getUri().getPort());
     }
 
-    /** The answer of one server, to a question that changes nothing. */
+    /** Waits for one server's answer to a command that changes nothing. */
     static <T> T await(Call call, Future<T> answer) {
         return await(call, () -> call.await(answer));
     }
@@ -256,7 +259,7 @@ final class Link implements RedisConnectionStateListener {
         return new IllegalStateException("The Redis store is closed; open a new one");
     }
 
-    /** Answers whether it was open. */
+    /** Closes the connections; answers whether they were open. */
     synchronized boolean close() {
         if (closed) {
             return false;
@@ -270,7 +273,7 @@ final class Link implements RedisConnectionStateListener {
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException e) {
-            // They are of no use to anybody any more.
+            // The store is closed, whether the connections could be closed in time or not.
         }
         return true;
     }

@@ -13,7 +13,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Looks at a server before it is trusted with revocations. */
+/** Examines the server when the store is opened. */
 final class Probe {
     private static final Pattern COMMAND = Pattern.compile("'([a-z|]+)'");
     private static final Pattern FIELD = Pattern.compile("(?m)^([a-z_]+):([^\r\n]*)");
@@ -22,10 +22,10 @@ final class Probe {
     private final Call call;
     private final boolean isStrict;
     private final int minReplicas;
-    /** What is wrong, and what to do about it; the same on three masters is said once. */
+    /** The problems, each with its remedy; a problem that three masters have is told once. */
     private final Set<String> findings = new LinkedHashSet<>();
 
-    /** @param isStrict whether what cannot be seen counts as wrong */
+    /** @param isStrict whether a setting that cannot be read counts as a problem */
     Probe(Link link, Call call, boolean isStrict, int minReplicas) {
         this.link = link;
         this.call = call;
@@ -34,14 +34,14 @@ final class Probe {
     }
 
     /**
-     * What may lose revocations, or will fail.
+     * The settings that may lose revocations or make calls fail, each with its remedy.
      *
      * @param unused a key that nothing else uses
      * @throws TokenStoreException if the store cannot work with this server at all
      */
     Set<String> findings(String unused) {
         link.masters(call).forEach(this::look);
-        // To one of them: what the user may do is set up alike, or an operator's own affair.
+        // To one master only: a user has the same rights on all of them, or the operator has decided otherwise.
         try {
             List<String> refusal = link.ask(call, Request.of(Script.PROBE, List.of(unused)));
             if (!refusal.isEmpty()) {
@@ -75,7 +75,7 @@ final class Probe {
         try {
             facts.putAll(Link.await(call, commands.configGet("*append*")));
         } catch (TokenStoreException e) {
-            // Refused by many who offer Redis as a service.
+            // Many providers of Redis as a service refuse this command.
             facts.put("unseen", Boolean.toString(isStrict));
         }
         boolean isFound = false;

@@ -47,38 +47,39 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Records in Redis 7.0 or later, or Valkey: standalone, behind sentinels, or in a cluster.
+ * A store in Redis 7.0 or later, or Valkey: standalone, behind sentinels, or in a cluster.
  *
- * <p>The layout, for the domain {@code tokens} and the empty tenant. Every key ends by itself: a record a skew past its
- * retention end, the index of a subject with its last record. In names, {@code :}, <code>&#123;</code>,
- * <code>&#125;</code> and {@code %} are written as in a URL.
+ * <p>The keys below are those of the domain {@code tokens} and the empty tenant. Every key has a TTL: a record ends a
+ * skew past its retention end, and the index of a subject ends with its last record. In names, {@code :},
+ * <code>&#123;</code>, <code>&#125;</code> and {@code %} are percent-encoded.
  *
  * <pre>
  * curfew:tokens::token:JTI          hash: s subject, p purpose, i issued, e expires, d extra data, c created,
  *                                   u updated, r revoked, a the attempt that revoked it; times in milliseconds
  * curfew:tokens::watermark:SUBJECT  string: the watermark
- * curfew:tokens::subject:SUBJECT    sorted set: the jti of each record, by the latest expiry that it has had; and an
- *                                   empty jti, by the latest expiry that was shortened
+ * curfew:tokens::subject:SUBJECT    sorted set: the jti of each record, whose score is the latest expiry that the
+ *                                   record has had; and an empty jti, whose score is the latest expiry that was
+ *                                   shortened
  * </pre>
  *
- * <p>A check is one HEXISTS, or an HMGET of the record and a GET of the watermark, pipelined. What changes a record is
- * one script; so is what stores one, which also writes the subject's index. Only in a cluster, where no one server need
- * have both, storing is
+ * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record and a GET of the watermark, pipelined.
+ * Every change of a record is one script. The script that stores a record also writes the subject's index. In a
+ * cluster, the record and the index may be on different servers. There, storing is two scripts:
  *
  * <ol>
- *   <li>the index: a script adds the jti, or raises its score, and drops a few entries that have ended;
- *   <li>the record: a script.
+ *   <li>one for the index: it adds the jti, or raises its score, and drops a few entries whose expiry has passed;
+ *   <li>one for the record.
  * </ol>
  *
- * In this order, so that no failure leaves a live record that {@link #revokeStored} does not find. It may leave an entry
- * without a record, which {@code revokeStored} then revokes: the store that was on its way, or is repeated, finds its
- * token revoked. Nothing ever lowers a score, and an entry is removed only when its score has ended, or its record is
- * revoked for good.
+ * The index comes first, so that no failure leaves a live record that {@link #revokeStored} does not find. A failure
+ * may leave an entry without a record. {@code revokeStored} then writes a revoked record for the entry: if the token is
+ * stored later, it is revoked already. No script ever lowers a score. A script removes an entry only when its score has
+ * passed, or when its record is revoked for good.
  */
 public final class RedisTokenStore implements SelfExpiringTokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
 
-    /** What a check needs of a record: all but the extra data. */
+    /** The fields of a record that a check needs: all but the extra data. */
     private static final String[] FIELDS = {"s", "p", "i", "e", "c", "u", "r"};
 
     private static final int PAGE = 200;
@@ -98,8 +99,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store on the application's own client, which stays open when the store is closed. The store makes a connection of
-     * its own, to the URI that the client was made with.
+     * A store on the application's own client, which stays open when the store is closed. The store makes a connection
+     * of its own, to the URI that the client was made with.
      */
     public static RedisTokenStore create(RedisClient client) {
         return builder(client).build();
@@ -123,10 +124,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store with a client of its own, whose options are those that Curfew's page on Redis explains. This is the best
-     * choice. The client runs on the application's resources, which stay open when the store is closed.
+     * A store with a client of its own, with the options that Curfew's page on Redis explains. This is the best choice.
+     * The client uses the application's resources, which stay open when the store is closed.
      *
-     * @param uri of one server, or with sentinels; its timeouts are set
+     * @param uri of one server, or with sentinels; the store changes the timeouts of this object
      */
     public static Builder builder(ClientResources resources, RedisURI uri) {
         present("resources", resources);
@@ -135,9 +136,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store in a cluster, with a client of its own; the rest is as for one server.
+     * A store in a cluster, with a client of its own, as {@link #builder(ClientResources, RedisURI)} makes one.
      *
-     * @param uris of some nodes of the cluster; their timeouts are set
+     * @param uris of some nodes of the cluster; the store changes the timeouts of these objects
      */
     public static Builder builder(ClientResources resources, Collection<RedisURI> uris) {
         present("resources", resources);
@@ -163,17 +164,18 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             this.shutdown = shutdown;
         }
 
-        /** Refuses a server that is set up to lose revocations, where otherwise a warning is logged. */
+        /** Refuses a server whose settings may lose revocations; by default a warning is logged. */
         public Builder strictDurability() {
             this.strictDurability = true;
             return this;
         }
 
         /**
-         * Makes every revocation wait until so many replicas have it; 0 by default. When they do not answer in time, it
-         * throws a {@link TokenStoreException} that says that it is applied, and not yet replicated.
+         * Makes every revocation wait until this number of replicas have it; 0 by default. If the replicas do not
+         * answer in time, the call throws a {@link TokenStoreException} that says that the revocation is applied, but
+         * not yet replicated.
          *
-         * @throws IllegalArgumentException if it is negative
+         * @throws IllegalArgumentException if the number is negative
          */
         public Builder minReplicas(int replicas) {
             if (replicas < 0) {
@@ -189,17 +191,17 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             return this;
         }
 
-        /** The store. It connects when it is first used. */
+        /** Makes the store, which connects when it is first used. */
         public RedisTokenStore build() {
             return new RedisTokenStore(this);
         }
     }
 
     /**
-     * Connects, looks at the server, and warns once of what may lose revocations, with the remedy.
+     * Connects, examines the server, and logs one warning of settings that may lose revocations, each with its remedy.
      *
-     * @throws TokenStoreException if the server cannot be used, or if it may lose revocations and {@code strictDurability}
-     *     is set
+     * @throws TokenStoreException if the server cannot be used, or if it may lose revocations and
+     *     {@code strictDurability} is set
      */
     @Override
     public void prepare(StoreScope scope) {
@@ -207,8 +209,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 .findings(keys(scope).probe(UUID.randomUUID().toString()));
         if (link.isSeldomRefreshed()) {
             LOG.warn(
-                    "Domain '{}' is kept in a cluster that your RedisClusterClient looks at only where something has failed:"
-                            + " after a failover, checks are denied for longer. Set"
+                    "Domain '{}' is kept in a cluster, and your RedisClusterClient refreshes its topology only after a"
+                            + " failure: after a failover, checks are denied for longer. Set"
                             + " ClusterTopologyRefreshOptions.enablePeriodicRefresh.",
                     scope.domain());
         }
@@ -222,7 +224,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         LOG.warn("{}. Revocations may be lost or refused.", found);
     }
 
-    /** The names of the scope's keys; those of the scope before are forgotten. */
+    /** The names of the scope's keys. The names of the last scope that was used are kept. */
     private Keys keys(StoreScope scope) {
         Keys known = keys;
         if (known == null || !known.scope.equals(scope)) {
@@ -305,8 +307,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         String key = keys(scope).record(record.jti());
         String index = keys(scope).index(subject);
         if (link.isInCluster()) {
-            // No server need have both keys: the index first, so that no failure leaves a live record that it does not
-            // name.
+            // The two keys may be on different servers. The index comes first, so that no failure leaves a live record
+            // without an entry.
             change(call, Script.INDEX, List.of(index), record.expiresAt(), record.jti());
         }
         ExtraData data = record.extraData();
@@ -328,7 +330,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             throw e;
         }
         if (answer.equals("REVOKED") && minReplicas > 0) {
-            // The caller is told that the token is revoked: the replicas must have that.
+            // Before the caller is told that the token is revoked, the replicas must have the revocation.
             answer = link.change(call, List.of(change)).get(0).get(0);
         } else if (answer.equals("MISMATCH")) {
             throw new SubjectMismatchException();
@@ -336,13 +338,17 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return StoreOutcome.valueOf(answer);
     }
 
-    /** In a cluster an entry may have been raised, and its record not: the order up to there is not that of the expiries. */
+    /**
+     * Writes into the index that the order of the entries may differ from that of the expiries, up to
+     * {@code expiresAt}. In a cluster, a failure may leave an entry with a raised score whose record has kept its
+     * earlier expiry.
+     */
     private void mark(Call call, String index, Instant expiresAt) {
         if (link.isInCluster() && call.left() > 0) {
             try {
                 link.ask(call, Request.of(Script.INDEX, List.of(index), call.arguments(expiresAt, Entries.SHORTENED)));
             } catch (TokenStoreException e) {
-                // Then a list of several pages may leave it out, until it is stored again.
+                // Then a list of several pages may leave the token out, until it is stored again.
             }
         }
     }
@@ -364,19 +370,26 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         var call = new Call(scope, now);
-        List<String> answer = change(call, Script.CONSUME, List.of(keys(scope).record(jti)), subject, purpose);
+        Keys keys = keys(scope);
+        String watermarks = link.isInCluster() ? null : keys.watermarks();
+        List<String> answer = change(call, Script.CONSUME, List.of(keys.record(jti)), subject, purpose, watermarks);
         if (!answer.get(0).equals("CONSUMED")) {
             return new Watermarked<>(Refused.valueOf(answer.get(0)), null);
         }
         Map<String, String> fields = new HashMap<>();
-        for (int i = 1; i < answer.size(); i += 2) {
+        for (int i = 2; i < answer.size(); i += 2) {
             fields.put(answer.get(i), answer.get(i + 1));
         }
         TokenRecord used = Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN));
+        return new Watermarked<>(new Consumed(used), watermark(call, used, answer.get(1)));
+    }
+
+    /** The watermark that the script has read; in a cluster another server may have it. */
+    private @Nullable Instant watermark(Call call, TokenRecord used, String read) {
         try {
-            return new Watermarked<>(new Consumed(used), watermark(call, used.subject()));
+            return !link.isInCluster() ? time(read.isEmpty() ? null : read) : watermark(call, used.subject());
         } catch (TokenStoreException e) {
-            throw Failures.of(Outcome.UNKNOWN, scope.domain(), "CONSUMED", e);
+            throw Failures.of(Outcome.UNKNOWN, call.scope.domain(), "CONSUMED", e);
         }
     }
 
@@ -449,9 +462,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                                 keys.index(subject),
                                 Entries.SHORTENED),
                         watermark(keys, subject)));
-        // Up to the latest expiry that was shortened, the order of the scores is not that of the expiries.
+        // Up to the latest expiry that was shortened, the order of the scores may differ from that of the expiries.
         double shortened = answers.get(0) instanceof Double latest ? latest : Double.NEGATIVE_INFINITY;
-        // No record expires later than its score: what comes later cannot have a lower one.
+        // No record expires later than its score. So a record that comes after this place cannot have a lower score.
         long from = Math.max(
                 now.toEpochMilli() + 1,
                 after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
@@ -484,14 +497,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     // Expiry
 
-    /** Nothing: Redis removes what is past its retention end (R7.7). */
+    /** Answers nothing: Redis itself removes records that are past their retention end (R7.7). */
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
         link.ensureOpen();
         return List.of();
     }
 
-    /** Nothing to do: Redis removes what is past its retention end (R7.7). */
+    /** Does nothing: Redis itself removes records that are past their retention end (R7.7). */
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         link.ensureOpen();
@@ -500,7 +513,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     // Fields
 
-    /** @param outcome what is known of the action, should this be no record */
+    /** @param outcome of the action, for the exception if the fields are not a record's */
     private static @Nullable TokenRecord record(
             StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
         String purpose = fields.get("p");
@@ -520,7 +533,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     Objects.requireNonNull(time(fields.get("u"))),
                     time(fields.get("r")));
         } catch (IllegalArgumentException | NullPointerException e) {
-            // Without the cause, which quotes what is there.
+            // Without the cause, whose message quotes the fields.
             throw Failures.of(outcome, scope.domain(), "SPOILED", null);
         }
     }

@@ -18,11 +18,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens {@code redis://user:password@host:port/database}, {@code rediss://…} by TLS,
- * {@code redis-sentinel://host,host,host/database?sentinelMasterId=…} by way of sentinels, and
- * {@code redis-cluster://host,host,host} for a cluster; {@code rediss-sentinel} and {@code rediss-cluster} by TLS. What may
- * be added: {@code strictDurability=true} and {@code minReplicas=1}, as {@link RedisTokenStore.Builder} has them, and
- * {@code verifyPeer=CA} or {@code NONE}.
+ * Opens a store by a URL: {@code redis://user:password@host:port/database} for one server,
+ * {@code redis-sentinel://host,host,host/database?sentinelMasterId=…} through sentinels, and
+ * {@code redis-cluster://host,host,host} for a cluster. With TLS the schemes are {@code rediss},
+ * {@code rediss-sentinel} and {@code rediss-cluster}. Parameters are, among others, {@code strictDurability=true} and
+ * {@code minReplicas=1}, as {@link RedisTokenStore.Builder} explains them, and {@code verifyPeer=CA} or {@code NONE}.
  */
 public final class RedisTokenStoreProvider implements TokenStoreProvider {
     private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
@@ -75,9 +75,9 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
                 .build();
     }
 
-    /** In one line without the host: whoever can listen can read the password, and answer that a token is good. */
+    /** Logs one warning, without the host's name, if another machine could listen or answer in the server's place. */
     private static void warnOfNetwork(List<RedisURI> uris) {
-        RedisURI uri = uris.get(0); // of TLS they all say the same
+        RedisURI uri = uris.get(0); // all of them have the same settings for TLS
         if (uris.stream().allMatch(each -> THIS_MACHINE.matcher(each.getHost()).matches())) {
             return;
         }

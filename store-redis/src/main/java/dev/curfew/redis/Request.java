@@ -12,7 +12,7 @@ import java.util.List;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
-/** A question to the server that has its key. Each attempt sends a command of its own: a command can be sent once. */
+/** A request to the server that has its key. Each attempt makes a new command: a command can be sent only once. */
 final class Request<T extends @Nullable Object> {
     final @Nullable Script script;
     final List<String> keys;
@@ -42,12 +42,12 @@ final class Request<T extends @Nullable Object> {
         return new Request<>(script, CommandType.EVALSHA, () -> new ValueListOutput<>(UTF8), keys, arguments);
     }
 
-    /** Whether it is asked for the sake of what it changes. */
+    /** Whether the request is a change; the probe's temporary key does not count. */
     boolean changes() {
         return script != null && script != Script.PROBE;
     }
 
-    /** @param whole whether a script is sent in full, and not by its digest */
+    /** @param whole whether a script is sent in full instead of its digest */
     AsyncCommand<String, String, T> command(boolean whole) {
         var args = new CommandArgs<>(UTF8);
         if (script != null) {

@@ -9,7 +9,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.Locale;
 
-/** The scripts, one file each, under {@code META-INF/curfew/redis}. */
+/** The Lua scripts; each has a file of its own under {@code META-INF/curfew/redis}. */
 enum Script {
     STORE("keep", "enter"),
     REVOKE("keep"),
@@ -23,7 +23,7 @@ enum Script {
     final String source;
     final String digest;
 
-    /** @param before the files with the functions that the script calls */
+    /** @param before the files with the functions that the script calls, put before the script */
     Script(String... before) {
         var whole = new StringBuilder();
         for (String part : before) {

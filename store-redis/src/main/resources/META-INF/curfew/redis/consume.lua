@@ -1,6 +1,7 @@
--- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose.
--- Answers CONSUMED and the fields of the record, also to a repetition of the attempt that consumed it, or why not.
-local now, grace, attempt, subject, purpose = unpack(ARGV)
+-- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose; and the beginning of a watermark's key, if
+-- this server has all keys. Answers CONSUMED, the watermark of the record's subject or '', and the fields of the record,
+-- also to a repetition of the attempt that consumed the record. Otherwise answers UNKNOWN, ALREADY_USED or EXPIRED.
+local now, grace, attempt, subject, purpose, watermarks = unpack(ARGV)
 local record = redis.call('HGETALL', KEYS[1])
 local field = {}
 for i = 1, #record, 2 do
@@ -10,10 +11,18 @@ if not field.e or field.p ~= purpose or (subject ~= '' and field.s ~= subject) t
   return {'UNKNOWN'}
 elseif field.r and field.a ~= attempt then
   return {'ALREADY_USED'}
-elseif not field.r then
-  if tonumber(field.e) <= tonumber(now) then
-    return {'EXPIRED'}
-  end
+elseif not field.r and tonumber(field.e) <= tonumber(now) then
+  return {'EXPIRED'}
+end
+local watermark
+if watermarks ~= '' and field.s then
+  local name = string.gsub(field.s, '[:{}%%]', function(c)
+    return string.format('%%%02X', string.byte(c))
+  end)
+  -- Before the first write: if this fails, nothing was changed.
+  watermark = redis.call('GET', watermarks .. name)
+end
+if not field.r then
   redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
   keep(KEYS[1], false, field.e + grace, now)
   for _, each in ipairs({'r', now, 'u', now}) do
@@ -21,4 +30,5 @@ elseif not field.r then
   end
 end
 table.insert(record, 1, 'CONSUMED')
+table.insert(record, 2, watermark or '')
 return record

@@ -1,15 +1,15 @@
--- Before the scripts that write a key which ends.
+-- Stands before the scripts that write a key with a TTL.
 local time = redis.call('TIME')
--- By how many milliseconds a node whose clock says now is ahead of the server's clock; a day at the most. When that clock is
--- put right, all that counted from it has to live for as much longer.
+-- By how many milliseconds the node's clock, which says now, is ahead of the server's clock; at most a day. A key has
+-- to live longer by this difference, since the node's clock may be corrected later.
 local function ahead(now)
   return math.min(math.max(now - time[1] * 1000 - math.floor(time[2] / 1000), 0), 86400000)
 end
--- How many milliseconds a key must live until a time, by the node's clock and by the server's: the later of both.
+-- How many milliseconds a key must live, so that it ends at a time both by the node's and by the server's clock.
 local function lifetime(ends, now)
   return string.format('%.0f', ends - now + ahead(now))
 end
--- Lets a key live until a time, and never for less than it has.
+-- Lets a key live until a time. The TTL of a key that is not new is never shortened.
 local function keep(key, isNew, ends, now)
   if isNew then
     redis.call('PEXPIRE', key, lifetime(ends, now))

@@ -1,4 +1,5 @@
--- KEYS: a key of the domain that nobody uses. Calls all that the store calls, to no effect but a key that ends in a second.
+-- KEYS: an unused key of the domain. Calls each command that the scripts and the store call. Only leaves a key that
+-- ends in a second. Answers the first command that is refused, and the error; an empty list if none is refused.
 local key = KEYS[1]
 for _, command in ipairs({
   {'GET', key}, {'HDEL', key, 'e'}, {'HEXISTS', key, 'e'}, {'HGETALL', key}, {'HMGET', key, 'e'},

@@ -1,5 +1,5 @@
 -- KEYS: the record. ARGV: now, grace, attempt, subject or '', issued or '', expires, keep until.
--- Answers REVOKED, also to a repetition of the attempt that revoked, or ALREADY_REVOKED.
+-- Answers REVOKED, also to a repetition of the attempt that revoked the record. Otherwise answers ALREADY_REVOKED.
 local now, grace, attempt, subject, issued, expires, keepUntil = unpack(ARGV)
 local e, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a'))
 if not e then

@@ -1,6 +1,6 @@
 -- KEYS: the record that an entry of a subject's index names. ARGV: now, grace, attempt, subject, expires by the index.
--- Answers REVOKED, also to a repetition of the attempt that revoked; GONE if it is revoked already; OTHER if it is not
--- the subject's, or expired, or no record at all.
+-- Answers REVOKED, also to a repetition of the attempt that revoked the record; GONE if the record was revoked before,
+-- or if there was none; OTHER if it is another subject's, or expired, or if the key has another type.
 local now, grace, attempt, subject, expires = unpack(ARGV)
 local fields = redis.pcall('HMGET', KEYS[1], 'e', 's', 'r', 'a')
 if fields.err then
@@ -11,7 +11,8 @@ if fields.err then
 end
 local e, s, r, a = unpack(fields)
 if not e then
-  -- A store that is on its way, or has failed: it has written its entry, and not yet the record. It shall find it revoked.
+  -- A call has written the entry, and not yet the record, or it has failed in between. If the record is stored later,
+  -- it must be revoked already.
   redis.call('HSET', KEYS[1], 's', subject, 'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now)
   keep(KEYS[1], true, expires + grace, now)
   return {'GONE'}

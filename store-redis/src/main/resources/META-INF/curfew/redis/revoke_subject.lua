@@ -1,4 +1,4 @@
--- KEYS: the subject's watermark. ARGV: now, grace, attempt, watermark, until when it is kept.
+-- KEYS: the subject's watermark. ARGV: now, grace, attempt, watermark, the time until which the watermark is kept.
 local now, _, _, watermark, keepUntil = unpack(ARGV)
 local at = redis.call('GET', KEYS[1])
 if not at then

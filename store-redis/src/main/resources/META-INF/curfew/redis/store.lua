@@ -1,4 +1,4 @@
--- KEYS: the record, and the subject's index, where one server is sure to have both. ARGV: now, grace, attempt,
+-- KEYS: the record; outside a cluster also the subject's index. ARGV: now, grace, attempt,
 -- subject, purpose, issued or '', expires, extra data or '', jti.
 -- Answers MISMATCH, REVOKED or STORED.
 local now, grace, _, subject, purpose, issued, expires, data, jti = unpack(ARGV)
@@ -9,7 +9,7 @@ elseif e and r then
   return {'REVOKED'}
 end
 if KEYS[2] then
-  -- Before the record: what fails here has changed nothing.
+  -- Before the record, so that a failure here leaves the record unchanged.
   enter(KEYS[2], expires, jti, now, grace)
 end
 local fields = {'s', subject, 'p', purpose, 'e', expires, 'u', now}

@@ -120,6 +120,7 @@ class CommandsTest {
             });
             stores.forEach((name, change) ->
                     assertThat(commands(server, change)).as(name).containsEntry("evalsha", 1));
+            // With the watermark of the record's subject, in one round trip.
             assertThat(commands(server, () -> tokens.consume("t", "p"))).containsEntry("evalsha", 1);
 
             // Nothing else is asked of the server, and scripts do little.

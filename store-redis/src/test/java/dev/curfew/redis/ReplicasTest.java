@@ -161,6 +161,18 @@ class ReplicasTest {
         assertThat(careful.storeToken(token("new", "s"))).isEqualTo(StoreOutcome.STORED);
     }
 
+    /** A server that is full takes no write before the WAIT, which is then for an earlier one. */
+    @Test
+    void R8_5_aWaitBehindARefusedWriteCountsForNothing() {
+        hasty.revokeToken(token("t", "s"));
+        replica.pause();
+        hasty.revokeToken(token("late", "s"));
+        master.command("CONFIG", "SET", "maxmemory", "1mb");
+        Throwable thrown = catchThrowable(() -> careful.revokeToken(token("late", "s")));
+        assertThat(thrown).isInstanceOf(TokenStoreException.class);
+        master.command("CONFIG", "SET", "maxmemory", "0");
+    }
+
     /** A change on the old master, and its confirmation by the new one, where somebody else has used the token. */
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
