@@ -29,6 +29,7 @@ class FaultsTest extends ServerFaultsContract {
     private static RedisClient client;
 
     private final String domain = Fixture.newDomain();
+    private int connections;
 
     @BeforeAll
     static void start() {
@@ -65,6 +66,22 @@ class FaultsTest extends ServerFaultsContract {
     @Override
     protected int burst() {
         return HAS_VIRTUAL_THREADS ? 10_000 : super.burst();
+    }
+
+    @Override
+    protected void beforeBurst() {
+        connections = connections();
+    }
+
+    /** The store has connected when it was opened: no check waits for a connection. */
+    @Override
+    protected void afterBurst() {
+        // This question has one of its own.
+        assertThat(connections()).isEqualTo(connections + 1);
+    }
+
+    private static int connections() {
+        return Integer.parseInt(server.info("total_connections_received"));
     }
 
     /** Every request and every reply late, and no reply so late that it would be missed by itself. */

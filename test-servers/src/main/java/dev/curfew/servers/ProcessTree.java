@@ -2,6 +2,8 @@ package dev.curfew.servers;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
@@ -52,12 +54,33 @@ final class ProcessTree {
                 if (!sent && (process.isAlive() || process.equals(root))) {
                     throw new IllegalStateException("The signal " + name + " could not be sent");
                 }
+                while (name.equals("STOP") && isRunning(process)) {
+                    Thread.onSpinWait();
+                }
             } catch (IOException e) {
                 throw new UncheckedIOException(e);
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
                 throw new IllegalStateException(e);
             }
+        }
+    }
+
+    /** Whether a thread of the process is not stopped yet; where the system does not tell, none is. */
+    private static boolean isRunning(ProcessHandle process) {
+        Path threads = Path.of("/proc", Long.toString(process.pid()), "task");
+        try (Stream<Path> all = Files.list(threads)) {
+            return all.anyMatch(thread -> {
+                try {
+                    // "42 (name) S …": the state stands behind the name, which may have any characters.
+                    String state = Files.readString(thread.resolve("stat"));
+                    return "RSD".indexOf(state.charAt(state.lastIndexOf(')') + 2)) >= 0;
+                } catch (IOException e) {
+                    return false; // it has ended
+                }
+            });
+        } catch (IOException e) {
+            return false;
         }
     }
 }
