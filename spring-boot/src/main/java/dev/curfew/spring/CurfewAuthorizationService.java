@@ -1,0 +1,131 @@
+package dev.curfew.spring;
+
+import dev.curfew.InvalidTokenException;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.springframework.security.oauth2.core.OAuth2AccessToken;
+import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
+import org.springframework.security.oauth2.core.OAuth2ErrorCodes;
+import org.springframework.security.oauth2.core.OAuth2RefreshToken;
+import org.springframework.security.oauth2.core.OAuth2Token;
+import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
+import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
+import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
+
+/**
+ * Tells Curfew what is revoked at the authorization server, so that resource servers refuse it, and answers the
+ * authorization server by what Curfew knows.
+ *
+ * <p>A refresh puts a new access token in the place of the old one. The authorization server then no longer knows the old
+ * one, and could not revoke it: so it is revoked at that moment.
+ */
+final class CurfewAuthorizationService implements OAuth2AuthorizationService {
+    private final OAuth2AuthorizationService service;
+    private final TokenResource tokens;
+    private final JwtTokenMapper mapper;
+
+    CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResource tokens, JwtTokenMapper mapper) {
+        this.service = service;
+        this.tokens = tokens;
+        this.mapper = mapper;
+    }
+
+    /** Curfew goes first: where it fails, the authorization is as it was, and the client tries again. */
+    @Override
+    public void save(OAuth2Authorization authorization) {
+        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        if (access != null) {
+            OAuth2Authorization before = service.findById(authorization.getId());
+            OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
+            if (old != null
+                    && !old.getToken().getTokenValue().equals(access.getToken().getTokenValue())) {
+                revoke(authorization, old);
+            }
+            if (access.isInvalidated()) {
+                revoke(authorization, access);
+            }
+        }
+        service.save(authorization);
+    }
+
+    @Override
+    public void remove(OAuth2Authorization authorization) {
+        revoke(authorization, authorization.getAccessToken());
+        service.remove(authorization);
+    }
+
+    @Override
+    public @Nullable OAuth2Authorization findById(String id) {
+        return service.findById(id);
+    }
+
+    @Override
+    public @Nullable OAuth2Authorization findByToken(String token, @Nullable OAuth2TokenType tokenType) {
+        OAuth2Authorization found = service.findByToken(token, tokenType);
+        if (found == null) {
+            return null;
+        }
+        OAuth2Authorization.Token<OAuth2AccessToken> access = found.getAccessToken();
+        OAuth2Authorization.Token<OAuth2RefreshToken> refresh = found.getRefreshToken();
+        OAuth2Authorization.Builder known = OAuth2Authorization.from(found);
+        if (access != null && isRevoked(found, access)) {
+            known.invalidate(access.getToken());
+        }
+        // After a "log out everywhere": else it would bring tokens that are issued after that.
+        if (refresh != null && isRevoked(found, refresh)) {
+            known.invalidate(refresh.getToken());
+        }
+        return known.build();
+    }
+
+    private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+        MappedToken mapped = token.isInvalidated() ? null : mapped(authorization, token);
+        if (mapped == null) {
+            return false;
+        }
+        TokenStatus status = tokens.forTenant(mapped.tenant()).check(mapped.token());
+        if (status == TokenStatus.UNAVAILABLE) {
+            throw new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
+        }
+        return status == TokenStatus.REVOKED;
+    }
+
+    private void revoke(OAuth2Authorization authorization, OAuth2Authorization.@Nullable Token<?> token) {
+        MappedToken mapped = token == null ? null : mapped(authorization, token);
+        if (mapped != null) {
+            tokens.forTenant(mapped.tenant()).revokeToken(mapped.token());
+        }
+    }
+
+    /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
+    private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+        OAuth2Token value = token.getToken();
+        Map<String, Object> attributes = new HashMap<>();
+        put(attributes, "sub", authorization.getPrincipalName());
+        put(attributes, "iat", value.getIssuedAt());
+        put(attributes, "exp", value.getExpiresAt());
+        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        if (access != null && access.getClaims() != null) {
+            put(attributes, "iss", access.getClaims().get("iss"));
+        }
+        if (token.getClaims() != null) {
+            attributes.putAll(token.getClaims());
+        }
+        try {
+            return BearerTokens.isJwt(value.getTokenValue())
+                    ? mapper.map(value.getTokenValue())
+                    : mapper.mapOpaque(value.getTokenValue(), attributes);
+        } catch (InvalidTokenException | IllegalArgumentException e) {
+            return null;
+        }
+    }
+
+    private static void put(Map<String, Object> attributes, String name, @Nullable Object value) {
+        if (value != null) {
+            attributes.put(name, value);
+        }
+    }
+}
