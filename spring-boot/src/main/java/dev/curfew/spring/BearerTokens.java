@@ -2,6 +2,7 @@ package dev.curfew.spring;
 
 import dev.curfew.InvalidTokenException;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import java.util.HashMap;
 import java.util.Map;
@@ -17,19 +18,19 @@ import org.springframework.security.oauth2.server.resource.authentication.Abstra
 
 /** Checks and revokes the bearer token of a request that Spring Security has authenticated. */
 final class BearerTokens {
+    /** The request goes on to the application. */
+    static final int ACCEPTED = 0;
+
+    private static final int LOGGED_OUT = 204;
+
     private final TokenResource tokens;
     private final JwtTokenMapper mapper;
+    private final CurfewProperties properties;
 
-    BearerTokens(TokenResource tokens, JwtTokenMapper mapper) {
+    BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewProperties properties) {
         this.tokens = tokens;
         this.mapper = mapper;
-    }
-
-    /** What to do with a request. */
-    enum Verdict {
-        ACCEPTED,
-        UNAVAILABLE,
-        LOGGED_OUT
+        this.properties = properties;
     }
 
     /**
@@ -42,61 +43,73 @@ final class BearerTokens {
     @Nullable
     MappedToken read(Authentication authentication, @Nullable String bearer) {
         String text = bearer;
-        Map<String, Object> attributes = Map.of();
+        Map<String, Object> attributes = new HashMap<>(Map.of("sub", authentication.getName()));
         if (authentication instanceof AbstractOAuth2TokenAuthenticationToken<?> token) {
             text = token.getToken().getTokenValue();
-            attributes = token.getToken() instanceof Jwt ? attributes : token.getTokenAttributes();
+            if (!(token.getToken() instanceof Jwt)) {
+                attributes.putAll(token.getTokenAttributes());
+            }
         } else if (authentication.getCredentials() instanceof AbstractOAuth2Token token) {
             text = token.getTokenValue();
         }
-        if (text == null) {
-            return null;
-        }
         try {
-            return isJwt(text) ? mapper.map(text) : mapper.mapOpaque(text, named(attributes, authentication.getName()));
+            return text == null ? null : mapped(mapper, text, attributes);
         } catch (InvalidTokenException | IllegalArgumentException e) {
             throw refused();
         }
     }
 
-    static boolean isJwt(String token) {
-        return token.chars().filter(each -> each == '.').count() == 2;
+    static MappedToken mapped(JwtTokenMapper mapper, String token, Map<String, Object> attributes) {
+        boolean isJwt = token.chars().filter(each -> each == '.').count() == 2;
+        return isJwt ? mapper.map(token) : mapper.mapOpaque(token, attributes);
     }
 
-    private static Map<String, Object> named(Map<String, Object> attributes, String name) {
-        var named = new HashMap<>(attributes);
-        named.putIfAbsent("sub", name);
-        return named;
+    boolean isLogout(String method, String path) {
+        return method.equals("POST") && !path.isEmpty() && (isHere(path) || isEverywhere(path));
     }
 
-    /** @throws OAuth2AuthenticationException if the token is not accepted: the application's entry point answers */
-    Verdict check(MappedToken token) {
+    private boolean isHere(String path) {
+        return path.equals(properties.logout().path());
+    }
+
+    private boolean isEverywhere(String path) {
+        return path.equals(properties.logout().everywherePath());
+    }
+
+    /**
+     * The status with which to answer a request, or {@link #ACCEPTED}.
+     *
+     * @throws OAuth2AuthenticationException if the token is not accepted: the application's entry point answers
+     */
+    int answer(MappedToken mapped, String method, String path) {
+        TokenResource tenant = mapped.tenant().isEmpty() ? tokens : tokens.forTenant(mapped.tenant());
+        TokenStatus status;
         try {
-            return switch (tenant(token).check(token.token())) {
-                case ACTIVE -> Verdict.ACCEPTED;
-                case UNAVAILABLE -> Verdict.UNAVAILABLE;
-                case REVOKED, EXPIRED, UNKNOWN -> throw refused();
-            };
-        } catch (TokenStoreException e) {
-            return Verdict.UNAVAILABLE; // by FailurePolicy.THROW
-        }
-    }
-
-    Verdict logOut(MappedToken token, boolean everywhere) {
-        try {
-            if (everywhere) {
-                tenant(token).revokeSubject(token.token().subject());
-            } else {
-                tenant(token).revokeToken(token.token());
+            if (isLogout(method, path)) {
+                if (isEverywhere(path)) {
+                    tenant.revokeSubject(mapped.token().subject());
+                } else {
+                    tenant.revokeToken(mapped.token());
+                }
+                return LOGGED_OUT;
             }
-            return Verdict.LOGGED_OUT;
+            status = tenant.check(mapped.token());
         } catch (TokenStoreException e) {
-            return Verdict.UNAVAILABLE;
+            status = TokenStatus.UNAVAILABLE;
         }
+        return switch (status) {
+            case ACTIVE -> ACCEPTED;
+            case UNAVAILABLE -> properties.security().unavailableStatus();
+            case REVOKED, EXPIRED, UNKNOWN -> throw refused();
+        };
     }
 
-    private TokenResource tenant(MappedToken token) {
-        return token.tenant().isEmpty() ? tokens : tokens.forTenant(token.tenant());
+    /** The header Retry-After of such an answer, or {@code null}. */
+    @Nullable
+    String retryAfter(int status) {
+        return status == LOGGED_OUT
+                ? null
+                : Long.toString(properties.security().retryAfter().toSeconds());
     }
 
     /** RFC 6750 section 3.1. Nothing more is told: a client cannot do anything else than get a new token. */

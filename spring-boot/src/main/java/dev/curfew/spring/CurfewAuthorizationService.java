@@ -5,6 +5,7 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
@@ -103,29 +104,22 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
     /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
     private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
         OAuth2Token value = token.getToken();
-        Map<String, Object> attributes = new HashMap<>();
-        put(attributes, "sub", authorization.getPrincipalName());
-        put(attributes, "iat", value.getIssuedAt());
-        put(attributes, "exp", value.getExpiresAt());
         OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        // Those of the access token tell the issuer also of a refresh token, which has no claims.
+        Map<String, Object> attributes = new HashMap<>();
         if (access != null && access.getClaims() != null) {
-            put(attributes, "iss", access.getClaims().get("iss"));
+            attributes.putAll(access.getClaims());
         }
-        if (token.getClaims() != null) {
-            attributes.putAll(token.getClaims());
+        if (token.getClaims() == null) {
+            attributes.keySet().retainAll(Set.of("iss"));
+            attributes.put("sub", authorization.getPrincipalName());
+            attributes.put("iat", value.getIssuedAt());
+            attributes.put("exp", value.getExpiresAt());
         }
         try {
-            return BearerTokens.isJwt(value.getTokenValue())
-                    ? mapper.map(value.getTokenValue())
-                    : mapper.mapOpaque(value.getTokenValue(), attributes);
+            return BearerTokens.mapped(mapper, value.getTokenValue(), attributes);
         } catch (InvalidTokenException | IllegalArgumentException e) {
             return null;
-        }
-    }
-
-    private static void put(Map<String, Object> attributes, String name, @Nullable Object value) {
-        if (value != null) {
-            attributes.put(name, value);
         }
     }
 }

@@ -3,22 +3,31 @@ package dev.curfew.spring;
 import com.mongodb.client.MongoDatabase;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
 import dev.curfew.jdbc.JdbcTokenStore;
 import dev.curfew.micrometer.CurfewMetrics;
 import dev.curfew.mongo.MongoTokenStore;
 import dev.curfew.redis.RedisTokenStore;
 import dev.curfew.spring.CurfewProperties.Initialization;
 import dev.curfew.spring.CurfewProperties.Store;
+import dev.curfew.spring.StoreChoice.Candidate;
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.cluster.RedisClusterClient;
 import io.micrometer.core.instrument.MeterRegistry;
 import javax.sql.DataSource;
+import org.jspecify.annotations.Nullable;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.actuate.autoconfigure.endpoint.condition.ConditionalOnAvailableEndpoint;
+import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
+import org.springframework.boot.actuate.health.HealthIndicator;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.boot.context.properties.EnableConfigurationProperties;
 import org.springframework.boot.sql.init.dependency.DependsOnDatabaseInitialization;
 import org.springframework.context.ApplicationEventPublisher;
@@ -35,17 +44,11 @@ import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
 /** A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. */
 @AutoConfiguration(
         afterName = {
-            "org.springframework.boot.autoconfigure.jdbc.DataSourceAutoConfiguration",
-            "org.springframework.boot.autoconfigure.data.redis.RedisAutoConfiguration",
-            "org.springframework.boot.autoconfigure.data.mongo.MongoDataAutoConfiguration",
             "org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration",
-            "org.springframework.boot.jdbc.autoconfigure.DataSourceAutoConfiguration",
-            "org.springframework.boot.data.redis.autoconfigure.DataRedisAutoConfiguration",
-            "org.springframework.boot.data.mongodb.autoconfigure.DataMongoAutoConfiguration",
             "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration"
         })
 @EnableConfigurationProperties(CurfewProperties.class)
-@ImportRuntimeHints(CurfewRuntimeHints.class)
+@ImportRuntimeHints(CurfewAutoConfiguration.Hints.class)
 public class CurfewAutoConfiguration {
 
     /** The token resource. It is closed with the other beans, after the web server has answered its last request. */
@@ -85,10 +88,11 @@ public class CurfewAutoConfiguration {
 
     @Bean
     StoreChoice curfewStoreChoice(
-            CurfewProperties properties, Environment environment, ObjectProvider<StoreCandidate> candidates) {
+            CurfewProperties properties, Environment environment, ObjectProvider<Candidate> candidates) {
         // The names of the core, by which an application without Spring names its store.
         String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
-        return new StoreChoice(properties, url, candidates.orderedStream().toList());
+        return new StoreChoice(
+                properties.store(), url, candidates.orderedStream().toList());
     }
 
     @Bean
@@ -102,17 +106,17 @@ public class CurfewAutoConfiguration {
     @ConditionalOnClass({JdbcTokenStore.class, TransactionAwareDataSourceProxy.class})
     static class JdbcStore {
         @Bean
-        StoreCandidate curfewJdbcCandidate(
+        Candidate curfewJdbcCandidate(
                 CurfewProperties properties,
                 @CurfewDataSource ObjectProvider<DataSource> marked,
                 ObjectProvider<DataSource> all) {
             DataSource one = marked.getIfAvailable(all::getIfUnique);
-            return StoreCandidate.of(
+            return Candidate.of(
                     Store.JDBC,
                     all.stream().findAny().isPresent(),
                     one,
                     dataSource -> store(plain(dataSource), properties),
-                    "there is not exactly one DataSource bean; mark the one for Curfew with @CurfewDataSource");
+                    "a DataSource, which @CurfewDataSource may mark");
         }
 
         private static TokenStore store(DataSource dataSource, CurfewProperties properties) {
@@ -140,14 +144,14 @@ public class CurfewAutoConfiguration {
     @ConditionalOnClass({RedisTokenStore.class, LettuceConnectionFactory.class})
     static class RedisStore {
         @Bean
-        StoreCandidate curfewRedisCandidate(ObjectProvider<RedisConnectionFactory> factories) {
+        Candidate curfewRedisCandidate(ObjectProvider<RedisConnectionFactory> factories) {
             RedisConnectionFactory one = factories.getIfUnique();
-            return StoreCandidate.of(
+            return Candidate.of(
                     Store.REDIS,
                     factories.stream().findAny().isPresent(),
                     one instanceof LettuceConnectionFactory lettuce ? lettuce : null,
                     lettuce -> store(lettuce.getRequiredNativeClient()),
-                    "there is not exactly one connection factory bean, or it is not one of Lettuce's");
+                    "a connection factory of Lettuce, not of Jedis");
         }
 
         private static TokenStore store(AbstractRedisClient client) {
@@ -162,13 +166,13 @@ public class CurfewAutoConfiguration {
     @ConditionalOnClass({MongoTokenStore.class, MongoDatabaseFactory.class, MongoDatabase.class})
     static class MongoStore {
         @Bean
-        StoreCandidate curfewMongoCandidate(ObjectProvider<MongoDatabaseFactory> factories) {
-            return StoreCandidate.of(
+        Candidate curfewMongoCandidate(ObjectProvider<MongoDatabaseFactory> factories) {
+            return Candidate.of(
                     Store.MONGO,
                     factories.stream().findAny().isPresent(),
                     factories.getIfUnique(),
                     factory -> MongoTokenStore.create(factory.getMongoDatabase()),
-                    "there is not exactly one MongoDatabaseFactory bean");
+                    "a MongoDatabaseFactory");
         }
     }
 
@@ -186,6 +190,63 @@ public class CurfewAutoConfiguration {
         @Bean
         TokenResourceBuilderCustomizer curfewMetricsCustomizer(CurfewMetrics metrics) {
             return builder -> builder.onOutcome(metrics);
+        }
+    }
+
+    /** The actuator endpoint. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass({Endpoint.class, ConditionalOnAvailableEndpoint.class})
+    static class Actuator {
+        @Bean
+        @ConditionalOnMissingBean
+        @ConditionalOnAvailableEndpoint
+        CurfewEndpoint curfewEndpoint(TokenResource tokens, CurfewProperties properties) {
+            return new CurfewEndpoint(tokens, properties);
+        }
+    }
+
+    /** Health. The classes of Boot 3.5 moved to another package in Boot 4. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(name = "org.springframework.boot.health.contributor.HealthIndicator")
+    @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
+    static class Health {
+        @Bean
+        org.springframework.boot.health.contributor.HealthIndicator curfewHealthIndicator(TokenResource tokens) {
+            return () -> answers(tokens)
+                    ? org.springframework.boot.health.contributor.Health.up().build()
+                    : org.springframework.boot.health.contributor.Health.down().build();
+        }
+
+        /** A look-up throws under every failure policy, where a check would not. */
+        static boolean answers(TokenResource tokens) {
+            try {
+                tokens.inspect("curfew-health");
+                return true;
+            } catch (TokenStoreException e) {
+                return false;
+            }
+        }
+    }
+
+    /** Health, for Boot 3.5. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(HealthIndicator.class)
+    @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
+    static class HealthOfBoot3 {
+        @Bean
+        HealthIndicator curfewHealthIndicator(TokenResource tokens) {
+            return () -> Health.answers(tokens)
+                    ? org.springframework.boot.actuate.health.Health.up().build()
+                    : org.springframework.boot.actuate.health.Health.down().build();
+        }
+    }
+
+    /** The files that the stores read by name, for native images. */
+    static final class Hints implements RuntimeHintsRegistrar {
+        @Override
+        public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
+            hints.resources().registerPattern("META-INF/curfew/*");
+            hints.resources().registerPattern("META-INF/services/dev.curfew.TokenStoreProvider");
         }
     }
 }

@@ -1,12 +1,10 @@
 package dev.curfew.spring;
 
-import dev.curfew.spring.BearerTokens.Verdict;
 import jakarta.servlet.FilterChain;
 import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
-import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
 import org.springframework.security.core.Authentication;
 import org.springframework.security.core.context.SecurityContextHolder;
@@ -17,43 +15,33 @@ import org.springframework.web.filter.OncePerRequestFilter;
  * Refuses a request whose bearer token is revoked. It stands behind the filter that authenticates, whose failure handler
  * answers for it.
  */
-class RevocationFilter extends OncePerRequestFilter {
+final class RevocationFilter extends OncePerRequestFilter {
     private final BearerTokens bearerTokens;
     private final BearerTokenResolver resolver;
-    private final CurfewProperties.Security settings;
 
-    RevocationFilter(BearerTokens bearerTokens, BearerTokenResolver resolver, CurfewProperties.Security settings) {
+    RevocationFilter(BearerTokens bearerTokens, BearerTokenResolver resolver) {
         this.bearerTokens = bearerTokens;
         this.resolver = resolver;
-        this.settings = settings;
+    }
+
+    static String path(HttpServletRequest request) {
+        return request.getRequestURI().substring(request.getContextPath().length());
     }
 
     @Override
     protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
             throws ServletException, IOException {
-        MappedToken token = token(request);
-        Verdict verdict = token == null ? Verdict.ACCEPTED : bearerTokens.check(token);
-        if (verdict == Verdict.ACCEPTED) {
+        Authentication authentication = SecurityContextHolder.getContext().getAuthentication();
+        MappedToken token =
+                authentication == null ? null : bearerTokens.read(authentication, resolver.resolve(request));
+        int status =
+                token == null ? BearerTokens.ACCEPTED : bearerTokens.answer(token, request.getMethod(), path(request));
+        if (status == BearerTokens.ACCEPTED) {
             chain.doFilter(request, response);
         } else {
-            answer(verdict, response);
-        }
-    }
-
-    @Nullable
-    MappedToken token(HttpServletRequest request) {
-        Authentication authentication = SecurityContextHolder.getContext().getAuthentication();
-        return authentication == null ? null : bearerTokens.read(authentication, resolver.resolve(request));
-    }
-
-    /** By {@code setStatus}: an error dispatch would pass the filters again, and end as a bare 401. */
-    void answer(Verdict verdict, HttpServletResponse response) {
-        if (verdict == Verdict.UNAVAILABLE) {
-            response.setStatus(settings.unavailableStatus());
-            response.setHeader(
-                    HttpHeaders.RETRY_AFTER, Long.toString(settings.retryAfter().toSeconds()));
-        } else {
-            response.setStatus(HttpServletResponse.SC_NO_CONTENT);
+            // Not by sendError: an error dispatch would pass the filters again, and end as a bare 401.
+            response.setStatus(status);
+            response.setHeader(HttpHeaders.RETRY_AFTER, bearerTokens.retryAfter(status));
         }
     }
 }

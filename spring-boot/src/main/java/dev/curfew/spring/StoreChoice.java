@@ -5,8 +5,8 @@ import dev.curfew.TokenStore;
 import dev.curfew.spring.CurfewProperties.Store;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -16,50 +16,76 @@ import org.springframework.util.ClassUtils;
 /** Chooses the store from the properties and the application's beans, and closes it after the token resource. */
 final class StoreChoice implements DisposableBean {
     private static final Logger LOG = LoggerFactory.getLogger(StoreChoice.class);
-    private static final String MEMORY = "memory:";
 
-    private final CurfewProperties properties;
+    private final @Nullable Store named;
     private final @Nullable String url;
-    private final List<StoreCandidate> candidates;
+    private final List<Candidate> candidates;
     private @Nullable TokenStore made;
 
-    StoreChoice(CurfewProperties properties, @Nullable String url, List<StoreCandidate> candidates) {
-        this.properties = properties;
+    StoreChoice(@Nullable Store named, @Nullable String url, List<Candidate> candidates) {
+        this.named = named;
         this.url = url;
         this.candidates = candidates;
     }
 
+    /**
+     * A store that could be made of the application's beans.
+     *
+     * @param store which one
+     * @param isMeant whether the application has any bean for it
+     * @param factory makes the store, or {@code null} where there is not exactly one bean for it
+     * @param bean which bean it is made of
+     */
+    record Candidate(Store store, boolean isMeant, @Nullable Supplier<TokenStore> factory, String bean) {
+        static <T> Candidate of(
+                Store store, boolean isMeant, @Nullable T one, Function<T, TokenStore> factory, String bean) {
+            return new Candidate(store, isMeant, one == null ? null : () -> factory.apply(one), bean);
+        }
+
+        String name() {
+            return store.name().toLowerCase(Locale.ROOT);
+        }
+    }
+
+    /** The store could not be chosen. */
+    static final class Failure extends RuntimeException {
+        private static final long serialVersionUID = 1;
+        final String action;
+
+        Failure(String description, String action) {
+            super(description);
+            this.action = action;
+        }
+    }
+
     void applyTo(TokenResource.Builder builder) {
-        Store store = properties.store() == null ? found() : properties.store();
+        Store store = named == null ? found() : named;
         if (store == Store.MEMORY) {
-            builder.url(MEMORY);
+            builder.url("memory:");
         } else if (store != Store.URL) {
             made = factory(store).get();
             builder.store(made);
         } else if (url != null) {
             builder.url(url);
         } else {
-            throw new StoreChoiceException(
-                    "curfew.store is 'url', and curfew.url is not set.", "Set curfew.url, or another curfew.store.");
+            throw new Failure("curfew.store is 'url', and curfew.url is not set.", "Set curfew.url.");
         }
     }
 
     private Store found() {
-        List<StoreCandidate> present =
-                candidates.stream().filter(StoreCandidate::isMeant).toList();
+        List<Candidate> meant = candidates.stream().filter(Candidate::isMeant).toList();
         if (url != null) {
             return Store.URL;
-        } else if (present.size() > 1) {
-            throw new StoreChoiceException(
-                    "The application has the means for several token stores: " + names(present) + ".",
+        } else if (meant.size() > 1) {
+            throw new Failure(
+                    "The application has the means for several token stores: "
+                            + meant.stream().map(Candidate::name).sorted().toList() + ".",
                     "Set curfew.store to one of them, or set curfew.url.");
-        } else if (present.size() == 1) {
-            return present.get(0).store();
-        } else if (!ClassUtils.isPresent(
-                "dev.curfew.memory.MemoryTokenStore", getClass().getClassLoader())) {
-            throw new StoreChoiceException(
-                    "There is no token store: neither curfew.url is set, nor has the application a DataSource, a Lettuce"
-                            + " connection factory or a MongoDatabaseFactory together with Curfew's store for it.",
+        } else if (meant.size() == 1) {
+            return meant.get(0).store();
+        } else if (!ClassUtils.isPresent("dev.curfew.memory.MemoryTokenStore", null)) {
+            throw new Failure(
+                    "There is no token store: curfew.url is not set, and the application has no bean for a store of Curfew.",
                     "Add dev.curfew:curfew-store-jdbc, curfew-store-redis or curfew-store-mongo, or set curfew.url.");
         }
         LOG.warn(
@@ -70,26 +96,19 @@ final class StoreChoice implements DisposableBean {
     }
 
     private Supplier<TokenStore> factory(Store store) {
-        StoreCandidate candidate = candidates.stream()
+        Candidate candidate = candidates.stream()
                 .filter(each -> each.store() == store)
                 .findFirst()
-                .orElseThrow(() -> new StoreChoiceException(
-                        "curfew.store is '" + name(store) + "', and that store is not on the class path.",
-                        "Add dev.curfew:curfew-store-" + name(store) + " and Spring's support for its driver."));
+                .orElseThrow(() -> new Failure(
+                        "curfew.store is " + store + ", and Curfew's store or Spring's support for it is not there.",
+                        "Add the jar of the store and Spring's starter for its driver."));
         if (candidate.factory() == null) {
-            throw new StoreChoiceException(
-                    "The token store '" + name(store) + "' cannot be made: " + candidate.problem() + ".",
-                    "Set curfew.url, which needs no bean, or add such a bean.");
+            throw new Failure(
+                    "The token store '" + candidate.name() + "' is made of one bean, " + candidate.bean()
+                            + ". There is none, or there are several.",
+                    "Add or mark such a bean, or set curfew.url, which needs no bean.");
         }
         return candidate.factory();
-    }
-
-    private static String names(List<StoreCandidate> several) {
-        return several.stream().map(each -> name(each.store())).sorted().collect(Collectors.joining(", "));
-    }
-
-    private static String name(Store store) {
-        return store.name().toLowerCase(Locale.ROOT);
     }
 
     @Override

@@ -11,7 +11,6 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.context.ConfigurableApplicationContext;
 
@@ -45,20 +44,24 @@ final class App implements AutoCloseable {
 
     /** The database and the servers that are not named by a property are left out. */
     static App start(Class<?> configuration, String... properties) {
-        List<String> all = new ArrayList<>(List.of(
+        List<String> all = new ArrayList<>(List.of(properties));
+        for (String byDefault : List.of(
                 "server.port=0",
                 "spring.main.banner-mode=off",
                 "spring.jmx.enabled=false",
                 "spring.main.web-application-type=servlet",
-                "curfew.max-token-lifetime=1d"));
-        all.addAll(List.of(properties));
+                "curfew.max-token-lifetime=1d")) {
+            String name = byDefault.substring(0, byDefault.indexOf('=') + 1);
+            if (all.stream().noneMatch(each -> each.startsWith(name))) {
+                all.add(byDefault);
+            }
+        }
         List<String> excluded = new ArrayList<>(NOT_ASKED_FOR);
         excludeUnlessNamed("spring.datasource.url", DATA_SOURCE, all, excluded);
         excludeUnlessNamed("spring.data.redis", REDIS, all, excluded);
         excludeUnlessNamed("spring.mongo", MONGO, all, excluded);
         all.add("spring.autoconfigure.exclude=" + String.join(",", excluded));
         return new App(new SpringApplicationBuilder(configuration)
-                .properties(Map.of())
                 .run(all.stream().map(each -> "--" + each).toArray(String[]::new)));
     }
 

@@ -29,7 +29,7 @@ final class Jwts {
 
     private static RSAKey newKey() {
         try {
-            return new RSAKeyGenerator(2048).generate();
+            return new RSAKeyGenerator(2048).keyID("key").generate();
         } catch (JOSEException e) {
             throw new IllegalStateException(e);
         }
@@ -58,6 +58,10 @@ final class Jwts {
 
     static String of(String subject) {
         return signed(claims(subject));
+    }
+
+    static RSAKey key() {
+        return KEY;
     }
 
     static RSAPublicKey publicKey() {

@@ -4,7 +4,9 @@ import dev.curfew.servers.Fixture;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.RedisServer;
 import dev.curfew.servers.TestServer;
+import java.util.Arrays;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** The servers of the tests, and the properties by which an application finds them. */
 final class StoreServers {
@@ -18,14 +20,18 @@ final class StoreServers {
 
     /** The properties for the store, with a domain of its own, and more. */
     static String[] properties(TestServer server, String... more) {
-        String[] properties = new String[more.length + 4];
-        properties[0] = Jwts.publicKeyProperty();
-        properties[1] = "curfew.domain=" + Fixture.newDomain();
-        properties[2] = "curfew.jdbc.initialize-schema=always";
-        properties[3] = server instanceof RedisServer redis
-                ? "spring.data.redis.url=" + redis.url()
-                : "spring.datasource.url=" + ((PostgresServer) server).url();
-        System.arraycopy(more, 0, properties, 4, more.length);
-        return properties;
+        String[] properties = {
+            Jwts.publicKeyProperty(),
+            "curfew.domain=" + Fixture.newDomain(),
+            "curfew.jdbc.initialize-schema=always",
+            server instanceof RedisServer redis
+                    ? "spring.data.redis.url=" + redis.url()
+                    : "spring.datasource.url=" + ((PostgresServer) server).url()
+        };
+        return with(properties, more);
+    }
+
+    static String[] with(String[] properties, String... more) {
+        return Stream.concat(Arrays.stream(properties), Arrays.stream(more)).toArray(String[]::new);
     }
 }
