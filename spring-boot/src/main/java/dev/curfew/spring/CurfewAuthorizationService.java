@@ -38,18 +38,19 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
     @Override
     public void save(OAuth2Authorization authorization) {
         OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
-        if (access != null) {
-            OAuth2Authorization before = service.findById(authorization.getId());
-            OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
-            if (old != null
-                    && !old.getToken().getTokenValue().equals(access.getToken().getTokenValue())) {
-                revoke(authorization, old);
-            }
-            if (access.isInvalidated()) {
-                revoke(authorization, access);
-            }
+        OAuth2Authorization before = access == null ? null : service.findById(authorization.getId());
+        OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
+        if (old != null && access != null && !text(old).equals(text(access))) {
+            revoke(authorization, old);
+        }
+        if (access != null && access.isInvalidated()) {
+            revoke(authorization, access);
         }
         service.save(authorization);
+    }
+
+    private static String text(OAuth2Authorization.Token<?> token) {
+        return token.getToken().getTokenValue();
     }
 
     @Override

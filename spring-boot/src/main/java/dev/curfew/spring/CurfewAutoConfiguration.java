@@ -1,24 +1,11 @@
 package dev.curfew.spring;
 
-import com.mongodb.client.MongoDatabase;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
-import dev.curfew.jdbc.JdbcTokenStore;
 import dev.curfew.micrometer.CurfewMetrics;
-import dev.curfew.mongo.MongoTokenStore;
-import dev.curfew.redis.RedisTokenStore;
-import dev.curfew.spring.CurfewProperties.Initialization;
-import dev.curfew.spring.CurfewProperties.Store;
-import dev.curfew.spring.StoreChoice.Candidate;
-import io.lettuce.core.AbstractRedisClient;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.cluster.RedisClusterClient;
 import io.micrometer.core.instrument.MeterRegistry;
-import javax.sql.DataSource;
-import org.jspecify.annotations.Nullable;
-import org.springframework.aot.hint.RuntimeHints;
-import org.springframework.aot.hint.RuntimeHintsRegistrar;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.actuate.autoconfigure.endpoint.condition.ConditionalOnAvailableEndpoint;
 import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
@@ -35,11 +22,6 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.ImportRuntimeHints;
 import org.springframework.core.env.Environment;
-import org.springframework.data.mongodb.MongoDatabaseFactory;
-import org.springframework.data.redis.connection.RedisConnectionFactory;
-import org.springframework.data.redis.connection.lettuce.LettuceConnectionFactory;
-import org.springframework.jdbc.datasource.DelegatingDataSource;
-import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
 
 /** A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. */
 @AutoConfiguration(
@@ -48,7 +30,7 @@ import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
             "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration"
         })
 @EnableConfigurationProperties(CurfewProperties.class)
-@ImportRuntimeHints(CurfewAutoConfiguration.Hints.class)
+@ImportRuntimeHints(StoreChoice.Hints.class)
 public class CurfewAutoConfiguration {
 
     /** The token resource. It is closed with the other beans, after the web server has answered its last request. */
@@ -76,104 +58,25 @@ public class CurfewAutoConfiguration {
         if (properties.requirePresence()) {
             builder.requirePresence();
         }
-        TokenStore own = stores.getIfAvailable();
-        if (own == null) {
+        stores.ifAvailable(builder::store);
+        if (stores.getIfAvailable() == null) {
             choice.applyTo(builder);
-        } else {
-            builder.store(own);
         }
         customizers.orderedStream().forEach(each -> each.customize(builder));
         return builder.build();
     }
 
     @Bean
-    StoreChoice curfewStoreChoice(
-            CurfewProperties properties, Environment environment, ObjectProvider<Candidate> candidates) {
+    StoreChoice curfewStoreChoice(CurfewProperties properties, Environment environment, ListableBeanFactory beans) {
         // The names of the core, by which an application without Spring names its store.
         String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
-        return new StoreChoice(
-                properties.store(), url, candidates.orderedStream().toList());
+        return new StoreChoice(properties, url, beans);
     }
 
     @Bean
     @ConditionalOnMissingBean
     JwtTokenMapper curfewJwtTokenMapper(CurfewProperties properties) {
         return new ClaimsTokenMapper(properties.jwt());
-    }
-
-    /** The store in the application's data source. */
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnClass({JdbcTokenStore.class, TransactionAwareDataSourceProxy.class})
-    static class JdbcStore {
-        @Bean
-        Candidate curfewJdbcCandidate(
-                CurfewProperties properties,
-                @CurfewDataSource ObjectProvider<DataSource> marked,
-                ObjectProvider<DataSource> all) {
-            DataSource one = marked.getIfAvailable(all::getIfUnique);
-            return Candidate.of(
-                    Store.JDBC,
-                    all.stream().findAny().isPresent(),
-                    one,
-                    dataSource -> store(plain(dataSource), properties),
-                    "a DataSource, which @CurfewDataSource may mark");
-        }
-
-        private static TokenStore store(DataSource dataSource, CurfewProperties properties) {
-            JdbcTokenStore store = JdbcTokenStore.create(dataSource);
-            if (properties.jdbc().initializeSchema() == Initialization.ALWAYS) {
-                store.createSchema(properties.domain());
-            }
-            return store;
-        }
-
-        /** A proxy that knows of transactions would lend the application's own connection, on which a check commits. */
-        static DataSource plain(DataSource given) {
-            DataSource plain = given;
-            DataSource each = given;
-            while (each instanceof DelegatingDataSource proxy && proxy.getTargetDataSource() != null) {
-                each = proxy.getTargetDataSource();
-                plain = proxy instanceof TransactionAwareDataSourceProxy ? each : plain;
-            }
-            return plain;
-        }
-    }
-
-    /** The store in the application's Redis. */
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnClass({RedisTokenStore.class, LettuceConnectionFactory.class})
-    static class RedisStore {
-        @Bean
-        Candidate curfewRedisCandidate(ObjectProvider<RedisConnectionFactory> factories) {
-            RedisConnectionFactory one = factories.getIfUnique();
-            return Candidate.of(
-                    Store.REDIS,
-                    factories.stream().findAny().isPresent(),
-                    one instanceof LettuceConnectionFactory lettuce ? lettuce : null,
-                    lettuce -> store(lettuce.getRequiredNativeClient()),
-                    "a connection factory of Lettuce, not of Jedis");
-        }
-
-        private static TokenStore store(AbstractRedisClient client) {
-            return client instanceof RedisClusterClient cluster
-                    ? RedisTokenStore.create(cluster)
-                    : RedisTokenStore.create((RedisClient) client);
-        }
-    }
-
-    /** The store in the application's MongoDB. */
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnClass({MongoTokenStore.class, MongoDatabaseFactory.class, MongoDatabase.class})
-    static class MongoStore {
-        @Bean
-        Candidate curfewMongoCandidate(ObjectProvider<MongoDatabaseFactory> factories) {
-            return Candidate.of(
-                    Store.MONGO,
-                    factories.stream().findAny().isPresent(),
-                    factories.getIfUnique(),
-                    factory -> MongoTokenStore.create(factory.getMongoDatabase()),
-                    "a MongoDatabaseFactory");
-        }
     }
 
     /** Metrics, where there is a registry for them. */
@@ -238,15 +141,6 @@ public class CurfewAutoConfiguration {
             return () -> Health.answers(tokens)
                     ? org.springframework.boot.actuate.health.Health.up().build()
                     : org.springframework.boot.actuate.health.Health.down().build();
-        }
-    }
-
-    /** The files that the stores read by name, for native images. */
-    static final class Hints implements RuntimeHintsRegistrar {
-        @Override
-        public void registerHints(RuntimeHints hints, @Nullable ClassLoader classLoader) {
-            hints.resources().registerPattern("META-INF/curfew/*");
-            hints.resources().registerPattern("META-INF/services/dev.curfew.TokenStoreProvider");
         }
     }
 }

@@ -34,9 +34,7 @@ record CurfewProperties(
         @DefaultValue Jdbc jdbc,
         @DefaultValue Jwt jwt,
         @DefaultValue Security security,
-        @DefaultValue Logout logout,
-        @DefaultValue OneTimeToken oneTimeToken,
-        @DefaultValue AuthorizationServer authorizationServer) {
+        @DefaultValue Logout logout) {
 
     /** Where records are kept. */
     enum Store {
@@ -102,12 +100,10 @@ record CurfewProperties(
     /**
      * The check of bearer tokens.
      *
-     * @param enabled Whether bearer tokens of requests are checked
      * @param unavailableStatus HTTP status of a request whose token could not be checked
      * @param retryAfter Value of the Retry-After header of such a response
      */
     record Security(
-            @DefaultValue("true") boolean enabled,
             @DefaultValue("503") int unavailableStatus,
             @DefaultValue("1s") Duration retryAfter) {}
 
@@ -120,20 +116,6 @@ record CurfewProperties(
     record Logout(
             @DefaultValue("/logout") String path,
             @DefaultValue("") String everywherePath) {}
-
-    /**
-     * One-time tokens of Spring Security.
-     *
-     * @param enabled Whether one-time tokens are kept by the token resource
-     */
-    record OneTimeToken(@DefaultValue("false") boolean enabled) {}
-
-    /**
-     * Spring Authorization Server.
-     *
-     * @param enabled Whether revocations at the authorization server are told to the token resource
-     */
-    record AuthorizationServer(@DefaultValue("true") boolean enabled) {}
 
     @Override
     public String toString() {

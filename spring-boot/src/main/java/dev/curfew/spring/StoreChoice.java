@@ -3,47 +3,63 @@ package dev.curfew.spring;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
 import dev.curfew.spring.CurfewProperties.Store;
+import java.util.EnumMap;
 import java.util.List;
-import java.util.Locale;
-import java.util.function.Function;
+import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.springframework.aot.hint.RuntimeHints;
+import org.springframework.aot.hint.RuntimeHintsRegistrar;
 import org.springframework.beans.factory.DisposableBean;
+import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.util.ClassUtils;
 
 /** Chooses the store from the properties and the application's beans, and closes it after the token resource. */
 final class StoreChoice implements DisposableBean {
     private static final Logger LOG = LoggerFactory.getLogger(StoreChoice.class);
 
+    private static final List<String> JDBC =
+            List.of("dev.curfew.jdbc.JdbcTokenStore", "org.springframework.jdbc.datasource.DelegatingDataSource");
+    private static final List<String> REDIS = List.of(
+            "dev.curfew.redis.RedisTokenStore",
+            "org.springframework.data.redis.connection.lettuce.LettuceConnectionFactory");
+    private static final List<String> MONGO =
+            List.of("dev.curfew.mongo.MongoTokenStore", "org.springframework.data.mongodb.MongoDatabaseFactory");
+    private static final List<String> MEMORY = List.of("dev.curfew.memory.MemoryTokenStore");
+
     private final @Nullable Store named;
     private final @Nullable String url;
-    private final List<Candidate> candidates;
+    private final Map<Store, Candidate> candidates = new EnumMap<>(Store.class);
     private @Nullable TokenStore made;
 
-    StoreChoice(@Nullable Store named, @Nullable String url, List<Candidate> candidates) {
-        this.named = named;
+    StoreChoice(CurfewProperties properties, @Nullable String url, ListableBeanFactory beans) {
+        this.named = properties.store();
         this.url = url;
-        this.candidates = candidates;
+        if (isThere(JDBC)) {
+            candidates.put(Store.JDBC, Candidate.Jdbc.candidate(beans, properties));
+        }
+        if (isThere(REDIS)) {
+            candidates.put(Store.REDIS, Candidate.Redis.candidate(beans));
+        }
+        if (isThere(MONGO)) {
+            candidates.put(Store.MONGO, Candidate.Mongo.candidate(beans));
+        }
     }
 
-    /**
-     * A store that could be made of the application's beans.
-     *
-     * @param store which one
-     * @param isMeant whether the application has any bean for it
-     * @param factory makes the store, or {@code null} where there is not exactly one bean for it
-     * @param bean which bean it is made of
-     */
-    record Candidate(Store store, boolean isMeant, @Nullable Supplier<TokenStore> factory, String bean) {
-        static <T> Candidate of(
-                Store store, boolean isMeant, @Nullable T one, Function<T, TokenStore> factory, String bean) {
-            return new Candidate(store, isMeant, one == null ? null : () -> factory.apply(one), bean);
-        }
+    private static boolean isThere(List<String> types) {
+        return types.stream().allMatch(type -> ClassUtils.isPresent(type, null));
+    }
 
-        String name() {
-            return store.name().toLowerCase(Locale.ROOT);
+    /** In a native image, a class that is looked for by its name must be listed. */
+    static final class Hints implements RuntimeHintsRegistrar {
+        @Override
+        public void registerHints(RuntimeHints hints, @Nullable ClassLoader loader) {
+            Stream.of(JDBC, REDIS, MONGO, MEMORY)
+                    .flatMap(List::stream)
+                    .forEach(type -> hints.reflection().registerTypeIfPresent(loader, type));
         }
     }
 
@@ -73,17 +89,17 @@ final class StoreChoice implements DisposableBean {
     }
 
     private Store found() {
-        List<Candidate> meant = candidates.stream().filter(Candidate::isMeant).toList();
+        Map<Store, Candidate> meant = new EnumMap<>(candidates);
+        meant.values().removeIf(each -> !each.isMeant());
         if (url != null) {
             return Store.URL;
         } else if (meant.size() > 1) {
             throw new Failure(
-                    "The application has the means for several token stores: "
-                            + meant.stream().map(Candidate::name).sorted().toList() + ".",
+                    "The application has the means for several token stores: " + meant.keySet() + ".",
                     "Set curfew.store to one of them, or set curfew.url.");
         } else if (meant.size() == 1) {
-            return meant.get(0).store();
-        } else if (!ClassUtils.isPresent("dev.curfew.memory.MemoryTokenStore", null)) {
+            return meant.keySet().iterator().next();
+        } else if (!isThere(MEMORY)) {
             throw new Failure(
                     "There is no token store: curfew.url is not set, and the application has no bean for a store of Curfew.",
                     "Add dev.curfew:curfew-store-jdbc, curfew-store-redis or curfew-store-mongo, or set curfew.url.");
@@ -96,17 +112,12 @@ final class StoreChoice implements DisposableBean {
     }
 
     private Supplier<TokenStore> factory(Store store) {
-        Candidate candidate = candidates.stream()
-                .filter(each -> each.store() == store)
-                .findFirst()
-                .orElseThrow(() -> new Failure(
-                        "curfew.store is " + store + ", and Curfew's store or Spring's support for it is not there.",
-                        "Add the jar of the store and Spring's starter for its driver."));
-        if (candidate.factory() == null) {
+        Candidate candidate = candidates.get(store);
+        if (candidate == null || candidate.factory() == null) {
             throw new Failure(
-                    "The token store '" + candidate.name() + "' is made of one bean, " + candidate.bean()
-                            + ". There is none, or there are several.",
-                    "Add or mark such a bean, or set curfew.url, which needs no bean.");
+                    "The token store " + store + " cannot be made. It needs its jar of Curfew and exactly one bean: a"
+                            + " DataSource, a connection factory of Lettuce (not of Jedis), or a MongoDatabaseFactory.",
+                    "Add what is missing, mark one of several DataSource beans with @CurfewDataSource, or set curfew.url.");
         }
         return candidate.factory();
     }

@@ -116,7 +116,7 @@ class StoresTest {
     @Test
     void severalStoresAreAnErrorThatSaysWhichPropertyToSet() {
         FailureAnalysis analysis = analysis(Plain.class, NO_WEB, postgres(), redis());
-        assertThat(analysis.getDescription()).contains("[jdbc, redis]");
+        assertThat(analysis.getDescription()).contains("[JDBC, REDIS]");
         assertThat(analysis.getAction()).contains("curfew.store");
     }
 
@@ -257,12 +257,11 @@ class StoresTest {
     void onlyProxiesThatKnowOfTransactionsAreTakenOff() {
         DataSource pool = new DriverManagerDataSource("jdbc:postgresql://localhost/none");
         DataSource lazy = new LazyConnectionDataSourceProxy(pool);
-        assertThat(CurfewAutoConfiguration.JdbcStore.plain(pool)).isSameAs(pool);
-        assertThat(CurfewAutoConfiguration.JdbcStore.plain(lazy)).isSameAs(lazy);
-        assertThat(CurfewAutoConfiguration.JdbcStore.plain(new TransactionAwareDataSourceProxy(lazy)))
+        assertThat(Candidate.Jdbc.plain(pool)).isSameAs(pool);
+        assertThat(Candidate.Jdbc.plain(lazy)).isSameAs(lazy);
+        assertThat(Candidate.Jdbc.plain(new TransactionAwareDataSourceProxy(lazy)))
                 .isSameAs(lazy);
-        assertThat(CurfewAutoConfiguration.JdbcStore.plain(
-                        new LazyConnectionDataSourceProxy(new TransactionAwareDataSourceProxy(pool))))
+        assertThat(Candidate.Jdbc.plain(new LazyConnectionDataSourceProxy(new TransactionAwareDataSourceProxy(pool))))
                 .isSameAs(pool);
     }
 
