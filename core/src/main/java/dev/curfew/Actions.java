@@ -45,6 +45,7 @@ final class Actions {
     private final Map<TokenAction<?, ?>, String> names;
     private final Map<TokenAction<?, ?>, List<ActionInterceptor<?, ?>>> interceptors;
     private final List<Consumer<RevocationEvent>> listeners;
+    private final Outcomes outcomes;
 
     private final DomainSkew skew;
     private final Outage outage;
@@ -67,7 +68,8 @@ final class Actions {
                 : maxTokenLifetime.toMillis();
         this.requirePresence = settings.requirePresence;
         this.batchSize = settings.expungeBatchSize;
-        this.outage = new Outage(domain, settings.failurePolicy, clock, settings.callDeadline);
+        this.outcomes = new Outcomes(domain, settings.outcomeListeners);
+        this.outage = new Outage(domain, settings.failurePolicy, clock, settings.callDeadline, outcomes);
         this.names = Map.copyOf(settings.names);
         this.interceptors = new HashMap<>();
         settings.interceptors.forEach((action, chain) -> interceptors.put(action, List.copyOf(chain)));
@@ -89,14 +91,16 @@ final class Actions {
                                 + TokenAction.values().stream().map(this::name).toList()));
     }
 
-    /** Whether the action has no interceptor: then the hottest two are called without a detour. */
+    /** Whether the action has no interceptor, and nobody hears of outcomes: then the hottest two make no detour. */
     boolean isPlain(TokenAction<?, ?> action) {
-        return interceptors.isEmpty() || !interceptors.containsKey(action);
+        return !outcomes.isHeard() && (interceptors.isEmpty() || !interceptors.containsKey(action));
     }
 
     <A, R> R perform(StoreScope scope, TokenAction<A, R> action, A argument) {
         ensureOpen();
-        return proceed(0, scope, action, argument);
+        return outcomes.isHeard()
+                ? outcomes.observed(action, name(action), () -> proceed(0, scope, action, argument))
+                : proceed(0, scope, action, argument);
     }
 
     @SuppressWarnings("unchecked") // the builder takes an interceptor only together with an action of its types

@@ -25,6 +25,11 @@ public final class Deadline {
         return new Deadline(System.nanoTime() + Math.min(nanos, Long.MAX_VALUE / 2));
     }
 
+    /** A reading in nanoseconds, which means something only beside another one: the difference is the time that passed. */
+    static long reading() {
+        return System.nanoTime();
+    }
+
     /** How many nanoseconds are left; zero or negative once the deadline has passed. */
     public long remainingNanos() {
         return end - System.nanoTime();

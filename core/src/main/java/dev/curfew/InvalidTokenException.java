@@ -15,7 +15,10 @@ public final class InvalidTokenException extends CurfewException {
         this.claim = claim;
     }
 
-    /** The claim at fault: {@code jti}, {@code sub}, {@code exp} or {@code iat}, or {@code token} for the whole. */
+    /**
+     * The claim at fault: {@code jti}, {@code sub}, {@code exp} or {@code iat}, or the claim that {@link PeekedJwt} was told to
+     * read in place of one of them; {@code token} for the whole.
+     */
     public String claim() {
         return claim;
     }

@@ -44,28 +44,37 @@ final class JwtPayload {
     private @Nullable BigDecimal expiresAt;
     private @Nullable BigDecimal issuedAt;
 
-    private JwtPayload() {}
+    private final String jtiClaim;
+    private final String subjectClaim;
+
+    JwtPayload(String jtiClaim, String subjectClaim) {
+        this.jtiClaim = jtiClaim;
+        this.subjectClaim = subjectClaim;
+    }
+
+    JwtPayload() {
+        this("jti", "sub");
+    }
 
     /**
-     * @param issuer who must have issued it, or {@code null} for anybody
+     * @param asked who must have issued it, or {@code null} for anybody
      * @param orDigest whether a digest may take the place of a missing jti
      */
-    static Token read(String compact, @Nullable String issuer, boolean orDigest) {
+    PeekedJwt read(String compact, @Nullable String asked, boolean orDigest) {
         String json = payload(compact);
-        var claims = new JwtPayload();
         // What the parser says may quote the payload, so its words and its exception stop here.
         try (JsonParser parser = JSON.createParser(json)) {
-            claims.read(parser);
+            read(parser);
         } catch (IOException e) {
             throw new InvalidTokenException(WHOLE, "its payload is not one JSON object without duplicate names");
         }
-        if (issuer != null && !issuer.equals(claims.issuer)) {
+        if (asked != null && !asked.equals(issuer)) {
             throw new InvalidTokenException("iss", "it is not the issuer that was asked for");
         }
-        if (orDigest && claims.jti == null) {
-            claims.jti = Secrets.idOf(compact.substring(0, compact.lastIndexOf('.')));
+        if (orDigest && jti == null) {
+            jti = Secrets.idOf(compact.substring(0, compact.lastIndexOf('.')));
         }
-        return claims.toToken();
+        return new PeekedJwt(toToken(), issuer);
     }
 
     private static String payload(String compact) {
@@ -111,13 +120,19 @@ final class JwtPayload {
         String claim;
         while ((claim = parser.nextFieldName()) != null) {
             parser.nextToken();
-            switch (claim) {
-                case "iss" -> issuer = text(parser, claim);
-                case "jti" -> jti = text(parser, claim);
-                case "sub" -> subject = text(parser, claim);
-                case "exp" -> expiresAt = number(parser, claim);
-                case "iat" -> issuedAt = number(parser, claim);
-                default -> parser.skipChildren();
+            boolean isJti = claim.equals(jtiClaim);
+            boolean isSubject = claim.equals(subjectClaim);
+            if (isJti || isSubject || claim.equals("iss")) {
+                String text = text(parser, claim);
+                jti = isJti ? text : jti;
+                subject = isSubject ? text : subject;
+                issuer = claim.equals("iss") ? text : issuer;
+            } else if (claim.equals("exp")) {
+                expiresAt = number(parser, claim);
+            } else if (claim.equals("iat")) {
+                issuedAt = number(parser, claim);
+            } else {
+                parser.skipChildren();
             }
         }
         if (parser.nextToken() != null) {
@@ -147,8 +162,8 @@ final class JwtPayload {
 
     private Token toToken() {
         return new Token(
-                claim("jti", jti, Limits::jti),
-                claim("sub", subject, Limits::subject),
+                claim(jtiClaim, jti, Limits::jti),
+                claim(subjectClaim, subject, Limits::subject),
                 issuedAt == null ? null : claim("iat", issuedAt, seconds -> instant(seconds, RoundingMode.FLOOR)),
                 claim("exp", expiresAt, seconds -> instant(seconds, RoundingMode.CEILING)));
     }

@@ -27,6 +27,7 @@ final class Outage {
     private final FailurePolicy policy;
     private final InstantSource clock;
     private final long deadlineMillis;
+    private final Outcomes outcomes;
 
     private final LongAdder failures = new LongAdder();
     private final AtomicInteger failuresInARow = new AtomicInteger();
@@ -37,11 +38,12 @@ final class Outage {
     private volatile long lastFailure;
     private volatile long lastSuccess = Long.MIN_VALUE / 2;
 
-    Outage(String domain, FailurePolicy policy, InstantSource clock, Duration deadline) {
+    Outage(String domain, FailurePolicy policy, InstantSource clock, Duration deadline, Outcomes outcomes) {
         this.domain = domain;
         this.policy = policy;
         this.clock = clock;
         this.deadlineMillis = deadline.toMillis();
+        this.outcomes = outcomes;
     }
 
     /**
@@ -90,6 +92,7 @@ final class Outage {
 
     private void noteAnswer() {
         failures.increment();
+        outcomes.noteAnswerByPolicy();
         answeredByPolicy.incrementAndGet();
         lastFailure = clock.millis();
     }

@@ -87,7 +87,7 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws InvalidTokenException if it is malformed, or a claim is missing or of the wrong type; it names the claim
      */
     public static Token peek(String compact) {
-        return JwtPayload.read(compact, null, false);
+        return new JwtPayload().read(compact, null, false).token();
     }
 
     /**
@@ -98,7 +98,9 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws InvalidTokenException also if the issuer is another one or missing; it names {@code iss}
      */
     public static Token peek(String compact, String issuer) {
-        return JwtPayload.read(compact, Limits.present("issuer", issuer), false);
+        return new JwtPayload()
+                .read(compact, Limits.present("issuer", issuer), false)
+                .token();
     }
 
     /**
@@ -108,7 +110,7 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws InvalidTokenException if it is malformed, or another claim is missing or of the wrong type; it names the claim
      */
     public static Token peekOrDigest(String compact) {
-        return JwtPayload.read(compact, null, true);
+        return new JwtPayload().read(compact, null, true).token();
     }
 
     @Override

@@ -468,6 +468,7 @@ public final class TokenResource implements AutoCloseable {
         final Map<TokenAction<?, ?>, String> names = new HashMap<>();
         final Map<TokenAction<?, ?>, List<ActionInterceptor<?, ?>>> interceptors = new HashMap<>();
         final List<Consumer<RevocationEvent>> listeners = new ArrayList<>();
+        final List<Consumer<ActionOutcome>> outcomeListeners = new ArrayList<>();
 
         private Builder() {}
 
@@ -595,6 +596,15 @@ public final class TokenResource implements AutoCloseable {
         /** Hears of every revocation that this node performed, after it is acknowledged, before its call returns. */
         public Builder onRevocation(Consumer<RevocationEvent> listener) {
             listeners.add(present("listener", listener));
+            return this;
+        }
+
+        /**
+         * Hears how every call of an action ended, also those that failed and those of the expunger, on the call's thread: for
+         * metrics. Without such a listener nothing is measured (R11.6).
+         */
+        public Builder onOutcome(Consumer<ActionOutcome> listener) {
+            outcomeListeners.add(present("listener", listener));
             return this;
         }
 

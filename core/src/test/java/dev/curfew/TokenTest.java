@@ -242,6 +242,30 @@ class TokenTest {
     }
 
     @Test
+    void R9_6_idAndSubjectAreReadFromTheClaimsThatTheCallerNames() {
+        String compact = jwt(
+                "{'iss':'https://a.example','uti':'a','oid':'s','sub':'other','iat':1893456000," + "'exp':1924992000}");
+        PeekedJwt read = PeekedJwt.read(compact, "uti", "oid", false);
+        assertThat(read.issuer()).isEqualTo("https://a.example");
+        assertThat(read.token())
+                .isEqualTo(Token.of(
+                        "a", "s", Instant.ofEpochSecond(1_893_456_000L), Instant.ofEpochSecond(1_924_992_000L)));
+        assertThat(read.toString()).doesNotContain("a.example").doesNotContain("jti");
+        // One claim may be both.
+        assertThat(PeekedJwt.read(compact, "oid", "oid", false).token().jti()).isEqualTo("s");
+        assertThat(PeekedJwt.read(compact, "jti", "sub", true).token()).isEqualTo(Token.peekOrDigest(compact));
+        assertThatThrownBy(() -> PeekedJwt.read(compact, "sid", "sub", false))
+                .isInstanceOfSatisfying(
+                        InvalidTokenException.class, e -> assertThat(e.claim()).isEqualTo("sid"));
+        assertThatThrownBy(() -> PeekedJwt.read(compact, "uti", "upn", true))
+                .isInstanceOfSatisfying(
+                        InvalidTokenException.class, e -> assertThat(e.claim()).isEqualTo("upn"));
+        assertThat(PeekedJwt.read(jwt("{'jti':'a','sub':'s','exp':1924992000}"), "jti", "sub", false)
+                        .issuer())
+                .isNull();
+    }
+
+    @Test
     void R15_1_aSecretIsKnownByItsHash() {
         Instant now = Instant.parse("2030-01-01T00:00:00Z");
         Token link = Token.ofSecret("abc", "s", now, now.plusSeconds(60));

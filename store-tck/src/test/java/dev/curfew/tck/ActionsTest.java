@@ -2,13 +2,17 @@ package dev.curfew.tck;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
+import dev.curfew.ActionOutcome;
 import dev.curfew.ExpungeReport;
 import dev.curfew.ExtraData;
+import dev.curfew.FailurePolicy;
 import dev.curfew.RevocationEvent;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
+import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenAction.Check;
@@ -17,6 +21,7 @@ import dev.curfew.TokenAction.Page;
 import dev.curfew.TokenAction.Storing;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
@@ -24,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -254,6 +260,113 @@ class ActionsTest {
                 TokenResource tokens = builder()
                         .onRevocation(event -> {
                             throw new AssertionError(event.jti());
+                        })
+                        .build()) {
+            assertThat(tokens.revokeJti("secret-jti")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(logs.warnings())
+                    .hasSize(1)
+                    .first()
+                    .asString()
+                    .contains("revoke_jti")
+                    .doesNotContain("secret");
+        }
+    }
+
+    @Test
+    void R11_6_outcomesAreHeardOfEveryCallThatGotValidArguments() {
+        List<ActionOutcome> heard = new ArrayList<>();
+        try (TokenResource tokens = builder()
+                .domain("accounts")
+                .actionName(TokenAction.REVOKE_TOKEN, "log_out")
+                .onOutcome(heard::add)
+                .build()) {
+            TokenResource tenant = tokens.forTenant("acme");
+            tenant.storeToken(TOKEN, "link");
+            tenant.check(TOKEN);
+            tenant.isRevoked("jti");
+            tenant.getToken("jti");
+            tenant.consume("jti", "link");
+            tenant.consume("jti", "link");
+            tenant.check(TOKEN);
+            tenant.isRevoked("jti");
+            tenant.isRevoked(Set.of("jti"));
+            tenant.revokeToken(TOKEN);
+            tenant.getToken("jti");
+            tenant.revokeSubject("ada");
+            tokens.expungeExpired();
+            assertThatThrownBy(() -> tenant.storeToken(Token.of("jti", "bob", NOW, NOW.plusSeconds(60))))
+                    .isInstanceOf(SubjectMismatchException.class);
+            assertThatThrownBy(() -> tokens.check(null)).isInstanceOf(IllegalArgumentException.class);
+        }
+        assertThat(heard.stream().map(outcome -> outcome.name() + " " + outcome.word()))
+                .containsExactly(
+                        "store_token stored",
+                        "check active",
+                        "revoked? not_revoked",
+                        "get_token found",
+                        "consume consumed",
+                        "consume already_used",
+                        "check revoked",
+                        "revoked? revoked",
+                        "revoked? revoked",
+                        "log_out already_revoked",
+                        "get_token missing",
+                        "revoke_subject done",
+                        "expunge_expired done",
+                        "store_token error");
+        assertThat(heard).allSatisfy(outcome -> {
+            assertThat(outcome.domain()).isEqualTo("accounts");
+            assertThat(outcome.duration()).isPositive();
+            assertThat(outcome.toString()).doesNotContain("jti").doesNotContain("ada");
+        });
+        assertThat(heard.get(9).action()).isEqualTo(TokenAction.REVOKE_TOKEN);
+        assertThat(heard.get(12).answer()).isInstanceOf(ExpungeReport.class);
+        assertThat(heard.get(13).failure()).isInstanceOf(SubjectMismatchException.class);
+    }
+
+    @Test
+    void R11_6_anOutageIsToldAsUnavailableWhateverThePolicyAnswers() {
+        for (FailurePolicy policy : FailurePolicy.values()) {
+            var faulty = new FaultyStore();
+            List<ActionOutcome> heard = new ArrayList<>();
+            try (TokenResource tokens = builder()
+                    .store(faulty.store)
+                    .failurePolicy(policy)
+                    .onOutcome(heard::add)
+                    .build()) {
+                faulty.failure = new RuntimeException("down");
+                List<ThrowingCallable> calls = List.of(
+                        () -> tokens.check(TOKEN),
+                        () -> tokens.isRevoked("jti"),
+                        () -> tokens.isRevoked(Set.of("jti")),
+                        () -> tokens.revokeToken(TOKEN),
+                        tokens::expungeExpired);
+                // More often than it takes until checks are answered without the store.
+                for (int i = 0; i < 4; i++) {
+                    for (ThrowingCallable call : calls) {
+                        assertThat(catchThrowable(call))
+                                .satisfiesAnyOf(
+                                        e -> assertThat(e).isNull(),
+                                        e -> assertThat(e).isInstanceOf(TokenStoreException.class));
+                    }
+                }
+                assertThat(heard).hasSize(20).allMatch(ActionOutcome::isUnavailable);
+                assertThat(heard.stream().map(ActionOutcome::word)).containsOnly("unavailable");
+                faulty.failure = null;
+                heard.clear();
+                tokens.revokeToken(TOKEN);
+                tokens.check(TOKEN);
+                assertThat(heard.stream().map(ActionOutcome::word)).containsExactly("revoked", "revoked");
+            }
+        }
+    }
+
+    @Test
+    void R11_6_aListenerOfOutcomesThatFailsIsLoggedAndTheAnswerStands() {
+        try (var logs = new Logs();
+                TokenResource tokens = builder()
+                        .onOutcome(outcome -> {
+                            throw new AssertionError("secret-jti");
                         })
                         .build()) {
             assertThat(tokens.revokeJti("secret-jti")).isEqualTo(RevokeOutcome.REVOKED);

@@ -1,0 +1,92 @@
+package dev.curfew.examples.spring;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.junit.jupiter.api.Test;
+import org.springframework.beans.factory.annotation.Value;
+import org.springframework.boot.test.context.SpringBootTest;
+
+/** What a user of the page does, call by call. */
+@SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT)
+class ApplicationTest {
+    @Value("${local.server.port}")
+    private int port;
+
+    private HttpResponse<String> call(String method, String path, String token, String json) throws Exception {
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create("http://localhost:" + port + path))
+                .header("Content-Type", "application/json")
+                .header("User-Agent", "a test")
+                .method(method, HttpRequest.BodyPublishers.ofString(json));
+        if (token != null) {
+            request.header("Authorization", "Bearer " + token);
+        }
+        return HttpClient.newHttpClient().send(request.build(), HttpResponse.BodyHandlers.ofString());
+    }
+
+    private static String field(String name, HttpResponse<String> response) {
+        assertThat(response.statusCode()).isEqualTo(200);
+        Matcher field = Pattern.compile("\"" + name + "\":\"([^\"]*)\"").matcher(response.body());
+        assertThat(field.find()).isTrue();
+        return field.group(1);
+    }
+
+    private String signIn(String user) throws Exception {
+        return field(
+                "token", call("POST", "/sign-in", null, "{\"user\":\"" + user + "\",\"password\":\"password\"}"));
+    }
+
+    private int me(String token) throws Exception {
+        return call("GET", "/api/me", token, "").statusCode();
+    }
+
+    @Test
+    void thePageIsThere() throws Exception {
+        assertThat(call("GET", "/", null, "").body()).contains("Log out everywhere");
+        assertThat(call("POST", "/sign-in", null, "{\"user\":\"ada\",\"password\":\"wrong\"}").statusCode())
+                .isEqualTo(401);
+        assertThat(me(null)).isEqualTo(401);
+    }
+
+    @Test
+    void aUserLogsOutHereThereAndEverywhere() throws Exception {
+        String here = signIn("ada");
+        String there = signIn("ada");
+        String third = signIn("ada");
+        String ofBob = signIn("bob");
+        assertThat(me(here)).isEqualTo(200);
+
+        assertThat(call("POST", "/api/logout", here, "").statusCode()).isEqualTo(204);
+        assertThat(me(here)).isEqualTo(401);
+        assertThat(me(there)).isEqualTo(200);
+
+        Matcher id = Pattern.compile("\"id\":\"([^\"]*)\"")
+                .matcher(call("GET", "/api/devices", there, "")
+                        .body()
+                        .replaceFirst("\\{[^}]*\"isThis\":true[^}]*}", ""));
+        assertThat(id.find()).isTrue();
+        String body = "{\"id\":\"" + id.group(1) + "\"}";
+        assertThat(call("POST", "/api/devices/log-out", ofBob, body).statusCode()).isEqualTo(404);
+        assertThat(call("POST", "/api/devices/log-out", there, body).statusCode()).isEqualTo(204);
+        assertThat(me(third)).isEqualTo(401);
+
+        assertThat(call("POST", "/api/logout/everywhere", there, "").statusCode())
+                .isEqualTo(204);
+        assertThat(me(there)).isEqualTo(401);
+        assertThat(me(ofBob)).isEqualTo(200);
+        // Stored with its time of issue to the millisecond, so that it is known to be newer.
+        assertThat(me(signIn("ada"))).isEqualTo(200);
+    }
+
+    @Test
+    void aMagicLinkWorksOnce() throws Exception {
+        String body = "{\"secret\":\"" + field("secret", call("POST", "/link", null, "{\"user\":\"bob\"}")) + "\"}";
+        assertThat(me(field("token", call("POST", "/link/use", null, body)))).isEqualTo(200);
+        assertThat(call("POST", "/link/use", null, body).statusCode()).isEqualTo(401);
+    }
+}

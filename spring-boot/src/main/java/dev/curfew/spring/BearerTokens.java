@@ -1,0 +1,120 @@
+package dev.curfew.spring;
+
+import dev.curfew.InvalidTokenException;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpStatus;
+import org.springframework.security.core.Authentication;
+import org.springframework.security.oauth2.core.AbstractOAuth2Token;
+import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
+import org.springframework.security.oauth2.jwt.Jwt;
+import org.springframework.security.oauth2.server.resource.BearerTokenError;
+import org.springframework.security.oauth2.server.resource.BearerTokenErrorCodes;
+import org.springframework.security.oauth2.server.resource.authentication.AbstractOAuth2TokenAuthenticationToken;
+
+/** Checks and revokes the bearer token of a request that Spring Security has authenticated. */
+final class BearerTokens {
+    /** The request goes on to the application. */
+    static final int ACCEPTED = 0;
+
+    private static final int LOGGED_OUT = 204;
+
+    private final TokenResource tokens;
+    private final JwtTokenMapper mapper;
+    private final CurfewProperties properties;
+
+    BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewProperties properties) {
+        this.tokens = tokens;
+        this.mapper = mapper;
+        this.properties = properties;
+    }
+
+    /**
+     * The token of a request, or {@code null} where it was not authenticated by one.
+     *
+     * @param bearer the token in the request, or {@code null}; asked where the authentication does not have it, since the
+     *     application converts it to one of its own
+     * @throws OAuth2AuthenticationException if the token has not what Curfew needs
+     */
+    @Nullable
+    MappedToken read(Authentication authentication, @Nullable String bearer) {
+        String text = bearer;
+        Map<String, Object> attributes = new HashMap<>(Map.of("sub", authentication.getName()));
+        if (authentication instanceof AbstractOAuth2TokenAuthenticationToken<?> token) {
+            text = token.getToken().getTokenValue();
+            if (!(token.getToken() instanceof Jwt)) {
+                attributes.putAll(token.getTokenAttributes());
+            }
+        } else if (authentication.getCredentials() instanceof AbstractOAuth2Token token) {
+            text = token.getTokenValue();
+        }
+        try {
+            return text == null ? null : mapped(mapper, text, attributes);
+        } catch (InvalidTokenException | IllegalArgumentException e) {
+            throw refused();
+        }
+    }
+
+    static MappedToken mapped(JwtTokenMapper mapper, String token, Map<String, Object> attributes) {
+        boolean isJwt = token.chars().filter(each -> each == '.').count() == 2;
+        return isJwt ? mapper.map(token) : mapper.mapOpaque(token, attributes);
+    }
+
+    boolean isLogout(String method, String path) {
+        return method.equals("POST") && !path.isEmpty() && (isHere(path) || isEverywhere(path));
+    }
+
+    private boolean isHere(String path) {
+        return path.equals(properties.logout().path());
+    }
+
+    private boolean isEverywhere(String path) {
+        return path.equals(properties.logout().everywherePath());
+    }
+
+    /**
+     * The status with which to answer a request, or {@link #ACCEPTED}.
+     *
+     * @throws OAuth2AuthenticationException if the token is not accepted: the application's entry point answers
+     */
+    int answer(MappedToken mapped, String method, String path) {
+        TokenResource tenant = mapped.tenant().isEmpty() ? tokens : tokens.forTenant(mapped.tenant());
+        TokenStatus status;
+        try {
+            if (isLogout(method, path)) {
+                if (isEverywhere(path)) {
+                    tenant.revokeSubject(mapped.token().subject());
+                } else {
+                    tenant.revokeToken(mapped.token());
+                }
+                return LOGGED_OUT;
+            }
+            status = tenant.check(mapped.token());
+        } catch (TokenStoreException e) {
+            status = TokenStatus.UNAVAILABLE;
+        }
+        return switch (status) {
+            case ACTIVE -> ACCEPTED;
+            case UNAVAILABLE -> properties.security().unavailableStatus();
+            case REVOKED, EXPIRED, UNKNOWN -> throw refused();
+        };
+    }
+
+    /** The header Retry-After of such an answer, or {@code null}. */
+    @Nullable
+    String retryAfter(int status) {
+        return status == LOGGED_OUT
+                ? null
+                : Long.toString(properties.security().retryAfter().toSeconds());
+    }
+
+    /** RFC 6750 section 3.1. Nothing more is told: a client cannot do anything else than get a new token. */
+    private static OAuth2AuthenticationException refused() {
+        return new OAuth2AuthenticationException(
+                new BearerTokenError(BearerTokenErrorCodes.INVALID_TOKEN, HttpStatus.UNAUTHORIZED, null, null));
+    }
+}

@@ -1,0 +1,126 @@
+package dev.curfew.spring;
+
+import dev.curfew.InvalidTokenException;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.springframework.security.oauth2.core.OAuth2AccessToken;
+import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
+import org.springframework.security.oauth2.core.OAuth2ErrorCodes;
+import org.springframework.security.oauth2.core.OAuth2RefreshToken;
+import org.springframework.security.oauth2.core.OAuth2Token;
+import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
+import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
+import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
+
+/**
+ * Tells Curfew what is revoked at the authorization server, so that resource servers refuse it, and answers the
+ * authorization server by what Curfew knows.
+ *
+ * <p>A refresh puts a new access token in the place of the old one. The authorization server then no longer knows the old
+ * one, and could not revoke it: so it is revoked at that moment.
+ */
+final class CurfewAuthorizationService implements OAuth2AuthorizationService {
+    private final OAuth2AuthorizationService service;
+    private final TokenResource tokens;
+    private final JwtTokenMapper mapper;
+
+    CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResource tokens, JwtTokenMapper mapper) {
+        this.service = service;
+        this.tokens = tokens;
+        this.mapper = mapper;
+    }
+
+    /** Curfew goes first: where it fails, the authorization is as it was, and the client tries again. */
+    @Override
+    public void save(OAuth2Authorization authorization) {
+        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        OAuth2Authorization before = access == null ? null : service.findById(authorization.getId());
+        OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
+        if (old != null && access != null && !text(old).equals(text(access))) {
+            revoke(authorization, old);
+        }
+        if (access != null && access.isInvalidated()) {
+            revoke(authorization, access);
+        }
+        service.save(authorization);
+    }
+
+    private static String text(OAuth2Authorization.Token<?> token) {
+        return token.getToken().getTokenValue();
+    }
+
+    @Override
+    public void remove(OAuth2Authorization authorization) {
+        revoke(authorization, authorization.getAccessToken());
+        service.remove(authorization);
+    }
+
+    @Override
+    public @Nullable OAuth2Authorization findById(String id) {
+        return service.findById(id);
+    }
+
+    @Override
+    public @Nullable OAuth2Authorization findByToken(String token, @Nullable OAuth2TokenType tokenType) {
+        OAuth2Authorization found = service.findByToken(token, tokenType);
+        if (found == null) {
+            return null;
+        }
+        OAuth2Authorization.Token<OAuth2AccessToken> access = found.getAccessToken();
+        OAuth2Authorization.Token<OAuth2RefreshToken> refresh = found.getRefreshToken();
+        OAuth2Authorization.Builder known = OAuth2Authorization.from(found);
+        if (access != null && isRevoked(found, access)) {
+            known.invalidate(access.getToken());
+        }
+        // After a "log out everywhere": else it would bring tokens that are issued after that.
+        if (refresh != null && isRevoked(found, refresh)) {
+            known.invalidate(refresh.getToken());
+        }
+        return known.build();
+    }
+
+    private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+        MappedToken mapped = token.isInvalidated() ? null : mapped(authorization, token);
+        if (mapped == null) {
+            return false;
+        }
+        TokenStatus status = tokens.forTenant(mapped.tenant()).check(mapped.token());
+        if (status == TokenStatus.UNAVAILABLE) {
+            throw new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
+        }
+        return status == TokenStatus.REVOKED;
+    }
+
+    private void revoke(OAuth2Authorization authorization, OAuth2Authorization.@Nullable Token<?> token) {
+        MappedToken mapped = token == null ? null : mapped(authorization, token);
+        if (mapped != null) {
+            tokens.forTenant(mapped.tenant()).revokeToken(mapped.token());
+        }
+    }
+
+    /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
+    private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+        OAuth2Token value = token.getToken();
+        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        // Those of the access token tell the issuer also of a refresh token, which has no claims.
+        Map<String, Object> attributes = new HashMap<>();
+        if (access != null && access.getClaims() != null) {
+            attributes.putAll(access.getClaims());
+        }
+        if (token.getClaims() == null) {
+            attributes.keySet().retainAll(Set.of("iss"));
+            attributes.put("sub", authorization.getPrincipalName());
+            attributes.put("iat", value.getIssuedAt());
+            attributes.put("exp", value.getExpiresAt());
+        }
+        try {
+            return BearerTokens.mapped(mapper, value.getTokenValue(), attributes);
+        } catch (InvalidTokenException | IllegalArgumentException e) {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+package dev.curfew.spring;
+
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStore;
+import dev.curfew.TokenStoreException;
+import dev.curfew.micrometer.CurfewMetrics;
+import io.micrometer.core.instrument.MeterRegistry;
+import org.springframework.beans.factory.ListableBeanFactory;
+import org.springframework.beans.factory.ObjectProvider;
+import org.springframework.boot.actuate.autoconfigure.endpoint.condition.ConditionalOnAvailableEndpoint;
+import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
+import org.springframework.boot.actuate.health.HealthIndicator;
+import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
+import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
+import org.springframework.boot.context.properties.EnableConfigurationProperties;
+import org.springframework.boot.sql.init.dependency.DependsOnDatabaseInitialization;
+import org.springframework.context.ApplicationEventPublisher;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.ImportRuntimeHints;
+import org.springframework.core.env.Environment;
+
+/** A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. */
+@AutoConfiguration(
+        afterName = {
+            "org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration",
+            "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration"
+        })
+@EnableConfigurationProperties(CurfewProperties.class)
+@ImportRuntimeHints(StoreChoice.Hints.class)
+public class CurfewAutoConfiguration {
+
+    /** The token resource. It is closed with the other beans, after the web server has answered its last request. */
+    @Bean(destroyMethod = "close")
+    @ConditionalOnMissingBean
+    @DependsOnDatabaseInitialization
+    TokenResource curfewTokenResource(
+            CurfewProperties properties,
+            StoreChoice choice,
+            ObjectProvider<TokenStore> stores,
+            ObjectProvider<TokenResourceBuilderCustomizer> customizers,
+            ApplicationEventPublisher events) {
+        TokenResource.Builder builder = TokenResource.builder()
+                .domain(properties.domain())
+                .clockSkew(properties.clockSkew())
+                .issuerSkew(properties.issuerSkew())
+                .failurePolicy(properties.failurePolicy())
+                .callDeadline(properties.callDeadline())
+                .expungeInterval(properties.expunge().interval())
+                .expungeBatchSize(properties.expunge().batchSize())
+                .onRevocation(events::publishEvent);
+        if (properties.maxTokenLifetime() != null) {
+            builder.maxTokenLifetime(properties.maxTokenLifetime());
+        }
+        if (properties.requirePresence()) {
+            builder.requirePresence();
+        }
+        stores.ifAvailable(builder::store);
+        if (stores.getIfAvailable() == null) {
+            choice.applyTo(builder);
+        }
+        customizers.orderedStream().forEach(each -> each.customize(builder));
+        return builder.build();
+    }
+
+    @Bean
+    StoreChoice curfewStoreChoice(CurfewProperties properties, Environment environment, ListableBeanFactory beans) {
+        // The names of the core, by which an application without Spring names its store.
+        String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
+        return new StoreChoice(properties, url, beans);
+    }
+
+    @Bean
+    @ConditionalOnMissingBean
+    JwtTokenMapper curfewJwtTokenMapper(CurfewProperties properties) {
+        return new ClaimsTokenMapper(properties.jwt());
+    }
+
+    /** Metrics, where there is a registry for them. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass({CurfewMetrics.class, MeterRegistry.class})
+    @ConditionalOnBean(MeterRegistry.class)
+    static class Metrics {
+        @Bean
+        @ConditionalOnMissingBean
+        CurfewMetrics curfewMetrics() {
+            return new CurfewMetrics();
+        }
+
+        @Bean
+        TokenResourceBuilderCustomizer curfewMetricsCustomizer(CurfewMetrics metrics) {
+            return builder -> builder.onOutcome(metrics);
+        }
+    }
+
+    /** The actuator endpoint. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass({Endpoint.class, ConditionalOnAvailableEndpoint.class})
+    static class Actuator {
+        @Bean
+        @ConditionalOnMissingBean
+        @ConditionalOnAvailableEndpoint
+        CurfewEndpoint curfewEndpoint(TokenResource tokens, CurfewProperties properties) {
+            return new CurfewEndpoint(tokens, properties);
+        }
+    }
+
+    /** Health. The classes of Boot 3.5 moved to another package in Boot 4. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(name = "org.springframework.boot.health.contributor.HealthIndicator")
+    @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
+    static class Health {
+        @Bean
+        org.springframework.boot.health.contributor.HealthIndicator curfewHealthIndicator(TokenResource tokens) {
+            return () -> answers(tokens)
+                    ? org.springframework.boot.health.contributor.Health.up().build()
+                    : org.springframework.boot.health.contributor.Health.down().build();
+        }
+
+        /** A look-up throws under every failure policy, where a check would not. */
+        static boolean answers(TokenResource tokens) {
+            try {
+                tokens.inspect("curfew-health");
+                return true;
+            } catch (TokenStoreException e) {
+                return false;
+            }
+        }
+    }
+
+    /** Health, for Boot 3.5. */
+    @Configuration(proxyBeanMethods = false)
+    @ConditionalOnClass(HealthIndicator.class)
+    @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
+    static class HealthOfBoot3 {
+        @Bean
+        HealthIndicator curfewHealthIndicator(TokenResource tokens) {
+            return () -> Health.answers(tokens)
+                    ? org.springframework.boot.actuate.health.Health.up().build()
+                    : org.springframework.boot.actuate.health.Health.down().build();
+        }
+    }
+}

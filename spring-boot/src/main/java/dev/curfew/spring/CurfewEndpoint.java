@@ -1,0 +1,57 @@
+package dev.curfew.spring;
+
+import dev.curfew.TokenResource;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.springframework.boot.actuate.endpoint.InvalidEndpointRequestException;
+import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
+import org.springframework.boot.actuate.endpoint.annotation.ReadOperation;
+import org.springframework.boot.actuate.endpoint.annotation.WriteOperation;
+import org.springframework.lang.Nullable;
+
+/** The actuator endpoint {@code curfew}: how the token resource does, and revoking by hand. */
+@Endpoint(id = "curfew")
+final class CurfewEndpoint {
+    private final TokenResource tokens;
+    private final CurfewProperties properties;
+
+    CurfewEndpoint(TokenResource tokens, CurfewProperties properties) {
+        this.tokens = tokens;
+        this.properties = properties;
+    }
+
+    /** The domain, the failures of the store, and the last clean-up of this process. */
+    @ReadOperation
+    Map<String, Object> status() {
+        Map<String, Object> status = new LinkedHashMap<>();
+        status.put("domain", properties.domain());
+        status.put("storeFailures", tokens.storeFailures());
+        tokens.lastExpunge()
+                .ifPresent(last -> status.put(
+                        "lastExpunge",
+                        Map.of(
+                                "removed", last.removed(),
+                                "startedAt", last.startedAt().toString(),
+                                "duration", last.duration().toString())));
+        return status;
+    }
+
+    /**
+     * Revokes a jti, or all tokens of a subject. Both belong into the body of the request, since an access log has its
+     * parameters.
+     */
+    @WriteOperation
+    Map<String, Object> revoke(@Nullable String jti, @Nullable String subject, @Nullable String tenant) {
+        TokenResource resource = tenant == null ? tokens : tokens.forTenant(tenant);
+        try {
+            if (jti != null && subject == null) {
+                return Map.of("outcome", resource.revokeJti(jti).name());
+            } else if (subject != null && jti == null) {
+                return Map.of("watermark", resource.revokeSubject(subject).toString());
+            }
+        } catch (IllegalArgumentException e) {
+            throw new InvalidEndpointRequestException(String.valueOf(e.getMessage()), "limits");
+        }
+        throw new InvalidEndpointRequestException("Name a jti or a subject, and not both", "jti or subject");
+    }
+}

@@ -1,0 +1,62 @@
+package dev.curfew.spring;
+
+import dev.curfew.Consumption;
+import dev.curfew.StoreOutcome;
+import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
+import java.time.Instant;
+import java.time.InstantSource;
+import org.jspecify.annotations.Nullable;
+import org.springframework.security.authentication.AuthenticationServiceException;
+import org.springframework.security.authentication.ott.DefaultOneTimeToken;
+import org.springframework.security.authentication.ott.GenerateOneTimeTokenRequest;
+import org.springframework.security.authentication.ott.OneTimeToken;
+import org.springframework.security.authentication.ott.OneTimeTokenAuthenticationToken;
+import org.springframework.security.authentication.ott.OneTimeTokenService;
+
+/**
+ * The one-time tokens of Spring Security, kept by Curfew: of any number of clicks exactly one logs in (R5.1). The store has
+ * the SHA-256 of a token, and never the token (R15.1).
+ */
+public final class CurfewOneTimeTokenService implements OneTimeTokenService {
+    /** What the tokens are stored for. */
+    public static final String PURPOSE = "one-time-token";
+
+    private final TokenResource tokens;
+
+    /** Keeps one-time tokens in a token resource. */
+    public CurfewOneTimeTokenService(TokenResource tokens) {
+        this.tokens = tokens;
+    }
+
+    @Override
+    public OneTimeToken generate(GenerateOneTimeTokenRequest request) {
+        Instant now = InstantSource.system().instant();
+        String secret = Token.newSecret();
+        Token token = Token.ofSecret(secret, request.getUsername(), now, now.plus(request.getExpiresIn()));
+        if (tokens.storeToken(token, PURPOSE) != StoreOutcome.STORED) {
+            throw new IllegalArgumentException("A one-time token must expire later than now");
+        }
+        return new DefaultOneTimeToken(secret, request.getUsername(), token.expiresAt());
+    }
+
+    /** The token, to one caller; {@code null} where it is used, expired or unknown. */
+    @Override
+    public @Nullable OneTimeToken consume(OneTimeTokenAuthenticationToken request) {
+        String secret = request.getTokenValue();
+        try {
+            return secret != null
+                            && !secret.isEmpty()
+                            && tokens.consume(Token.idOf(secret), PURPOSE) instanceof Consumption.Consumed used
+                            && used.record().subject() != null
+                    ? new DefaultOneTimeToken(
+                            secret, used.record().subject(), used.record().expiresAt())
+                    : null;
+        } catch (TokenStoreException e) {
+            throw new AuthenticationServiceException("The one-time token could not be checked", e);
+        } catch (IllegalArgumentException e) {
+            return null; // longer than any token
+        }
+    }
+}

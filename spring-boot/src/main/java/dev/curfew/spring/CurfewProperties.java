@@ -1,0 +1,124 @@
+package dev.curfew.spring;
+
+import dev.curfew.FailurePolicy;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+import org.springframework.boot.context.properties.ConfigurationProperties;
+import org.springframework.boot.context.properties.bind.DefaultValue;
+
+/**
+ * The settings of the token resource; {@code toString} shows no URL.
+ *
+ * @param url URL of a store that the token resource opens and closes, such as redis://localhost or memory:
+ * @param store Which store to use, where the application has the means for several
+ * @param domain Name of the token resource: its own table, collection or key prefix
+ * @param maxTokenLifetime Longest lifetime of any token that is issued; revocations without expiry are kept so long
+ * @param clockSkew Greatest leeway that any verifier of the tokens grants
+ * @param issuerSkew How far the clock of the issuer may be ahead
+ * @param requirePresence Whether only tokens that were stored are accepted
+ * @param failurePolicy What checks answer while the store fails
+ * @param callDeadline How long a call of the store may take
+ */
+@ConfigurationProperties("curfew")
+record CurfewProperties(
+        @Nullable String url,
+        @Nullable Store store,
+        @DefaultValue("tokens") String domain,
+        @Nullable Duration maxTokenLifetime,
+        @DefaultValue("60s") Duration clockSkew,
+        @DefaultValue("0s") Duration issuerSkew,
+        @DefaultValue("false") boolean requirePresence,
+        @DefaultValue("deny") FailurePolicy failurePolicy,
+        @DefaultValue("2s") Duration callDeadline,
+        @DefaultValue Expunge expunge,
+        @DefaultValue Jdbc jdbc,
+        @DefaultValue Jwt jwt,
+        @DefaultValue Security security,
+        @DefaultValue Logout logout) {
+
+    /** Where records are kept. */
+    enum Store {
+        /** The application's DataSource. */
+        JDBC,
+        /** The application's Lettuce connection factory. */
+        REDIS,
+        /** The application's MongoDB database factory. */
+        MONGO,
+        /** The store of curfew.url. */
+        URL,
+        /** The memory of this process. */
+        MEMORY
+    }
+
+    /**
+     * The clean-up.
+     *
+     * @param interval How often records past their retention end are removed
+     * @param batchSize How many records a batch of a clean-up has
+     */
+    record Expunge(
+            @DefaultValue("12h") Duration interval,
+            @DefaultValue("1000") int batchSize) {}
+
+    /** When something is done at the start. */
+    enum Initialization {
+        /** At every start; what is there already is left alone. */
+        ALWAYS,
+        /** Never: the application's own migration does it. */
+        NEVER
+    }
+
+    /**
+     * The store in the application's DataSource.
+     *
+     * @param initializeSchema Whether to create the tables that are missing
+     */
+    record Jdbc(@DefaultValue("never") Initialization initializeSchema) {}
+
+    /** What to do with a JWT without an id. */
+    enum MissingJti {
+        /** Answer 401. */
+        REFUSE,
+        /** Take a digest of the header and the payload. */
+        DIGEST
+    }
+
+    /**
+     * How JWTs are read.
+     *
+     * @param jtiClaim Claim that has the unique id of a JWT
+     * @param subjectClaim Claim that has the subject of a JWT
+     * @param missingJti What to do with a JWT without a unique id
+     * @param tenantByIssuer Whether the issuer of a token is its tenant: needed where several issuers are trusted
+     */
+    record Jwt(
+            @DefaultValue("jti") String jtiClaim,
+            @DefaultValue("sub") String subjectClaim,
+            @DefaultValue("refuse") MissingJti missingJti,
+            @DefaultValue("false") boolean tenantByIssuer) {}
+
+    /**
+     * The check of bearer tokens.
+     *
+     * @param unavailableStatus HTTP status of a request whose token could not be checked
+     * @param retryAfter Value of the Retry-After header of such a response
+     */
+    record Security(
+            @DefaultValue("503") int unavailableStatus,
+            @DefaultValue("1s") Duration retryAfter) {}
+
+    /**
+     * Logging out with a bearer token.
+     *
+     * @param path Path of POST requests that revoke their own bearer token; empty for none
+     * @param everywherePath Path of POST requests that revoke all tokens of their subject; none by default
+     */
+    record Logout(
+            @DefaultValue("/logout") String path,
+            @DefaultValue("") String everywherePath) {}
+
+    @Override
+    public String toString() {
+        return "CurfewProperties[domain=" + domain + ", store=" + store + "]";
+    }
+}

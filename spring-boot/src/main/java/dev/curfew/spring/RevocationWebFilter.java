@@ -1,0 +1,60 @@
+package dev.curfew.spring;
+
+import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
+import org.springframework.http.HttpStatusCode;
+import org.springframework.http.server.reactive.ServerHttpRequest;
+import org.springframework.http.server.reactive.ServerHttpResponse;
+import org.springframework.security.core.context.ReactiveSecurityContextHolder;
+import org.springframework.security.core.context.SecurityContext;
+import org.springframework.web.server.ServerWebExchange;
+import org.springframework.web.server.WebFilter;
+import org.springframework.web.server.WebFilterChain;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+/**
+ * As {@link RevocationFilter}, for reactive requests; it also answers the log-out. The store is asked on
+ * {@code boundedElastic}, never on an event loop.
+ */
+final class RevocationWebFilter implements WebFilter {
+    private static final String SCHEME = "Bearer ";
+
+    private final BearerTokens bearerTokens;
+
+    RevocationWebFilter(BearerTokens bearerTokens) {
+        this.bearerTokens = bearerTokens;
+    }
+
+    @Override
+    public Mono<Void> filter(ServerWebExchange exchange, WebFilterChain chain) {
+        ServerHttpRequest request = exchange.getRequest();
+        String path = request.getPath().pathWithinApplication().value();
+        return ReactiveSecurityContextHolder.getContext()
+                .mapNotNull(SecurityContext::getAuthentication)
+                .mapNotNull(authentication -> bearerTokens.read(authentication, bearer(request)))
+                .flatMap(token -> Mono.fromCallable(() ->
+                                bearerTokens.answer(token, request.getMethod().name(), path))
+                        .subscribeOn(Schedulers.boundedElastic()))
+                .defaultIfEmpty(BearerTokens.ACCEPTED)
+                .flatMap(status -> status == BearerTokens.ACCEPTED
+                        ? chain.filter(exchange)
+                        : answer(exchange.getResponse(), status));
+    }
+
+    private static @Nullable String bearer(ServerHttpRequest request) {
+        String header = request.getHeaders().getFirst(HttpHeaders.AUTHORIZATION);
+        return header != null && header.regionMatches(true, 0, SCHEME, 0, SCHEME.length())
+                ? header.substring(SCHEME.length())
+                : null;
+    }
+
+    private Mono<Void> answer(ServerHttpResponse response, int status) {
+        response.setStatusCode(HttpStatusCode.valueOf(status));
+        String retryAfter = bearerTokens.retryAfter(status);
+        if (retryAfter != null) {
+            response.getHeaders().set(HttpHeaders.RETRY_AFTER, retryAfter);
+        }
+        return response.setComplete();
+    }
+}

@@ -1,0 +1,110 @@
+package dev.curfew.spring;
+
+import static dev.curfew.spring.Answers.assertAccepted;
+import static dev.curfew.spring.Answers.assertLoggedOut;
+import static dev.curfew.spring.Answers.assertRevoked;
+import static dev.curfew.spring.Answers.assertUnavailable;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.curfew.TokenAction;
+import dev.curfew.servers.TestServer;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.junit.jupiter.api.Test;
+import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
+import org.springframework.context.annotation.Bean;
+import org.springframework.context.annotation.Configuration;
+import org.springframework.context.annotation.Import;
+import org.springframework.security.authentication.TestingAuthenticationToken;
+import org.springframework.security.config.web.server.ServerHttpSecurity;
+import org.springframework.security.oauth2.jwt.NimbusReactiveJwtDecoder;
+import org.springframework.security.web.server.SecurityWebFilterChain;
+import org.springframework.web.bind.annotation.GetMapping;
+import org.springframework.web.bind.annotation.RestController;
+import reactor.core.publisher.Mono;
+import reactor.core.scheduler.Schedulers;
+
+/** A reactive resource server. */
+class ReactiveTest {
+    private static final Set<String> THREADS = ConcurrentHashMap.newKeySet();
+
+    @Configuration(proxyBeanMethods = false)
+    @EnableAutoConfiguration
+    @Import(Hello.class)
+    static class ReactiveServer {
+        @Bean
+        TokenResourceBuilderCustomizer threads() {
+            return builder -> {
+                builder.intercept(TokenAction.CHECK, (call, next) -> {
+                    note();
+                    return next.proceed(call.argument());
+                });
+                builder.intercept(TokenAction.REVOKE_TOKEN, (call, next) -> {
+                    note();
+                    return next.proceed(call.argument());
+                });
+            };
+        }
+
+        private static void note() {
+            THREADS.add((Schedulers.isInNonBlockingThread() ? "event loop " : "")
+                    + Thread.currentThread().getName());
+        }
+    }
+
+    @RestController
+    static class Hello {
+        @GetMapping("/hello")
+        Mono<String> hello() {
+            return Mono.just("hello");
+        }
+    }
+
+    /** An authentication that does not have the token. */
+    @Configuration(proxyBeanMethods = false)
+    @Import(ReactiveServer.class)
+    static class OwnAuthentication {
+        @Bean
+        SecurityWebFilterChain chain(ServerHttpSecurity http) {
+            return http.authorizeExchange(any -> any.anyExchange().authenticated())
+                    .oauth2ResourceServer(server ->
+                            server.jwt(jwt -> jwt.jwtDecoder(NimbusReactiveJwtDecoder.withPublicKey(Jwts.publicKey())
+                                            .build())
+                                    .jwtAuthenticationConverter(verified -> Mono.just(
+                                            new TestingAuthenticationToken(verified.getSubject(), null, List.of())))))
+                    .build();
+        }
+    }
+
+    @Test
+    void aReactiveServerAnswersAsAServletDoesAndNeverAsksOnAnEventLoop() {
+        for (Class<?> shape : List.of(ReactiveServer.class, OwnAuthentication.class)) {
+            try (TestServer server = StoreServers.start("redis");
+                    App app = App.start(
+                            shape,
+                            StoreServers.properties(
+                                    server,
+                                    "spring.main.web-application-type=reactive",
+                                    "curfew.logout.everywhere-path=/logout/everywhere"))) {
+                String token = Jwts.of("ada");
+                String other = Jwts.of("ada");
+                String ofBob = Jwts.of("bob");
+                assertThat(app.get("/hello", null).statusCode()).isEqualTo(401);
+                assertAccepted(app.get("/hello", token));
+                assertLoggedOut(app.post("/logout", token));
+                assertLoggedOut(app.post("/logout", token));
+                assertRevoked(app.get("/hello", token));
+                assertAccepted(app.get("/hello", other));
+                assertThat(app.post("/logout", "garbage").statusCode()).isEqualTo(401);
+                assertLoggedOut(app.post("/logout/everywhere", other));
+                assertRevoked(app.get("/hello", other));
+                assertAccepted(app.get("/hello", ofBob));
+                server.kill();
+                assertUnavailable(app.get("/hello", ofBob));
+                assertUnavailable(app.post("/logout", ofBob));
+                assertThat(THREADS).isNotEmpty().allMatch(name -> name.startsWith("boundedElastic"));
+            }
+        }
+    }
+}
