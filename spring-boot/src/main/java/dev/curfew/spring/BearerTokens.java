@@ -2,7 +2,6 @@ package dev.curfew.spring;
 
 import dev.curfew.InvalidTokenException;
 import dev.curfew.TokenResource;
-import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import java.util.HashMap;
 import java.util.Map;
@@ -17,21 +16,11 @@ import org.springframework.security.oauth2.server.resource.BearerTokenErrorCodes
 import org.springframework.security.oauth2.server.resource.authentication.AbstractOAuth2TokenAuthenticationToken;
 
 /** Checks and revokes the bearer token of a request that Spring Security has authenticated. */
-final class BearerTokens {
+record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewProperties properties) {
     /** The request goes on to the application. */
     static final int ACCEPTED = 0;
 
     private static final int LOGGED_OUT = 204;
-
-    private final TokenResource tokens;
-    private final JwtTokenMapper mapper;
-    private final CurfewProperties properties;
-
-    BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewProperties properties) {
-        this.tokens = tokens;
-        this.mapper = mapper;
-        this.properties = properties;
-    }
 
     /**
      * The token of a request, or {@code null} where it was not authenticated by one.
@@ -65,11 +54,7 @@ final class BearerTokens {
     }
 
     boolean isLogout(String method, String path) {
-        return method.equals("POST") && !path.isEmpty() && (isHere(path) || isEverywhere(path));
-    }
-
-    private boolean isHere(String path) {
-        return path.equals(properties.logout().path());
+        return method.equals("POST") && (path.equals(properties.logout().path()) || isEverywhere(path));
     }
 
     private boolean isEverywhere(String path) {
@@ -83,25 +68,22 @@ final class BearerTokens {
      */
     int answer(MappedToken mapped, String method, String path) {
         TokenResource tenant = mapped.tenant().isEmpty() ? tokens : tokens.forTenant(mapped.tenant());
-        TokenStatus status;
         try {
-            if (isLogout(method, path)) {
-                if (isEverywhere(path)) {
-                    tenant.revokeSubject(mapped.token().subject());
-                } else {
-                    tenant.revokeToken(mapped.token());
-                }
-                return LOGGED_OUT;
+            if (!isLogout(method, path)) {
+                return switch (tenant.check(mapped.token())) {
+                    case ACTIVE -> ACCEPTED;
+                    case UNAVAILABLE -> properties.security().unavailableStatus();
+                    case REVOKED, EXPIRED, UNKNOWN -> throw refused();
+                };
+            } else if (isEverywhere(path)) {
+                tenant.revokeSubject(mapped.token().subject());
+            } else {
+                tenant.revokeToken(mapped.token());
             }
-            status = tenant.check(mapped.token());
+            return LOGGED_OUT;
         } catch (TokenStoreException e) {
-            status = TokenStatus.UNAVAILABLE;
+            return properties.security().unavailableStatus();
         }
-        return switch (status) {
-            case ACTIVE -> ACCEPTED;
-            case UNAVAILABLE -> properties.security().unavailableStatus();
-            case REVOKED, EXPIRED, UNKNOWN -> throw refused();
-        };
     }
 
     /** The header Retry-After of such an answer, or {@code null}. */

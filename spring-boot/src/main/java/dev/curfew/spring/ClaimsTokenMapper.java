@@ -6,12 +6,7 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** Reads the claims that the properties name. */
-final class ClaimsTokenMapper implements JwtTokenMapper {
-    private final CurfewProperties.Jwt settings;
-
-    ClaimsTokenMapper(CurfewProperties.Jwt settings) {
-        this.settings = settings;
-    }
+record ClaimsTokenMapper(CurfewProperties.Jwt settings) implements JwtTokenMapper {
 
     @Override
     public MappedToken map(String compact) {

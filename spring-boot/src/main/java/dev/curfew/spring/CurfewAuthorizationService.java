@@ -11,7 +11,6 @@ import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
 import org.springframework.security.oauth2.core.OAuth2ErrorCodes;
 import org.springframework.security.oauth2.core.OAuth2RefreshToken;
-import org.springframework.security.oauth2.core.OAuth2Token;
 import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
 import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
@@ -23,23 +22,15 @@ import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
  * <p>A refresh puts a new access token in the place of the old one. The authorization server then no longer knows the old
  * one, and could not revoke it: so it is revoked at that moment.
  */
-final class CurfewAuthorizationService implements OAuth2AuthorizationService {
-    private final OAuth2AuthorizationService service;
-    private final TokenResource tokens;
-    private final JwtTokenMapper mapper;
-
-    CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResource tokens, JwtTokenMapper mapper) {
-        this.service = service;
-        this.tokens = tokens;
-        this.mapper = mapper;
-    }
+record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResource tokens, JwtTokenMapper mapper)
+        implements OAuth2AuthorizationService {
 
     /** Curfew goes first: where it fails, the authorization is as it was, and the client tries again. */
     @Override
     public void save(OAuth2Authorization authorization) {
-        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
-        OAuth2Authorization before = access == null ? null : service.findById(authorization.getId());
+        OAuth2Authorization before = service.findById(authorization.getId());
         OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
+        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
         if (old != null && access != null && !text(old).equals(text(access))) {
             revoke(authorization, old);
         }
@@ -49,6 +40,7 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
         service.save(authorization);
     }
 
+    /** Not the token itself, whose times lose their nanoseconds in a database. */
     private static String text(OAuth2Authorization.Token<?> token) {
         return token.getToken().getTokenValue();
     }
@@ -85,10 +77,9 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
 
     private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
         MappedToken mapped = token.isInvalidated() ? null : mapped(authorization, token);
-        if (mapped == null) {
-            return false;
-        }
-        TokenStatus status = tokens.forTenant(mapped.tenant()).check(mapped.token());
+        TokenStatus status = mapped == null
+                ? TokenStatus.ACTIVE
+                : tokens.forTenant(mapped.tenant()).check(mapped.token());
         if (status == TokenStatus.UNAVAILABLE) {
             throw new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
         }
@@ -104,7 +95,6 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
 
     /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
     private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
-        OAuth2Token value = token.getToken();
         OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
         // Those of the access token tell the issuer also of a refresh token, which has no claims.
         Map<String, Object> attributes = new HashMap<>();
@@ -114,11 +104,11 @@ final class CurfewAuthorizationService implements OAuth2AuthorizationService {
         if (token.getClaims() == null) {
             attributes.keySet().retainAll(Set.of("iss"));
             attributes.put("sub", authorization.getPrincipalName());
-            attributes.put("iat", value.getIssuedAt());
-            attributes.put("exp", value.getExpiresAt());
+            attributes.put("iat", token.getToken().getIssuedAt());
+            attributes.put("exp", token.getToken().getExpiresAt());
         }
         try {
-            return BearerTokens.mapped(mapper, value.getTokenValue(), attributes);
+            return BearerTokens.mapped(mapper, text(token), attributes);
         } catch (InvalidTokenException | IllegalArgumentException e) {
             return null;
         }

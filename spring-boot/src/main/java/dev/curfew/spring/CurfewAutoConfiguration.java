@@ -11,6 +11,7 @@ import org.springframework.boot.actuate.autoconfigure.endpoint.condition.Conditi
 import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
 import org.springframework.boot.actuate.health.HealthIndicator;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.AutoConfigureOrder;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
@@ -21,16 +22,14 @@ import org.springframework.context.ApplicationEventPublisher;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.ImportRuntimeHints;
+import org.springframework.core.Ordered;
 import org.springframework.core.env.Environment;
 
 /** A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. */
-@AutoConfiguration(
-        afterName = {
-            "org.springframework.boot.actuate.autoconfigure.metrics.CompositeMeterRegistryAutoConfiguration",
-            "org.springframework.boot.micrometer.metrics.autoconfigure.CompositeMeterRegistryAutoConfiguration"
-        })
+@AutoConfiguration
+@AutoConfigureOrder(Ordered.LOWEST_PRECEDENCE) // after those of Boot, whose names moved
 @EnableConfigurationProperties(CurfewProperties.class)
-@ImportRuntimeHints(StoreChoice.Hints.class)
+@ImportRuntimeHints(StoreChoice.class)
 public class CurfewAutoConfiguration {
 
     /** The token resource. It is closed with the other beans, after the web server has answered its last request. */
@@ -39,7 +38,8 @@ public class CurfewAutoConfiguration {
     @DependsOnDatabaseInitialization
     TokenResource curfewTokenResource(
             CurfewProperties properties,
-            StoreChoice choice,
+            Environment environment,
+            ListableBeanFactory beans,
             ObjectProvider<TokenStore> stores,
             ObjectProvider<TokenResourceBuilderCustomizer> customizers,
             ApplicationEventPublisher events) {
@@ -58,19 +58,15 @@ public class CurfewAutoConfiguration {
         if (properties.requirePresence()) {
             builder.requirePresence();
         }
-        stores.ifAvailable(builder::store);
         if (stores.getIfAvailable() == null) {
-            choice.applyTo(builder);
+            // The second is the name by which an application without Spring names its store.
+            String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
+            StoreChoice.apply(properties, url, beans, builder);
+        } else {
+            builder.store(stores.getObject());
         }
         customizers.orderedStream().forEach(each -> each.customize(builder));
         return builder.build();
-    }
-
-    @Bean
-    StoreChoice curfewStoreChoice(CurfewProperties properties, Environment environment, ListableBeanFactory beans) {
-        // The names of the core, by which an application without Spring names its store.
-        String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
-        return new StoreChoice(properties, url, beans);
     }
 
     @Bean
@@ -85,13 +81,9 @@ public class CurfewAutoConfiguration {
     @ConditionalOnBean(MeterRegistry.class)
     static class Metrics {
         @Bean
-        @ConditionalOnMissingBean
-        CurfewMetrics curfewMetrics() {
-            return new CurfewMetrics();
-        }
-
-        @Bean
-        TokenResourceBuilderCustomizer curfewMetricsCustomizer(CurfewMetrics metrics) {
+        TokenResourceBuilderCustomizer curfewMetricsCustomizer(MeterRegistry registry) {
+            var metrics = new CurfewMetrics();
+            metrics.bindTo(registry);
             return builder -> builder.onOutcome(metrics);
         }
     }

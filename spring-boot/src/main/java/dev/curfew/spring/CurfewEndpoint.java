@@ -1,7 +1,7 @@
 package dev.curfew.spring;
 
+import dev.curfew.ExpungeReport;
 import dev.curfew.TokenResource;
-import java.util.LinkedHashMap;
 import java.util.Map;
 import org.springframework.boot.actuate.endpoint.InvalidEndpointRequestException;
 import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
@@ -11,29 +11,27 @@ import org.springframework.lang.Nullable;
 
 /** The actuator endpoint {@code curfew}: how the token resource does, and revoking by hand. */
 @Endpoint(id = "curfew")
-final class CurfewEndpoint {
-    private final TokenResource tokens;
-    private final CurfewProperties properties;
-
-    CurfewEndpoint(TokenResource tokens, CurfewProperties properties) {
-        this.tokens = tokens;
-        this.properties = properties;
-    }
+record CurfewEndpoint(TokenResource tokens, CurfewProperties properties) {
 
     /** The domain, the failures of the store, and the last clean-up of this process. */
     @ReadOperation
     Map<String, Object> status() {
-        Map<String, Object> status = new LinkedHashMap<>();
-        status.put("domain", properties.domain());
-        status.put("storeFailures", tokens.storeFailures());
-        tokens.lastExpunge()
-                .ifPresent(last -> status.put(
-                        "lastExpunge",
-                        Map.of(
-                                "removed", last.removed(),
-                                "startedAt", last.startedAt().toString(),
-                                "duration", last.duration().toString())));
-        return status;
+        return Map.of(
+                "domain", properties.domain(),
+                "storeFailures", tokens.storeFailures(),
+                "lastExpunge",
+                        tokens.lastExpunge().map(CurfewEndpoint::described).orElse(Map.of()));
+    }
+
+    private static Map<String, Object> described(ExpungeReport last) {
+        String startedAt = last.startedAt().toString();
+        return Map.of(
+                "removed",
+                last.removed(),
+                "startedAt",
+                startedAt,
+                "duration",
+                last.duration().toString());
     }
 
     /**

@@ -3,6 +3,8 @@ package dev.curfew.spring;
 import jakarta.servlet.Filter;
 import jakarta.servlet.FilterChain;
 import jakarta.servlet.ServletException;
+import jakarta.servlet.ServletRequest;
+import jakarta.servlet.ServletResponse;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
@@ -18,7 +20,6 @@ import org.springframework.security.web.FilterChainProxy;
 import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AuthenticationFilter;
 import org.springframework.security.web.authentication.logout.LogoutFilter;
-import org.springframework.web.filter.OncePerRequestFilter;
 
 /**
  * Adds Curfew's filters to every chain of the application that takes bearer tokens. Spring Security applies it to each
@@ -51,23 +52,18 @@ final class CurfewHttpConfigurer extends AbstractHttpConfigurer<CurfewHttpConfig
      * Lets the chain's own filter authenticate a log-out, which also answers where the token is not valid. It stands before
      * Spring's logout filter, which runs before bearer tokens are read.
      */
-    private static final class Logout extends OncePerRequestFilter {
-        private final BearerTokens bearerTokens;
-        private final RevocationFilter revocation;
-        private final ApplicationContext context;
-
-        Logout(BearerTokens bearerTokens, RevocationFilter revocation, ApplicationContext context) {
-            this.bearerTokens = bearerTokens;
-            this.revocation = revocation;
-            this.context = context;
-        }
-
+    private record Logout(BearerTokens bearerTokens, RevocationFilter revocation, ApplicationContext context)
+            implements Filter {
         @Override
-        protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
+        public void doFilter(ServletRequest request, ServletResponse response, FilterChain chain)
                 throws ServletException, IOException {
-            if (bearerTokens.isLogout(request.getMethod(), RevocationFilter.path(request))) {
+            var http = (HttpServletRequest) request;
+            if (bearerTokens.isLogout(http.getMethod(), RevocationFilter.path(http))) {
                 authentication()
-                        .doFilter(request, response, (q, s) -> revocation.doFilterInternal(request, response, chain));
+                        .doFilter(
+                                request,
+                                response,
+                                (q, s) -> revocation.doFilterInternal(http, (HttpServletResponse) response, chain));
             } else {
                 chain.doFilter(request, response);
             }

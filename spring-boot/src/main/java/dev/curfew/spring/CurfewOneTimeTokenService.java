@@ -18,17 +18,12 @@ import org.springframework.security.authentication.ott.OneTimeTokenService;
 /**
  * The one-time tokens of Spring Security, kept by Curfew: of any number of clicks exactly one logs in (R5.1). The store has
  * the SHA-256 of a token, and never the token (R15.1).
+ *
+ * @param tokens keeps the one-time tokens
  */
-public final class CurfewOneTimeTokenService implements OneTimeTokenService {
+public record CurfewOneTimeTokenService(TokenResource tokens) implements OneTimeTokenService {
     /** What the tokens are stored for. */
     public static final String PURPOSE = "one-time-token";
-
-    private final TokenResource tokens;
-
-    /** Keeps one-time tokens in a token resource. */
-    public CurfewOneTimeTokenService(TokenResource tokens) {
-        this.tokens = tokens;
-    }
 
     @Override
     public OneTimeToken generate(GenerateOneTimeTokenRequest request) {
@@ -46,17 +41,17 @@ public final class CurfewOneTimeTokenService implements OneTimeTokenService {
     public @Nullable OneTimeToken consume(OneTimeTokenAuthenticationToken request) {
         String secret = request.getTokenValue();
         try {
-            return secret != null
-                            && !secret.isEmpty()
-                            && tokens.consume(Token.idOf(secret), PURPOSE) instanceof Consumption.Consumed used
-                            && used.record().subject() != null
+            Consumption answer = tokens.consume(Token.idOf(secret), PURPOSE);
+            return answer instanceof Consumption.Consumed used
                     ? new DefaultOneTimeToken(
-                            secret, used.record().subject(), used.record().expiresAt())
+                            secret,
+                            String.valueOf(used.record().subject()),
+                            used.record().expiresAt())
                     : null;
         } catch (TokenStoreException e) {
             throw new AuthenticationServiceException("The one-time token could not be checked", e);
         } catch (IllegalArgumentException e) {
-            return null; // longer than any token
+            return null; // empty, or longer than any token
         }
     }
 }

@@ -8,22 +8,22 @@ import org.springframework.security.authentication.ott.reactive.ReactiveOneTimeT
 import reactor.core.publisher.Mono;
 import reactor.core.scheduler.Schedulers;
 
-/** As {@link CurfewOneTimeTokenService}, for reactive applications. The store is asked on {@code boundedElastic}. */
-public final class CurfewReactiveOneTimeTokenService implements ReactiveOneTimeTokenService {
-    private final CurfewOneTimeTokenService service;
-
-    /** Keeps one-time tokens in a token resource. */
-    public CurfewReactiveOneTimeTokenService(TokenResource tokens) {
-        service = new CurfewOneTimeTokenService(tokens);
-    }
+/**
+ * As {@link CurfewOneTimeTokenService}, for reactive applications. The store is asked on {@code boundedElastic}.
+ *
+ * @param tokens keeps the one-time tokens
+ */
+public record CurfewReactiveOneTimeTokenService(TokenResource tokens) implements ReactiveOneTimeTokenService {
 
     @Override
     public Mono<OneTimeToken> generate(GenerateOneTimeTokenRequest request) {
-        return Mono.fromCallable(() -> service.generate(request)).subscribeOn(Schedulers.boundedElastic());
+        return Mono.fromCallable(() -> new CurfewOneTimeTokenService(tokens).generate(request))
+                .subscribeOn(Schedulers.boundedElastic());
     }
 
     @Override
     public Mono<OneTimeToken> consume(OneTimeTokenAuthenticationToken request) {
-        return Mono.<OneTimeToken>fromCallable(() -> service.consume(request)).subscribeOn(Schedulers.boundedElastic());
+        return Mono.<OneTimeToken>fromCallable(() -> new CurfewOneTimeTokenService(tokens).consume(request))
+                .subscribeOn(Schedulers.boundedElastic());
     }
 }

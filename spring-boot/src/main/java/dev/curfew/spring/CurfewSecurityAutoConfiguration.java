@@ -2,11 +2,13 @@ package dev.curfew.spring;
 
 import dev.curfew.TokenResource;
 import jakarta.servlet.Filter;
+import java.util.function.Function;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
+import org.springframework.boot.autoconfigure.AutoConfigureOrder;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
@@ -15,6 +17,7 @@ import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplicat
 import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
+import org.springframework.core.Ordered;
 import org.springframework.security.authentication.ott.OneTimeTokenService;
 import org.springframework.security.authentication.ott.reactive.ReactiveOneTimeTokenService;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
@@ -28,14 +31,8 @@ import org.springframework.security.oauth2.server.resource.web.authentication.Be
 import org.springframework.security.web.SecurityFilterChain;
 
 /** Spring Security: bearer tokens and the log-out, one-time tokens, and Spring Authorization Server. */
-@AutoConfiguration(
-        after = CurfewAutoConfiguration.class,
-        afterName = {
-            "org.springframework.boot.autoconfigure.security.oauth2.server.servlet"
-                    + ".OAuth2AuthorizationServerAutoConfiguration",
-            "org.springframework.boot.security.oauth2.server.authorization.autoconfigure.servlet"
-                    + ".OAuth2AuthorizationServerAutoConfiguration"
-        })
+@AutoConfiguration(after = CurfewAutoConfiguration.class)
+@AutoConfigureOrder(Ordered.LOWEST_PRECEDENCE) // after those of Boot, whose names moved
 @ConditionalOnBean(TokenResource.class)
 class CurfewSecurityAutoConfiguration {
 
@@ -47,50 +44,43 @@ class CurfewSecurityAutoConfiguration {
         BearerTokens curfewBearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewProperties properties) {
             return new BearerTokens(tokens, mapper, properties);
         }
-    }
 
-    /** The filters themselves come by {@link CurfewHttpConfigurer}. */
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
-    @ConditionalOnClass({HttpSecurity.class, BearerTokenAuthenticationFilter.class})
-    @ConditionalOnProperty(name = "curfew.security.enabled", matchIfMissing = true)
-    static class ServletBearer {
-        @Bean
-        SmartInitializingSingleton curfewUncoveredChains(ApplicationContext context) {
-            return () -> CurfewHttpConfigurer.chains(context).stream()
-                    .filter(chain -> has(chain, BearerTokenAuthenticationFilter.class))
-                    .filter(chain -> !has(chain, RevocationFilter.class))
-                    .forEach(chain -> LoggerFactory.getLogger(CurfewHttpConfigurer.class)
-                            .warn(
-                                    "A security filter chain takes bearer tokens and does not ask Curfew: revoked tokens"
-                                            + " pass it. Build the chain from the HttpSecurity bean that Spring injects."
-                                            + " The chain: {}",
-                                    chain));
+        /** The filters themselves come by {@link CurfewHttpConfigurer}. */
+        @Configuration(proxyBeanMethods = false)
+        @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
+        @ConditionalOnClass({HttpSecurity.class, BearerTokenAuthenticationFilter.class})
+        static class ServletBearer {
+            @Bean
+            SmartInitializingSingleton curfewUncoveredChains(ApplicationContext context) {
+                return () -> CurfewHttpConfigurer.chains(context).stream()
+                        .filter(chain -> has(chain, BearerTokenAuthenticationFilter.class))
+                        .filter(chain -> !has(chain, RevocationFilter.class))
+                        .forEach(chain -> LoggerFactory.getLogger(CurfewHttpConfigurer.class)
+                                .warn(
+                                        "A security filter chain takes bearer tokens and does not ask Curfew: revoked tokens"
+                                                + " pass it. Build the chain from the HttpSecurity bean that Spring injects."
+                                                + " The chain: {}",
+                                        chain));
+            }
+
+            private static boolean has(SecurityFilterChain chain, Class<? extends Filter> filter) {
+                return chain.getFilters().stream().anyMatch(filter::isInstance);
+            }
         }
 
-        private static boolean has(SecurityFilterChain chain, Class<? extends Filter> filter) {
-            return chain.getFilters().stream().anyMatch(filter::isInstance);
-        }
-    }
-
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.REACTIVE)
-    @ConditionalOnClass(ServerHttpSecurity.class)
-    @ConditionalOnProperty(name = "curfew.security.enabled", matchIfMissing = true)
-    static class ReactiveBearer {
-        /** Every chain is built of a ServerHttpSecurity of its own, which Spring Security makes for each injection. */
-        @Bean
-        static BeanPostProcessor curfewServerHttpSecurityPostProcessor(ObjectProvider<BearerTokens> bearerTokens) {
-            return new BeanPostProcessor() {
-                @Override
-                public Object postProcessAfterInitialization(Object bean, String beanName) {
-                    return bean instanceof ServerHttpSecurity http
-                            ? http.addFilterAfter(
-                                    new RevocationWebFilter(bearerTokens.getObject()),
-                                    SecurityWebFiltersOrder.AUTHENTICATION)
-                            : bean;
-                }
-            };
+        @Configuration(proxyBeanMethods = false)
+        @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.REACTIVE)
+        @ConditionalOnClass(ServerHttpSecurity.class)
+        static class ReactiveBearer {
+            /** Every chain is built of a ServerHttpSecurity of its own, which Spring Security makes for each injection. */
+            @Bean
+            static BeanPostProcessor curfewServerHttpSecurityPostProcessor(ObjectProvider<BearerTokens> bearerTokens) {
+                return decorating(
+                        ServerHttpSecurity.class,
+                        http -> http.addFilterAfter(
+                                new RevocationWebFilter(bearerTokens.getObject()),
+                                SecurityWebFiltersOrder.AUTHENTICATION));
+            }
         }
     }
 
@@ -129,14 +119,18 @@ class CurfewSecurityAutoConfiguration {
         @Bean
         static BeanPostProcessor curfewAuthorizationServicePostProcessor(
                 ObjectProvider<TokenResource> tokens, ObjectProvider<JwtTokenMapper> mapper) {
-            return new BeanPostProcessor() {
-                @Override
-                public Object postProcessAfterInitialization(Object bean, String beanName) {
-                    return bean instanceof OAuth2AuthorizationService service
-                            ? new CurfewAuthorizationService(service, tokens.getObject(), mapper.getObject())
-                            : bean;
-                }
-            };
+            return decorating(
+                    OAuth2AuthorizationService.class,
+                    service -> new CurfewAuthorizationService(service, tokens.getObject(), mapper.getObject()));
         }
+    }
+
+    private static <T> BeanPostProcessor decorating(Class<T> type, Function<T, Object> decorator) {
+        return new BeanPostProcessor() {
+            @Override
+            public Object postProcessAfterInitialization(Object bean, String beanName) {
+                return type.isInstance(bean) ? decorator.apply(type.cast(bean)) : bean;
+            }
+        };
     }
 }

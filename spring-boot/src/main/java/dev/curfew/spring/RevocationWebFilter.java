@@ -17,14 +17,8 @@ import reactor.core.scheduler.Schedulers;
  * As {@link RevocationFilter}, for reactive requests; it also answers the log-out. The store is asked on
  * {@code boundedElastic}, never on an event loop.
  */
-final class RevocationWebFilter implements WebFilter {
+record RevocationWebFilter(BearerTokens bearerTokens) implements WebFilter {
     private static final String SCHEME = "Bearer ";
-
-    private final BearerTokens bearerTokens;
-
-    RevocationWebFilter(BearerTokens bearerTokens) {
-        this.bearerTokens = bearerTokens;
-    }
 
     @Override
     public Mono<Void> filter(ServerWebExchange exchange, WebFilterChain chain) {
