@@ -32,7 +32,8 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
     @Nullable
     MappedToken read(Authentication authentication, @Nullable String bearer) {
         String text = bearer;
-        Map<String, Object> attributes = new HashMap<>(Map.of("sub", authentication.getName()));
+        Map<String, Object> attributes = new HashMap<>();
+        attributes.put("sub", authentication.getName());
         if (authentication instanceof AbstractOAuth2TokenAuthenticationToken<?> token) {
             text = token.getToken().getTokenValue();
             if (!(token.getToken() instanceof Jwt)) {
@@ -54,7 +55,9 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
     }
 
     boolean isLogout(String method, String path) {
-        return method.equals("POST") && (path.equals(properties.logout().path()) || isEverywhere(path));
+        return method.equals("POST")
+                && !path.isEmpty()
+                && (path.equals(properties.logout().path()) || isEverywhere(path));
     }
 
     private boolean isEverywhere(String path) {

@@ -50,13 +50,9 @@ record Candidate(boolean isMeant, @Nullable Supplier<TokenStore> factory) {
 
         /** A proxy that knows of transactions would lend the application's own connection, on which a check commits. */
         static DataSource plain(DataSource given) {
-            DataSource plain = given;
-            DataSource each = given;
-            while (each instanceof DelegatingDataSource proxy && proxy.getTargetDataSource() != null) {
-                each = proxy.getTargetDataSource();
-                plain = proxy instanceof TransactionAwareDataSourceProxy ? each : plain;
-            }
-            return plain;
+            DataSource target = given instanceof DelegatingDataSource proxy ? proxy.getTargetDataSource() : null;
+            DataSource plain = target == null ? given : plain(target);
+            return given instanceof TransactionAwareDataSourceProxy || plain != target ? plain : given;
         }
     }
 

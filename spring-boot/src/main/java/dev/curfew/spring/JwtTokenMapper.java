@@ -3,6 +3,7 @@ package dev.curfew.spring;
 import dev.curfew.Token;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Reads the id, the subject, the times and the tenant of a token that Spring Security has verified. The default one reads
@@ -24,18 +25,18 @@ public interface JwtTokenMapper {
 
     /**
      * Reads a token that is not a JWT. One without {@code jti} is known by its SHA-256 (R15.1). One without {@code exp} is
-     * taken to live for ever.
+     * taken to live for ever. One without {@code sub} is refused.
      *
      * @param token the token
      * @param attributes what the introspection of the token answered, as Spring's
-     *     {@code OAuth2TokenIntrospectionClaimNames}; has at least {@code sub}
+     *     {@code OAuth2TokenIntrospectionClaimNames} names it; {@code sub} is the name of the authentication, by default
      */
     default MappedToken mapOpaque(String token, Map<String, Object> attributes) {
         Object jti = attributes.get("jti");
         return new MappedToken(
                 new Token(
                         jti == null ? Token.idOf(token) : jti.toString(),
-                        String.valueOf(attributes.get("sub")),
+                        Objects.toString(attributes.get("sub"), ""),
                         attributes.get("iat") instanceof Instant issuedAt ? issuedAt : null,
                         attributes.get("exp") instanceof Instant expiresAt
                                 ? expiresAt

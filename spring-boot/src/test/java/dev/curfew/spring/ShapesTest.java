@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.servers.TestServer;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.extension.ExtendWith;
@@ -86,6 +87,32 @@ class ShapesTest {
             String token = Jwts.of("ada");
             app.tokens().revokeSubject("ada");
             assertAccepted(app.get("/hello", token));
+        }
+    }
+
+    /** The path of the context's root is empty, as is the property of a path that is not set. */
+    @Test
+    void aPathThatIsNotSetMatchesNoRequest() {
+        try (App app = App.start(
+                ResourceServer.class,
+                Jwts.publicKeyProperty(),
+                "curfew.url=memory:",
+                "curfew.logout.path=",
+                "server.servlet.context-path=/context")) {
+            String token = Jwts.of("ada");
+            for (String path : List.of("/context", "/context/", "/context/logout")) {
+                assertThat(app.post(path, token).statusCode()).isNotEqualTo(204);
+            }
+            assertAccepted(app.get("/context/hello", token));
+        }
+        try (App app = App.start(
+                ResourceServer.class,
+                Jwts.publicKeyProperty(),
+                "curfew.url=memory:",
+                "server.servlet.context-path=/context")) {
+            String token = Jwts.of("ada");
+            assertLoggedOut(app.post("/context/logout", token));
+            assertRevoked(app.get("/context/hello", token));
         }
     }
 

@@ -29,6 +29,7 @@ import java.net.ServerSocket;
 import java.net.Socket;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -329,9 +330,14 @@ class FailureMessagesTest {
             server.command("CLIENT", "KILL", "USER", "secret-turn");
             int before = Integer.parseInt(server.info("total_connections_received"));
             long begun = System.nanoTime();
+            List<String> said = new ArrayList<>();
             for (int i = 0; i < 5; i++) {
-                assertTells(catchThrowable(() -> tokens.revokeJti("t")), "refused the user or the password");
+                Throwable thrown = catchThrowable(() -> tokens.revokeJti("t"));
+                assertTells(thrown, "Nothing was changed");
+                said.add(thrown.getMessage());
             }
+            // On a busy machine the driver may see the end of a connection before the reason for it.
+            assertThat(said).anyMatch(message -> message.contains("refused the user or the password"));
             long tenths = (System.nanoTime() - begun) / 100_000_000;
             int connections = Integer.parseInt(server.info("total_connections_received")) - before;
             // Each call looks again and again for a second: there are a hundred looks in it.
