@@ -8,6 +8,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,9 @@ final class Connection {
     private final Supplier<? extends StatefulConnection<String, String>> connector;
     private volatile @Nullable Attempt current;
     private volatile boolean closed;
+
+    /** The number of answers that came: a connection on which others get answers is not silent. */
+    final LongAdder answered = new LongAdder();
 
     /** @param connector makes a connection, and blocks until it is made */
     Connection(Supplier<? extends StatefulConnection<String, String>> connector) {

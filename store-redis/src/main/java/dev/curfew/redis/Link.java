@@ -27,7 +27,6 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.LongAdder;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,7 +41,6 @@ final class Link implements RedisConnectionStateListener {
     private final Connection questions = new Connection(this::connect);
     private final @Nullable GroupCommit groupCommit;
     private final AtomicLong disconnects = new AtomicLong();
-    private final LongAdder answered = new LongAdder();
     private volatile boolean closed;
 
     Link(AbstractRedisClient client, int minReplicas) {
@@ -105,7 +103,7 @@ final class Link implements RedisConnectionStateListener {
         boolean isUnsure = false;
         long pause = 0;
         while (true) {
-            long answeredBefore = answered.sum();
+            long answeredBefore = line.answered.sum();
             long disconnectsBefore = disconnects.get();
             long leftBefore = call.left();
             RedisFuture<?>[] commands = new RedisFuture<?>[requests.length];
@@ -131,7 +129,7 @@ final class Link implements RedisConnectionStateListener {
                 for (int i = 0; i < requests.length; i++) {
                     answers[i] = call.await(commands[i]);
                 }
-                answered.increment();
+                line.answered.increment();
                 if (replicated != null) {
                     replicated.await(call, connection, requests, answers, waits);
                 }
@@ -158,7 +156,7 @@ final class Link implements RedisConnectionStateListener {
             }
             boolean isRefusal = Failures.isRefusal(failure);
             if (isRefusal) {
-                answered.increment();
+                line.answered.increment();
                 if (!isWhole && Failures.is(failure, "NOSCRIPT")) {
                     isWhole = true;
                     continue;
@@ -176,7 +174,7 @@ final class Link implements RedisConnectionStateListener {
             if ((isRefusal && !hasMoved) || isSilence || !call.mayRetry()) {
                 boolean isSilent = isSilence
                         && call.isMostlyGoneSince(leftBefore)
-                        && (isInCluster() || answered.sum() == answeredBefore);
+                        && (isInCluster() || line.answered.sum() == answeredBefore);
                 if (connection != null && (isSilent || Failures.is(failure, "READONLY"))) {
                     line.leave(connection);
                 }

@@ -27,6 +27,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -159,6 +160,32 @@ class ReplicasTest {
         assertUnreplicated(catchThrowable(() -> careful.storeToken(token("late", "s"))));
         // What is stored need not be there.
         assertThat(careful.storeToken(token("new", "s"))).isEqualTo(StoreOutcome.STORED);
+    }
+
+    /** Checks have a connection of their own, which says nothing of the other one. */
+    @Test
+    void R8_4_aConnectionThatIsSilentIsLeftAlsoWhileChecksAreAnswered() throws Exception {
+        try (TcpProxy network = TcpProxy.to("127.0.0.1", master.port());
+                TokenResource tokens = Fixture.builder(domain)
+                        .url(RedisServer.url(network.port()) + "?minReplicas=1")
+                        .callDeadline(Duration.ofSeconds(2))
+                        .failurePolicy(FailurePolicy.THROW)
+                        .build()) {
+            assertThat(tokens.revokeToken(token("first", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            var over = new AtomicBoolean();
+            Future<?> checks = threads.submit(() -> {
+                while (!over.get()) {
+                    assertThat(tokens.isRevoked("first")).isTrue();
+                }
+            });
+            network.silenceOnReplyTo("WAIT");
+            assertThat(catchThrowable(() -> tokens.revokeToken(token("second", "s"))))
+                    .isInstanceOf(TokenStoreException.class);
+            assertThat(network.hasStruck()).isTrue();
+            assertThat(tokens.revokeToken(token("third", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+            over.set(true);
+            checks.get();
+        }
     }
 
     /** A server that is full takes no write before the WAIT, which is then for an earlier one. */
