@@ -544,18 +544,7 @@ final class Actions {
             return;
         }
         var event = new RevocationEvent(call.action(), domain, call.scope().tenant(), jti, subject, count, now);
-        for (Consumer<RevocationEvent> listener : listeners) {
-            try {
-                listener.accept(event);
-            } catch (Throwable e) {
-                // The caller has revoked, and must hear so, whatever a listener throws.
-                LOG.warn(
-                        "A listener of domain '{}' failed on {} with {}; the revocation stands.",
-                        domain,
-                        call.name(),
-                        e.getClass().getName());
-            }
-        }
+        Outcomes.tell(listeners, event, domain, call.name());
     }
 
     // Failure (R8)

@@ -54,19 +54,24 @@ final class Outcomes {
             } else {
                 answeredByPolicy.set(outer);
             }
-            tell(new ActionOutcome(action, name, domain, duration, answer, failure, isUnavailable));
+            tell(
+                    listeners,
+                    new ActionOutcome(action, name, domain, duration, answer, failure, isUnavailable),
+                    domain,
+                    name);
         }
     }
 
-    private void tell(ActionOutcome outcome) {
-        for (Consumer<ActionOutcome> listener : listeners) {
+    /** Tells each listener: the action is done, and its caller must hear so, whatever a listener throws. */
+    static <E> void tell(List<Consumer<E>> listeners, E event, String domain, String action) {
+        for (Consumer<E> listener : listeners) {
             try {
-                listener.accept(outcome);
+                listener.accept(event);
             } catch (Throwable e) {
                 LOG.warn(
-                        "A listener of domain '{}' failed on the outcome of {} with {}; the action stands.",
+                        "A listener of domain '{}' failed on {} with {}; the action stands.",
                         domain,
-                        outcome.name(),
+                        action,
                         e.getClass().getName());
             }
         }

@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import static io.lettuce.core.codec.StringCodec.UTF8;
 
+import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.redis.Failures.NotSentException;
 import io.lettuce.core.AbstractRedisClient;
@@ -20,7 +21,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
@@ -38,7 +38,7 @@ final class Link implements RedisConnectionStateListener {
     private static final long PAUSE_MILLIS = 10;
 
     private final AbstractRedisClient client;
-    private final Connection questions = new Connection(this::connect);
+    final Connection questions = new Connection(this::connect);
     private final @Nullable GroupCommit groupCommit;
     private final AtomicLong disconnects = new AtomicLong();
     private volatile boolean closed;
@@ -141,7 +141,10 @@ final class Link implements RedisConnectionStateListener {
                         call.scope.domain(),
                         "INTERRUPTED",
                         null);
-            } catch (ExecutionException | TimeoutException | CancellationException | NotSentException e) {
+            } catch (TokenStoreException e) {
+                throw e;
+            } catch (ExecutionException | TimeoutException | RuntimeException e) {
+                // The driver also throws where another call has closed the connection meanwhile.
                 failure = Failures.cause(e);
             } finally {
                 // A command whose call has failed must not be sent later.
@@ -167,7 +170,8 @@ final class Link implements RedisConnectionStateListener {
                     && (!isRefusal || requests.length > 1 || disconnects.get() != disconnectsBefore);
             boolean isSilence = Failures.isSilence(failure);
             boolean hasMoved = replicated != null && (Failures.is(failure, "MOVED") || Failures.is(failure, "ASK"));
-            if (replicated != null && pause == 0 && client instanceof RedisClusterClient cluster) {
+            boolean mayBeElsewhere = replicated != null && pause == 0 && (hasMoved || !isRefusal);
+            if (mayBeElsewhere && client instanceof RedisClusterClient cluster) {
                 // The driver refreshes its view by itself, but not after the failure of a command to one node.
                 var unused = cluster.refreshPartitionsAsync();
             }
