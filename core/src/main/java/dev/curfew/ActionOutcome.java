@@ -31,7 +31,7 @@ public record ActionOutcome(
     /**
      * The outcome in one word, in lower case, from a small set of words: {@code unavailable} where the store failed or was
      * not asked; {@code error} for any other exception; the answer's own name, such as {@code active}, {@code revoked},
-     * {@code already_revoked}, {@code stored}, {@code consumed}, {@code already_used}; {@code found} or {@code missing} for
+     * {@code already_revoked}, {@code stored}, {@code consumed}, {@code already_used}, {@code rotated}, {@code reused}; {@code found} or {@code missing} for
      * a record that was looked for; {@code revoked} or {@code not_revoked} for {@link TokenAction#IS_REVOKED}; else
      * {@code done}.
      */
@@ -44,6 +44,8 @@ public record ActionOutcome(
             return named.name().toLowerCase(Locale.ROOT);
         } else if (answer instanceof Consumption) {
             return "consumed";
+        } else if (answer instanceof Rotation) {
+            return answer instanceof Rotation.Rotated ? "rotated" : "reused";
         } else if (answer instanceof Optional<?> record) {
             return record.isPresent() ? "found" : "missing";
         } else if (answer instanceof Set<?> revoked) {

@@ -4,6 +4,8 @@ import dev.curfew.TokenAction.Check;
 import dev.curfew.TokenAction.JtiRevocation;
 import dev.curfew.TokenAction.Lookup;
 import dev.curfew.TokenAction.Page;
+import dev.curfew.TokenAction.Rotating;
+import dev.curfew.TokenAction.Selection;
 import dev.curfew.TokenAction.Storing;
 import java.time.Duration;
 import java.time.Instant;
@@ -11,11 +13,14 @@ import java.time.InstantSource;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -37,6 +42,7 @@ final class Actions {
     private final InstantSource clock;
     private final boolean isOnSystemClock;
     private final Duration issuerSkew;
+    private final Duration reuseGrace;
     private final String domain;
     private final @Nullable Duration maxTokenLifetime;
     private final long longestMillis;
@@ -60,6 +66,7 @@ final class Actions {
         this.clock = settings.clock;
         this.isOnSystemClock = settings.onSystemClock;
         this.issuerSkew = settings.issuerSkew;
+        this.reuseGrace = settings.reuseGrace;
         this.skew = new DomainSkew(store, settings.domain, skew);
         this.domain = settings.domain;
         this.maxTokenLifetime = settings.maxTokenLifetime;
@@ -127,17 +134,24 @@ final class Actions {
             return StoreOutcome.EXPIRED;
         }
         reportLongLived(token, now);
-        var record = new TokenRecord(
+        TokenRecord record =
+                record(token, call.argument().purpose(), call.argument().extraData(), now);
+        return asked(call, () -> store.store(call.scope(), record, now));
+    }
+
+    private static TokenRecord record(Token token, String purpose, @Nullable ExtraData extraData, Instant now) {
+        return new TokenRecord(
                 token.jti(),
                 token.subject(),
-                call.argument().purpose(),
+                purpose,
                 token.issuedAt(),
                 token.expiresAt(),
-                call.argument().extraData(),
+                extraData,
                 now,
                 now,
+                null,
+                token.session(),
                 null);
-        return asked(call, () -> store.store(call.scope(), record, now));
     }
 
     StoreOutcome storeConfirmationChanges(ActionCall<Storing> call) {
@@ -155,6 +169,7 @@ final class Actions {
                         && !record.isRevoked()
                         && call.argument().matches(record)
                         && !isCovered(call.scope(), record, state.watermark(), now)
+                        && !isOfRevokedSession(call, record, now)
                 ? Optional.of(record)
                 : Optional.empty();
     }
@@ -171,8 +186,8 @@ final class Actions {
     }
 
     /**
-     * Pages of the store, without the records that the watermark covers, until this page is full (R2.7, R4.5). Where the
-     * watermark covers more than can be passed over within the deadline, the call fails.
+     * Pages of the store, without the records that the watermark covers or whose session is revoked, until this page is full
+     * (R2.7, R4.5, R13.4). Where there are more of these than can be passed over within the deadline, the call fails.
      */
     List<TokenRecord> listTokens(ActionCall<Page> call) {
         String subject = Limits.subject(call.argument().subject());
@@ -188,16 +203,19 @@ final class Actions {
                 throw new TokenStoreException(
                         TokenStoreException.Outcome.UNCHANGED,
                         call.name() + " in domain '" + domain
-                                + "' was not done within the call deadline: the subject was logged out everywhere, and has"
-                                + " too many tokens from before that. Call "
+                                + "' was not done within the call deadline: the subject was logged out, and has too many tokens"
+                                + " from before that. Call "
                                 + name(TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT) + " for the subject",
                         null);
             }
             TokenRecord from = last;
             int most = asked;
             Watermarked<List<TokenRecord>> next = asked(call, () -> store.list(call.scope(), subject, from, most, now));
+            Set<String> ended = revokedSessions(call, next.answer(), now);
             for (TokenRecord record : next.answer()) {
-                if (page.size() < limit && !isCovered(call.scope(), record, next.watermark(), now)) {
+                if (page.size() < limit
+                        && (record.session() == null || !ended.contains(record.session()))
+                        && !isCovered(call.scope(), record, next.watermark(), now)) {
                     page.add(record);
                 }
                 last = record;
@@ -208,19 +226,22 @@ final class Actions {
         return page;
     }
 
-    // Revoking (R3, R4)
+    // Revoking (R3, R4, R13)
 
     RevokeOutcome revokeToken(ActionCall<Token> call) {
         Token token = call.argument();
-        reportLongLived(token, now());
-        return revoke(call, token.jti(), token.subject(), token.issuedAt(), token.expiresAt(), token.expiresAt());
+        Instant now = now();
+        reportLongLived(token, now);
+        return revoke(call, revocation(token, now), token.expiresAt(), now);
     }
 
     RevokeOutcome revokeJti(ActionCall<JtiRevocation> call) {
-        Instant expiresAt = call.argument().expiresAt();
-        return expiresAt == null
-                ? revoke(call, call.argument().jti(), null, null, longest(now().plus(issuerSkew)), longest())
-                : revoke(call, call.argument().jti(), null, null, expiresAt, expiresAt);
+        Instant now = now();
+        Instant told = call.argument().expiresAt();
+        Instant expiresAt = told == null ? longest(now.plus(issuerSkew)) : told;
+        var revocation = new TokenRecord(
+                call.argument().jti(), null, TokenRecord.REVOCATION, null, expiresAt, null, now, now, now, null, null);
+        return revoke(call, revocation, told == null ? longest() : told, now);
     }
 
     /** Revokes only a record of this subject, whose record keeps its subject (R2.3). */
@@ -228,10 +249,10 @@ final class Actions {
         String jti = call.argument().jti();
         String subject = Limits.subject(call.argument().subject());
         Instant now = now();
-        TokenRecord record =
-                asked(call, () -> store.state(call.scope(), jti, subject, now)).record();
+        TokenRecord record = asked(call, () -> store.state(call.scope(), jti, subject, null, now))
+                .record();
         return record != null && subject.equals(record.subject()) && record.isLive(now)
-                ? revoke(call, jti, subject, record.issuedAt(), record.expiresAt(), longest())
+                ? revoke(call, revocation(record, now), longest(), now)
                 : RevokeOutcome.UNKNOWN;
     }
 
@@ -243,59 +264,126 @@ final class Actions {
         return maxTokenLifetime == null ? Instant.EPOCH : longest(now().plus(issuerSkew));
     }
 
-    private RevokeOutcome revoke(
-            ActionCall<?> call,
-            String jti,
-            @Nullable String subject,
-            @Nullable Instant issuedAt,
-            Instant expiresAt,
-            Instant keepUntil) {
-        Instant now = now();
-        if (call.scope().isPastRetention(expiresAt, now)) {
+    private static TokenRecord revocation(Token token, Instant now) {
+        return revocation(record(token, TokenRecord.REVOCATION, null, now), now);
+    }
+
+    /** What is inserted where the record is gone meanwhile. */
+    private static TokenRecord revocation(TokenRecord record, Instant now) {
+        return new TokenRecord(
+                record.jti(),
+                record.subject(),
+                TokenRecord.REVOCATION,
+                record.issuedAt(),
+                record.expiresAt(),
+                null,
+                now,
+                now,
+                now,
+                record.session(),
+                null);
+    }
+
+    private RevokeOutcome revoke(ActionCall<?> call, TokenRecord revocation, Instant keepUntil, Instant now) {
+        if (call.scope().isPastRetention(revocation.expiresAt(), now)) {
             return RevokeOutcome.EXPIRED;
         }
-        var revocation =
-                new TokenRecord(jti, subject, TokenRecord.REVOCATION, issuedAt, expiresAt, null, now, now, now);
         RevokeOutcome outcome = asked(call, () -> store.revoke(call.scope(), revocation, keepUntil, now));
         if (outcome == RevokeOutcome.REVOKED) {
-            notifyListeners(call, jti, subject, 1, now);
+            notifyListeners(call, revocation.jti(), revocation.subject(), revocation.session(), 1, now);
         }
         return outcome;
     }
 
-    Long revokeAllStoredForSubject(ActionCall<String> call) {
-        String subject = Limits.subject(call.argument());
+    Long revokeAllStoredForSubject(ActionCall<Selection> call) {
         Instant now = now();
-        long revoked = 0;
+        var revoked = new AtomicLong();
         try {
-            int batch;
-            do {
-                batch = asked(call, () -> store.revokeStored(call.scope(), subject, batchSize, now));
-                revoked += batch;
-            } while (batch >= batchSize);
+            if (call.argument().isAll()) {
+                revokeAll(call, revoked, now);
+            } else {
+                revokeSelected(call, revoked, now);
+            }
         } catch (TokenStoreException e) {
-            throw afterOthers(call, e, revoked);
+            throw afterOthers(call, e, revoked.get());
         } finally {
-            if (revoked > 0) {
-                notifyListeners(call, null, subject, revoked, now);
+            if (revoked.get() > 0) {
+                notifyListeners(call, null, call.argument().subject(), null, revoked.get(), now);
             }
         }
-        return revoked;
+        return revoked.get();
+    }
+
+    private void revokeAll(ActionCall<Selection> call, AtomicLong revoked, Instant now) {
+        int batch;
+        do {
+            batch = asked(
+                    call, () -> store.revokeStored(call.scope(), call.argument().subject(), batchSize, now));
+            revoked.addAndGet(batch);
+        } while (batch >= batchSize);
+    }
+
+    /**
+     * One by one, since a subject has few tokens beside those that are left out. A token that is stored again with an earlier
+     * expiry moves behind a pass, so that the passes end with two in a row that revoke nothing.
+     */
+    private void revokeSelected(ActionCall<Selection> call, AtomicLong revoked, Instant now) {
+        Selection selection = call.argument();
+        for (int idle = 0; idle < 2; idle++) {
+            TokenRecord last = null;
+            List<TokenRecord> page;
+            do {
+                TokenRecord after = last;
+                page = asked(call, () -> store.list(call.scope(), selection.subject(), after, batchSize, now))
+                        .answer();
+                for (TokenRecord record : page) {
+                    if (selection.matches(record)
+                            && asked(
+                                            call,
+                                            () -> store.revoke(
+                                                    call.scope(), revocation(record, now), Instant.EPOCH, now))
+                                    == RevokeOutcome.REVOKED) {
+                        revoked.incrementAndGet();
+                        idle = -1;
+                    }
+                    last = record;
+                }
+            } while (page.size() >= batchSize);
+        }
     }
 
     Instant revokeSubject(ActionCall<String> call) {
         String subject = Limits.subject(call.argument());
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
-        // A token may have been issued before the watermark by a clock that was ahead, and then lives as much longer. A
-        // node
-        // with a larger skew may open later: to keep the watermark for the longest skew costs no more.
-        Instant keepUntil = longest(watermark.plus(issuerSkew)).plus(StoreScope.LONGEST);
+        Instant keepUntil = untilNoneIsLeft(watermark);
         asked(call, () -> {
             store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
             return true;
         });
-        notifyListeners(call, null, subject, 0, watermark);
+        notifyListeners(call, null, subject, null, 0, watermark);
         return watermark;
+    }
+
+    RevokeOutcome revokeSession(ActionCall<String> call) {
+        return revokeSession(call, Limits.session(call.argument()), null, now());
+    }
+
+    private RevokeOutcome revokeSession(ActionCall<?> call, String session, @Nullable String subject, Instant now) {
+        RevokeOutcome outcome =
+                asked(call, () -> store.revokeSession(call.scope(), session, untilNoneIsLeft(now), now));
+        if (outcome == RevokeOutcome.REVOKED) {
+            notifyListeners(call, null, subject, session, 0, now);
+        }
+        return outcome;
+    }
+
+    /**
+     * When no token that is issued now, or was issued before, is accepted any more. A token may have been issued by a clock
+     * that was ahead, and then lives as much longer. A node with a larger skew may open later: to keep the entry for the
+     * longest skew costs no more.
+     */
+    private Instant untilNoneIsLeft(Instant now) {
+        return longest(now.plus(issuerSkew)).plus(StoreScope.LONGEST);
     }
 
     // Single use (R5, R6)
@@ -305,13 +393,14 @@ final class Actions {
         String purpose = Limits.purpose(token.purpose());
         Instant now = now();
         Watermarked<Consumption> stored =
-                asked(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, now));
+                asked(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, null, now));
         if (stored.answer() instanceof Consumption.Consumed consumed) {
             TokenRecord record = consumed.record();
-            if (isCovered(call.scope(), record, stored.watermark(), now)) {
-                return Consumption.Refused.ALREADY_USED; // it had been revoked with all others of its subject
+            if (isCovered(call.scope(), record, stored.watermark(), now) || isOfRevokedSession(call, record, now)) {
+                return Consumption.Refused
+                        .ALREADY_USED; // it had been revoked with all others of its subject or session
             }
-            notifyListeners(call, token.jti(), record.subject(), 1, now);
+            notifyListeners(call, token.jti(), record.subject(), record.session(), 1, now);
         }
         return stored.answer();
     }
@@ -324,6 +413,123 @@ final class Actions {
     private static void ensureOfToken(ActionCall<Lookup> call) {
         Limits.subject(call.argument().subject());
         Limits.purpose(call.argument().purpose());
+    }
+
+    // Sessions and rotation (R13, R14)
+
+    private boolean isOfRevokedSession(ActionCall<?> call, TokenRecord record, Instant now) {
+        return !revokedSessions(call, List.of(record), now).isEmpty();
+    }
+
+    private Set<String> revokedSessions(ActionCall<?> call, List<TokenRecord> records, Instant now) {
+        Set<String> sessions = new HashSet<>();
+        for (TokenRecord record : records) {
+            if (record.session() != null) {
+                sessions.add(record.session());
+            }
+        }
+        return sessions.isEmpty() ? sessions : asked(call, () -> store.revokedSessions(call.scope(), sessions, now));
+    }
+
+    /**
+     * First looks, then stores the successor, then uses the presented token (R14.5). Whoever fails between two steps leaves
+     * the presented token as it was, and a successor that nobody has been given.
+     */
+    Rotation rotate(ActionCall<Rotating> call) {
+        Rotating rotating = call.argument();
+        Token presented = rotating.presented();
+        Token next = rotating.successor();
+        Instant now = now();
+        if (!Times.isLive(next.expiresAt(), now)) {
+            throw new IllegalArgumentException("successor has expired");
+        }
+        reportLongLived(next, now);
+        StoredState state = state(call, presented.jti(), now);
+        Rotation refusal = refusal(call, state, now);
+        if (refusal != null) {
+            return refusal;
+        }
+        TokenRecord successor = record(next, rotating.purpose(), rotating.extraData(), now);
+        TokenRecord stored = Limits.present("record", state.record());
+        if (stored.isRevoked()) {
+            return presentedAgain(call, stored, successor, now);
+        }
+        if (asked(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.REVOKED) {
+            return Rotation.Refused.REVOKED;
+        }
+        try {
+            return use(call, successor, now);
+        } catch (TokenStoreException e) {
+            throw afterOthers(call, e, 1);
+        }
+    }
+
+    /** The successor is stored. */
+    private Rotation use(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+        Token presented = call.argument().presented();
+        Watermarked<Consumption> used = asked(
+                call,
+                () -> store.consume(
+                        call.scope(),
+                        presented.jti(),
+                        presented.subject(),
+                        call.argument().purpose(),
+                        successor.jti(),
+                        now));
+        if (used.answer() instanceof Consumption.Consumed consumed
+                && !isCovered(call.scope(), consumed.record(), used.watermark(), now)) {
+            return new Rotation.Rotated(successor, false);
+        }
+        // Another call was faster, the token has expired meanwhile, or its subject was logged out.
+        StoredState state = state(call, presented.jti(), now);
+        Rotation answer = refusal(call, state, now);
+        if (answer == null) {
+            answer = presentedAgain(call, Limits.present("record", state.record()), successor, now);
+        }
+        if (!(answer instanceof Rotation.Rotated)) {
+            asked(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
+        }
+        return answer;
+    }
+
+    private StoredState state(ActionCall<Rotating> call, String jti, Instant now) {
+        Token presented = call.argument().presented();
+        return asked(call, () -> store.state(call.scope(), jti, presented.subject(), presented.session(), now));
+    }
+
+    /** Why the presented token is refused, whether it is used or not; or {@code null}. */
+    private Rotation.@Nullable Refused refusal(ActionCall<Rotating> call, StoredState state, Instant now) {
+        Token presented = call.argument().presented();
+        TokenRecord record = state.record();
+        if (record == null
+                || !call.argument().purpose().equals(record.purpose())
+                || !presented.subject().equals(record.subject())
+                || !Objects.equals(presented.session(), record.session())) {
+            return Rotation.Refused.UNKNOWN;
+        } else if (state.isSessionRevoked()
+                || isCovered(call.scope(), record, state.watermark(), now)
+                || (record.isRevoked() && record.successor() == null)) {
+            return Rotation.Refused.REVOKED;
+        }
+        return record.isRevoked() || record.isLive(now) ? null : Rotation.Refused.EXPIRED;
+    }
+
+    /** The presented token is used. Within the grace a lost reply is repeated; else the session ends (R14.2, R14.3). */
+    private Rotation presentedAgain(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
+        Instant usedAt = Limits.present("revokedAt", used.revokedAt());
+        if (!reuseGrace.isZero() && now.isBefore(usedAt.plus(reuseGrace))) {
+            boolean isStored =
+                    isInUse(state(call, String.valueOf(used.successor()), now).record())
+                            && asked(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.STORED;
+            return isStored ? new Rotation.Rotated(successor, true) : Rotation.Refused.REVOKED;
+        }
+        revokeSession(call, String.valueOf(used.session()), used.subject(), now);
+        return new Rotation.Reused(used);
+    }
+
+    /** Whether the first successor was not revoked, or was rotated itself. */
+    private static boolean isInUse(@Nullable TokenRecord first) {
+        return first != null && (!first.isRevoked() || first.successor() != null);
     }
 
     // Checks (R3, R8). They make no object: they are the hottest path.
@@ -391,9 +597,11 @@ final class Actions {
             return outage.notAsked(name(TokenAction.CHECK), TokenStatus.UNAVAILABLE, allowed);
         }
         try {
-            StoredState state = store.state(scope, token.jti(), token.subject(), now);
+            StoredState state = store.state(scope, token.jti(), token.subject(), token.session(), now);
+            boolean isRevoked = state.isRevoked(token, now, issuerSkew, scope.skew())
+                    || isOfAnotherRevokedSession(scope, token, state.record(), now);
             outage.succeeded();
-            if (state.isRevoked(token, now, issuerSkew, scope.skew())) {
+            if (isRevoked) {
                 return TokenStatus.REVOKED;
             }
             return allowed == TokenStatus.ACTIVE && requirePresence && !isPresent(token, purpose, state.record(), now)
@@ -404,6 +612,15 @@ final class Actions {
         } finally {
             outage.giveBack(turn);
         }
+    }
+
+    /** The record of an opaque token may name a session that the token does not (R13.3). */
+    private boolean isOfAnotherRevokedSession(
+            StoreScope scope, Token token, @Nullable TokenRecord record, Instant now) {
+        String session = record == null ? null : record.session();
+        return session != null
+                && !session.equals(token.session())
+                && !store.revokedSessions(scope, Set.of(session), now).isEmpty();
     }
 
     private static boolean isPresent(Token token, String purpose, @Nullable TokenRecord record, Instant now) {
@@ -539,11 +756,17 @@ final class Actions {
     }
 
     private void notifyListeners(
-            ActionCall<?> call, @Nullable String jti, @Nullable String subject, long count, Instant now) {
+            ActionCall<?> call,
+            @Nullable String jti,
+            @Nullable String subject,
+            @Nullable String session,
+            long count,
+            Instant now) {
         if (listeners.isEmpty()) {
             return;
         }
-        var event = new RevocationEvent(call.action(), domain, call.scope().tenant(), jti, subject, count, now);
+        var event =
+                new RevocationEvent(call.action(), domain, call.scope().tenant(), jti, subject, session, count, now);
         Outcomes.tell(listeners, event, domain, call.name());
     }
 

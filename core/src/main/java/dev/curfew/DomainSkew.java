@@ -37,7 +37,7 @@ final class DomainSkew {
     StoreScope agreed(StoreScope scope, Instant now) {
         StoreScope whole = scope.forTenant("");
         Instant own = Instant.EPOCH.plus(skew);
-        Instant kept = store.state(whole, "", "", now).watermark();
+        Instant kept = store.state(whole, "", "", null, now).watermark();
         if (kept == null || kept.isBefore(own)) {
             keep(whole, own, now);
         } else {

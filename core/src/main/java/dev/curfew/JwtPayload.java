@@ -41,6 +41,7 @@ final class JwtPayload {
     private @Nullable String issuer;
     private @Nullable String jti;
     private @Nullable String subject;
+    private @Nullable String session;
     private @Nullable BigDecimal expiresAt;
     private @Nullable BigDecimal issuedAt;
 
@@ -122,11 +123,12 @@ final class JwtPayload {
             parser.nextToken();
             boolean isJti = claim.equals(jtiClaim);
             boolean isSubject = claim.equals(subjectClaim);
-            if (isJti || isSubject || claim.equals("iss")) {
+            if (isJti || isSubject || claim.equals("iss") || claim.equals("sid")) {
                 String text = text(parser, claim);
                 jti = isJti ? text : jti;
                 subject = isSubject ? text : subject;
                 issuer = claim.equals("iss") ? text : issuer;
+                session = claim.equals("sid") ? text : session;
             } else if (claim.equals("exp")) {
                 expiresAt = number(parser, claim);
             } else if (claim.equals("iat")) {
@@ -165,7 +167,8 @@ final class JwtPayload {
                 claim(jtiClaim, jti, Limits::jti),
                 claim(subjectClaim, subject, Limits::subject),
                 issuedAt == null ? null : claim("iat", issuedAt, seconds -> instant(seconds, RoundingMode.FLOOR)),
-                claim("exp", expiresAt, seconds -> instant(seconds, RoundingMode.CEILING)));
+                claim("exp", expiresAt, seconds -> instant(seconds, RoundingMode.CEILING)),
+                session == null ? null : claim("sid", session, Limits::session));
     }
 
     private static <T, R> R claim(String claim, @Nullable T value, Function<T, R> check) {

@@ -22,6 +22,10 @@ final class Limits {
         return text("subject", subject, 1, 1024);
     }
 
+    static String session(@Nullable String session) {
+        return text("session", session, 1, 512);
+    }
+
     static String purpose(@Nullable String purpose) {
         return text("purpose", purpose, 1, 64);
     }

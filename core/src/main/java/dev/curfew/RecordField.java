@@ -29,7 +29,11 @@ public enum RecordField {
     /** {@code updated_at}. */
     UPDATED_AT("updated_at"),
     /** {@code revoked_at}: absent while not revoked. */
-    REVOKED_AT("revoked_at");
+    REVOKED_AT("revoked_at"),
+    /** {@code session}: may be absent. */
+    SESSION("session"),
+    /** {@code successor}: the jti of the token that replaced a rotated one; absent on all others. */
+    SUCCESSOR("successor");
 
     private final String defaultName;
 

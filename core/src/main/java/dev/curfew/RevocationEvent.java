@@ -4,14 +4,15 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A revocation that this node performed and the store acknowledged. {@code toString} shows neither jti nor subject.
+ * A revocation that this node performed and the store acknowledged. {@code toString} shows neither jti, subject nor session.
  *
  * @param action what revoked: {@link TokenAction#REVOKE_TOKEN}, {@link TokenAction#CONSUME}, …
  * @param domain the resource's domain
  * @param tenant the tenant, "" by default
- * @param jti the token, or {@code null} where all of a subject were revoked
- * @param subject the subject, or {@code null} where only the jti was given
- * @param count how many records were revoked; 0 for a watermark, which revokes without counting
+ * @param jti the token, or {@code null} where those of a subject or a session were revoked
+ * @param subject the subject, or {@code null} where only the jti or the session was given
+ * @param session the session that was revoked, or the token's session; {@code null} where that is not known
+ * @param count how many records were revoked; 0 for a watermark or a session, which revoke without counting
  * @param revokedAt when, by the resource's clock
  */
 public record RevocationEvent(
@@ -20,6 +21,7 @@ public record RevocationEvent(
         String tenant,
         @Nullable String jti,
         @Nullable String subject,
+        @Nullable String session,
         long count,
         Instant revokedAt) {
 

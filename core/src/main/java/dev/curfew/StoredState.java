@@ -5,20 +5,22 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A record and a watermark: facts, read at one moment or in one round trip; the core decides.
+ * A record, a watermark and whether a session is revoked: facts, read at one moment or in one round trip; the core decides.
  *
  * @param record the record, or {@code null}; its extra data may be left out
  * @param watermark the subject's watermark (R4.2), or {@code null}
+ * @param isSessionRevoked whether the session that was asked for is revoked (R13.2); false where none was
  */
 public record StoredState(
-        @Nullable TokenRecord record, @Nullable Instant watermark) {
+        @Nullable TokenRecord record, @Nullable Instant watermark, boolean isSessionRevoked) {
 
-    /** No record, and no watermark. */
-    public static final StoredState NOTHING = new StoredState(null, null);
+    /** No record, no watermark, and no revoked session. */
+    public static final StoredState NOTHING = new StoredState(null, null, false);
 
-    /** Whether a token is revoked, by its record or by its subject's watermark. */
+    /** Whether a token is revoked, by its record, its session or its subject's watermark. */
     boolean isRevoked(Token token, Instant now, Duration issuerSkew, Duration clockSkew) {
-        return (record != null && record.isRevoked())
+        return isSessionRevoked
+                || (record != null && record.isRevoked())
                 || isCovered(watermark, issuedAt(token), now, issuerSkew, clockSkew);
     }
 

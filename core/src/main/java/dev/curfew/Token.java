@@ -9,15 +9,22 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The claims are those of a JWT (RFC 7519 section 4.1), but anything with a unique id will do: a magic link, a reset
  * code. Times have millisecond precision; what is finer is rounded up for {@code expiresAt} and down for
- * {@code issuedAt}. {@code toString} shows neither jti nor subject.
+ * {@code issuedAt}. {@code toString} shows neither jti, subject nor session.
  *
  * @param jti the token's unique id, 1 to 512 bytes in UTF-8
  * @param subject whose token it is, 1 to 1,024 bytes in UTF-8
  * @param issuedAt when it was issued, or {@code null} where that is not known: such a token is revoked by every
  *     {@link TokenResource#revokeSubject}, also by an earlier one
  * @param expiresAt from when on it is no longer accepted
+ * @param session the session that it belongs to, 1 to 512 bytes in UTF-8, or {@code null}: the claim {@code sid} (OpenID
+ *     Connect Back-Channel Logout 1.0 section 2.4)
  */
-public record Token(String jti, String subject, @Nullable Instant issuedAt, Instant expiresAt) implements Serializable {
+public record Token(
+        String jti,
+        String subject,
+        @Nullable Instant issuedAt,
+        Instant expiresAt,
+        @Nullable String session) implements Serializable {
 
     /** The purpose of a token that was stored without one. */
     public static final String DEFAULT_PURPOSE = "user";
@@ -32,6 +39,9 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
         Limits.subject(subject);
         issuedAt = issuedAt == null ? null : Times.roundedDown("issuedAt", issuedAt);
         expiresAt = Times.roundedUp("expiresAt", expiresAt);
+        if (session != null) {
+            Limits.session(session);
+        }
     }
 
     /**
@@ -40,7 +50,7 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws IllegalArgumentException if a field is outside its limits
      */
     public static Token withoutIssuedAt(String jti, String subject, Instant expiresAt) {
-        return new Token(jti, subject, null, expiresAt);
+        return new Token(jti, subject, null, expiresAt, null);
     }
 
     /**
@@ -49,7 +59,16 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
      * @throws IllegalArgumentException if a field is outside its limits
      */
     public static Token of(String jti, String subject, Instant issuedAt, Instant expiresAt) {
-        return new Token(jti, subject, Limits.present("issuedAt", issuedAt), expiresAt);
+        return new Token(jti, subject, Limits.present("issuedAt", issuedAt), expiresAt, null);
+    }
+
+    /**
+     * This token, as one of a session (R13.1).
+     *
+     * @throws IllegalArgumentException if the session is outside its limits
+     */
+    public Token withSession(String session) {
+        return new Token(jti, subject, issuedAt, expiresAt, Limits.session(session));
     }
 
     /**
@@ -80,7 +99,7 @@ public record Token(String jti, String subject, @Nullable Instant issuedAt, Inst
     }
 
     /**
-     * Reads {@code jti}, {@code sub}, {@code exp} and {@code iat} of a JWT's payload <strong>without verifying
+     * Reads {@code jti}, {@code sub}, {@code exp}, {@code iat} and {@code sid} of a JWT's payload <strong>without verifying
      * it</strong>: anybody can write such a token, so verify it first, with a JOSE library.
      *
      * @param compact a JWS in compact serialization (RFC 7515 section 7.1), at most 16 KiB

@@ -40,9 +40,13 @@ public final class TokenAction<A, R> {
     public static final TokenAction<Lookup, RevokeOutcome> REVOKE_STORED_FOR_SUBJECT =
             new TokenAction<>("revoke_stored_for_subject", Lookup.class, Actions::revokeStoredForSubject);
 
-    /** {@link TokenResource#revokeAllStoredForSubject}: of a subject. */
-    public static final TokenAction<String, Long> REVOKE_ALL_STORED_FOR_SUBJECT =
-            new TokenAction<>("revoke_all_stored_for_subject", String.class, Actions::revokeAllStoredForSubject);
+    /** {@link TokenResource#revokeAllStoredForSubject}, in all its forms. */
+    public static final TokenAction<Selection, Long> REVOKE_ALL_STORED_FOR_SUBJECT =
+            new TokenAction<>("revoke_all_stored_for_subject", Selection.class, Actions::revokeAllStoredForSubject);
+
+    /** {@link TokenResource#revokeSession}: of a session. */
+    public static final TokenAction<String, RevokeOutcome> REVOKE_SESSION =
+            new TokenAction<>("revoke_session", String.class, Actions::revokeSession);
 
     /** {@link TokenResource#revokeSubject}: of a subject. */
     public static final TokenAction<String, Instant> REVOKE_SUBJECT =
@@ -58,6 +62,10 @@ public final class TokenAction<A, R> {
     /** {@link TokenResource#consume}. */
     public static final TokenAction<Lookup, Consumption> CONSUME =
             new TokenAction<>("consume", Lookup.class, Actions::consume);
+
+    /** {@link TokenResource#rotate}. */
+    public static final TokenAction<Rotating, Rotation> ROTATE =
+            new TokenAction<>("rotate", Rotating.class, Actions::rotate);
 
     /** {@link TokenResource#storeConfirmationChanges}. */
     public static final TokenAction<Storing, StoreOutcome> STORE_CONFIRMATION_CHANGES =
@@ -214,6 +222,78 @@ public final class TokenAction<A, R> {
         public Check {
             Limits.present("token", token);
             Limits.purpose(purpose);
+        }
+    }
+
+    /**
+     * Some of a subject's stored tokens.
+     *
+     * @param subject whose tokens
+     * @param exceptSession the session whose tokens are left out, or {@code null}
+     * @param purposes for which purposes, or an empty set for all; a copy is kept
+     */
+    public record Selection(String subject, @Nullable String exceptSession, Set<String> purposes) {
+        /** Checks the limits. */
+        public Selection {
+            Limits.subject(subject);
+            if (exceptSession != null) {
+                Limits.session(exceptSession);
+            }
+            Limits.present("purposes", purposes).forEach(Limits::purpose);
+            purposes = Set.copyOf(purposes);
+        }
+
+        boolean isAll() {
+            return exceptSession == null && purposes.isEmpty();
+        }
+
+        boolean matches(TokenRecord record) {
+            return (exceptSession == null || !exceptSession.equals(record.session()))
+                    && (purposes.isEmpty() || purposes.contains(record.purpose()));
+        }
+
+        @Override
+        public String toString() {
+            return "Selection[purposes=" + purposes + "]";
+        }
+    }
+
+    /**
+     * A token to use, and the one to store in its place.
+     *
+     * @param presented the token that its holder has sent
+     * @param purpose what both are for
+     * @param successor a new token of the same subject and session
+     * @param extraData the successor's extra data, or {@code null}
+     */
+    public record Rotating(
+            Token presented,
+            String purpose,
+            Token successor,
+            @Nullable ExtraData extraData) {
+        /**
+         * Checks the limits.
+         *
+         * @throws IllegalArgumentException also if the two have no session, or are of two sessions or of two subjects, or are
+         *     the same token
+         */
+        public Rotating {
+            Limits.present("presented", presented);
+            Limits.purpose(purpose);
+            Limits.present("successor", successor);
+            if (presented.session() == null || !presented.session().equals(successor.session())) {
+                throw new IllegalArgumentException("presented and successor must be of the same session, and have one");
+            } else if (!presented.subject().equals(successor.subject())) {
+                throw new IllegalArgumentException("presented and successor must be of the same subject");
+            } else if (presented.jti().equals(successor.jti())) {
+                throw new IllegalArgumentException("successor must be another token than presented");
+            }
+            extraData = extraData == null ? null : ExtraData.of(extraData);
+        }
+
+        @Override
+        public String toString() {
+            return "Rotating[purpose=" + purpose + "]";
         }
     }
 

@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * What a store keeps about one token: never the token itself. All times have millisecond precision. {@code toString}
- * shows neither jti, subject nor extra data.
+ * shows neither jti, subject, session nor extra data.
  *
  * @param jti the token's unique id
  * @param subject whose token it is, or {@code null} where it was revoked by its jti alone
@@ -17,6 +17,8 @@ import org.jspecify.annotations.Nullable;
  * @param createdAt when the record was first stored; later stores leave it
  * @param updatedAt when the record was last changed
  * @param revokedAt when the token was revoked or used, or {@code null} while it is not
+ * @param session the session that the token belongs to, or {@code null} (R13.1)
+ * @param successor the jti of the token that was stored in its place when it was rotated, or {@code null} (R14.1)
  */
 public record TokenRecord(
         String jti,
@@ -27,7 +29,9 @@ public record TokenRecord(
         @Nullable ExtraData extraData,
         Instant createdAt,
         Instant updatedAt,
-        @Nullable Instant revokedAt) {
+        @Nullable Instant revokedAt,
+        @Nullable String session,
+        @Nullable String successor) {
 
     /** The purpose of a record that a revocation inserted because nothing was stored (R3.4). */
     public static final String REVOCATION = "revocation";
@@ -68,16 +72,18 @@ public record TokenRecord(
 
     /** This record, as an update of the one that was first stored at {@code createdAt}. */
     public TokenRecord withCreatedAt(Instant createdAt) {
-        return new TokenRecord(jti, subject, purpose, issuedAt, expiresAt, extraData, createdAt, updatedAt, revokedAt);
+        return new TokenRecord(
+                jti, subject, purpose, issuedAt, expiresAt, extraData, createdAt, updatedAt, revokedAt, session,
+                successor);
     }
 
     /**
      * This record, revoked and kept until {@code keepUntil} at the least. A revocation that is there already keeps its
-     * time, and an expiry is never shortened (R3.3).
+     * time, and an expiry is never shortened (R3.3). A successor that is named is named no longer (R14.6).
      */
     public TokenRecord revoked(Instant now, Instant keepUntil) {
         Instant until = keepUntil.isAfter(expiresAt) ? keepUntil : expiresAt;
-        return isRevoked() && until.equals(expiresAt)
+        return isRevoked() && successor == null && until.equals(expiresAt)
                 ? this
                 : new TokenRecord(
                         jti,
@@ -88,7 +94,18 @@ public record TokenRecord(
                         extraData,
                         createdAt,
                         now,
-                        revokedAt == null ? now : revokedAt);
+                        revokedAt == null ? now : revokedAt,
+                        session,
+                        null);
+    }
+
+    /**
+     * This unrevoked record, used.
+     *
+     * @param by the jti of the token that is stored in its place, or {@code null} where there is none
+     */
+    public TokenRecord used(Instant now, @Nullable String by) {
+        return new TokenRecord(jti, subject, purpose, issuedAt, expiresAt, extraData, createdAt, now, now, session, by);
     }
 
     @Override

@@ -13,9 +13,11 @@ import static dev.curfew.TokenAction.LIST_TOKENS;
 import static dev.curfew.TokenAction.READ_EXPIRED;
 import static dev.curfew.TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT;
 import static dev.curfew.TokenAction.REVOKE_JTI;
+import static dev.curfew.TokenAction.REVOKE_SESSION;
 import static dev.curfew.TokenAction.REVOKE_STORED_FOR_SUBJECT;
 import static dev.curfew.TokenAction.REVOKE_SUBJECT;
 import static dev.curfew.TokenAction.REVOKE_TOKEN;
+import static dev.curfew.TokenAction.ROTATE;
 import static dev.curfew.TokenAction.STORE_CONFIRMATION_CHANGES;
 import static dev.curfew.TokenAction.STORE_TOKEN;
 
@@ -23,6 +25,8 @@ import dev.curfew.TokenAction.Check;
 import dev.curfew.TokenAction.JtiRevocation;
 import dev.curfew.TokenAction.Lookup;
 import dev.curfew.TokenAction.Page;
+import dev.curfew.TokenAction.Rotating;
+import dev.curfew.TokenAction.Selection;
 import dev.curfew.TokenAction.Storing;
 import java.time.Duration;
 import java.time.Instant;
@@ -210,7 +214,33 @@ public final class TokenResource implements AutoCloseable {
      * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored.
      */
     public long revokeAllStoredForSubject(String subject) {
-        return perform(REVOKE_ALL_STORED_FOR_SUBJECT, present("subject", subject));
+        return perform(REVOKE_ALL_STORED_FOR_SUBJECT, new Selection(subject, null, Set.of()));
+    }
+
+    /** Does so for these purposes only: all magic links of hers. An empty set is an {@link IllegalArgumentException}. */
+    public long revokeAllStoredForSubject(String subject, Set<String> purposes) {
+        if (present("purposes", purposes).isEmpty()) {
+            throw new IllegalArgumentException("purposes must not be empty");
+        }
+        return perform(REVOKE_ALL_STORED_FOR_SUBJECT, new Selection(subject, null, purposes));
+    }
+
+    /** Does so for all tokens but those of one session: "log out my other devices". */
+    public long revokeAllStoredForSubjectExcept(String subject, String session) {
+        return perform(REVOKE_ALL_STORED_FOR_SUBJECT, new Selection(subject, present("session", session), Set.of()));
+    }
+
+    /**
+     * Ends a session, with one write: every token of it is revoked, stored or not, issued before or after. A session that has
+     * ended does not come back (R13.2). {@link #check}, {@link #isRevoked(Token)}, {@link #consume}, {@link #getToken},
+     * {@link #getConfirmationChanges}, {@link #listTokens} and {@link #rotate} look at it; {@link #isRevoked(String)} and
+     * {@link #inspect} do not.
+     *
+     * @param session the claim {@code sid} of its tokens, 1 to 512 bytes
+     * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others
+     */
+    public RevokeOutcome revokeSession(String session) {
+        return perform(REVOKE_SESSION, present("session", session));
     }
 
     /**
@@ -283,6 +313,24 @@ public final class TokenResource implements AutoCloseable {
     /** Uses a stored token, once, if it is stored for this subject and purpose; else it is not touched, and UNKNOWN. */
     public Consumption consume(Token token, String purpose) {
         return perform(CONSUME, Lookup.of(token, present("purpose", purpose)));
+    }
+
+    /** Rotates a token without extra data: see {@link #rotate(Token, String, Token, Map)}. */
+    public Rotation rotate(Token presented, String purpose, Token successor) {
+        return perform(ROTATE, new Rotating(presented, purpose, successor, null));
+    }
+
+    /**
+     * Uses a refresh token and stores its successor, for exactly one of any number of callers. A token that is presented again
+     * later has been copied: its session is revoked (R14; RFC 9700 section 4.14.2).
+     *
+     * @param presented the token that its holder has sent, which was stored for this purpose; it has a session
+     * @param successor a new token of the same subject and session; hand it out only if the answer is Rotated
+     * @param extraData the successor's extra data
+     * @throws IllegalArgumentException also if the two have no session, or are of two sessions or of two subjects
+     */
+    public Rotation rotate(Token presented, String purpose, Token successor, Map<String, ?> extraData) {
+        return perform(ROTATE, new Rotating(presented, purpose, successor, ExtraData.of(extraData)));
     }
 
     /**
@@ -456,6 +504,7 @@ public final class TokenResource implements AutoCloseable {
         InstantSource clock = InstantSource.system();
         boolean onSystemClock = true;
         Duration issuerSkew = Duration.ZERO;
+        Duration reuseGrace = Duration.ZERO;
         Duration callDeadline = Duration.ofSeconds(2);
         private Duration openDeadline = Duration.ofSeconds(30);
 
@@ -520,8 +569,20 @@ public final class TokenResource implements AutoCloseable {
         }
 
         /**
-         * The longest lifetime of any token of this resource. A watermark, and a revocation without expiry, is kept so
-         * long; without it both are kept until 9999-12-31, and building warns.
+         * For how long after its first use a token can be given to {@link #rotate} again, zero by default. Then a client whose
+         * reply was lost, or that has two tabs, is not logged out; and a thief has so long to use a copy unnoticed (R14.3).
+         */
+        public Builder reuseGrace(Duration reuseGrace) {
+            if (present("reuseGrace", reuseGrace).isNegative() || reuseGrace.compareTo(Duration.ofDays(1)) > 0) {
+                throw new IllegalArgumentException("reuseGrace must not be negative, nor longer than a day");
+            }
+            this.reuseGrace = reuseGrace;
+            return this;
+        }
+
+        /**
+         * The longest lifetime of any token of this resource. A revocation of a subject or a session, and one without expiry,
+         * is kept so long; without it all are kept until 9999-12-31, and building warns.
          */
         public Builder maxTokenLifetime(Duration maxTokenLifetime) {
             this.maxTokenLifetime = positive("maxTokenLifetime", maxTokenLifetime);
@@ -624,7 +685,7 @@ public final class TokenResource implements AutoCloseable {
             if (maxTokenLifetime == null) {
                 LoggerFactory.getLogger(TokenResource.class)
                         .warn(
-                                "Domain '{}' has no maxTokenLifetime: revocations without expiry, and watermarks, are kept"
+                                "Domain '{}' has no maxTokenLifetime: revocations without expiry, of subjects and of sessions are kept"
                                         + " until 9999-12-31. Set it to the longest lifetime that is issued.",
                                 domain);
             }

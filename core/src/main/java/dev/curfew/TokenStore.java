@@ -60,13 +60,18 @@ public interface TokenStore extends AutoCloseable {
     /** Those of the jtis that {@link #isRevoked}, in one round trip to each server (R3.9). */
     Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now);
 
-    /** What bears on a check of a token of this jti and subject, in one round trip (R3.8). */
-    StoredState state(StoreScope scope, String jti, String subject, Instant now);
+    /**
+     * What bears on a check of a token of this jti, subject and session, in one round trip (R3.8, R13.3).
+     *
+     * @param session the token's session, or {@code null}; without one the call costs no more than if there were no sessions
+     */
+    StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now);
 
     /**
      * Revokes: inserts {@code revocation} where nothing is stored; else sets {@code revokedAt} of the stored record, if
      * it has none, and raises its {@code expiresAt} to {@code keepUntil}, if it is earlier. The rest of a stored record
-     * stays, also its subject (R3.1 to R3.5, R3.10). What {@link TokenRecord#revoked} does.
+     * stays, also its subject (R3.1 to R3.5, R3.10); but a {@code successor} is removed (R14.6). What
+     * {@link TokenRecord#revoked} does.
      *
      * @param keepUntil until when the revocation must be kept, whatever is stored; {@code EPOCH} keeps the stored expiry
      * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others
@@ -79,10 +84,16 @@ public interface TokenStore extends AutoCloseable {
      * a used or revoked one is ALREADY_USED, before and after its expiry; an expired one EXPIRED.
      *
      * @param subject whose record it must be, or {@code null} where only the jti is known
+     * @param successor kept as {@link TokenRecord#successor} of the record that is used; or {@code null}
      * @return with the watermark of the record's subject, read no earlier than this call, where the record was consumed
      */
     Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now);
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now);
 
     /**
      * Sets the subject's watermark, in O(1) writes, unless a later one stands; it stays until {@code keepUntil} at the
@@ -93,6 +104,19 @@ public interface TokenStore extends AutoCloseable {
      * @param keepUntil the end itself, to the millisecond, the skew included: from then on the watermark is garbage
      */
     void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now);
+
+    /**
+     * Revokes a session, in O(1) writes: from now on {@link #state} and {@link #revokedSessions} say so, until
+     * {@code keepUntil} at the least. A later end that was given before stays (R13.2). Sessions are apart from jtis and
+     * subjects of the same name.
+     *
+     * @param keepUntil the end itself, to the millisecond, the skew included: from then on the revocation is garbage
+     * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others
+     */
+    RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now);
+
+    /** Those of the sessions that are revoked, in one round trip to each server. */
+    Set<String> revokedSessions(StoreScope scope, Collection<String> sessions, Instant now);
 
     /**
      * Revokes at most {@code limit} live, unrevoked records of the subject, and answers how many: fewer only when there
@@ -119,7 +143,7 @@ public interface TokenStore extends AutoCloseable {
     List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now);
 
     /**
-     * Removes at most {@code limit} records and watermarks of the domain, of all its tenants, that are past their
+     * Removes at most {@code limit} records, watermarks and revoked sessions of the domain, of all its tenants, that are past their
      * retention end, earliest first, in a transaction of its own, and answers how many (R7.2). Any number of nodes may
      * do so at once (R7.3): one that finds another at it may leave it to that, and answer 0.
      */

@@ -23,6 +23,7 @@ class LimitsTest {
         return Stream.of(
                 Arguments.of("jti", 1, 512, jti),
                 Arguments.of("subject", 1, 1024, subject),
+                Arguments.of("session", 1, 512, (UnaryOperator<String>) Limits::session),
                 Arguments.of("purpose", 1, 64, (UnaryOperator<String>) Limits::purpose),
                 Arguments.of("tenant", 0, 128, tenant),
                 Arguments.of("domain", 1, 64, (UnaryOperator<String>) Limits::domain));

@@ -41,6 +41,6 @@ class TokenRecordTest {
 
     private static TokenRecord record(String jti, long expiresAt) {
         Instant now = Instant.EPOCH;
-        return new TokenRecord(jti, "s", "p", null, Instant.ofEpochMilli(expiresAt), null, now, now, null);
+        return new TokenRecord(jti, "s", "p", null, Instant.ofEpochMilli(expiresAt), null, now, now, null, null, null);
     }
 }

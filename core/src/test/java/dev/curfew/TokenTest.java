@@ -103,6 +103,24 @@ class TokenTest {
                 .hasNoCause();
     }
 
+    @Test
+    void R13_1_theSessionIsTheClaimSid() {
+        String session = "08a5019c-17e1-4977-8f42-65a12843ea02";
+        assertThat(Token.peek(jwt("{'jti':'a','sub':'s','exp':1,'sid':'" + session + "'}"))
+                        .session())
+                .isEqualTo(session);
+        assertThat(Token.peek(jwt("{'jti':'a','sub':'s','exp':1}")).session()).isNull();
+        for (String bad :
+                List.of("1", "true", "null", "['x']", "{'x':1}", "''", "'" + "x".repeat(513) + "'", "'\\u0000'")) {
+            assertBlamed("sid", jwt("{'jti':'a','sub':'s','exp':1,'sid':" + bad + "}"));
+        }
+        Token token = Token.withoutIssuedAt("a", "s", EXPIRY);
+        assertThat(token.withSession("x".repeat(512)).session()).hasSize(512);
+        assertThatThrownBy(() -> token.withSession(""))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("session");
+    }
+
     /** All three parts are base64url without padding (RFC 7515 section 7.1), and nothing stands around them. */
     @Test
     void R9_4_aTokenWithAnythingAroundOrInItIsMalformed() {
@@ -189,21 +207,30 @@ class TokenTest {
                 ExtraData.of(Map.of("secret", "secret")),
                 EXPIRY,
                 EXPIRY,
-                EXPIRY);
+                EXPIRY,
+                "secret",
+                "secret");
         assertThat(record.toString()).doesNotContain("secret");
         assertThat(new Consumption.Consumed(record).toString()).doesNotContain("secret");
-        assertThat(new StoredState(record, null).toString()).doesNotContain("secret");
-        assertThat(new RevocationEvent(TokenAction.CONSUME, "d", "t", "secret", "secret", 1, EXPIRY).toString())
+        assertThat(new StoredState(record, null, false).toString()).doesNotContain("secret");
+        assertThat(new RevocationEvent(TokenAction.CONSUME, "d", "t", "secret", "secret", "secret", 1, EXPIRY)
+                        .toString())
                 .doesNotContain("secret");
         var scope = new StoreScope("d", "", java.time.Duration.ZERO, java.time.Duration.ofSeconds(1));
         assertThat(new ActionCall<>(TokenAction.INSPECT, "inspect", scope, "secret").toString())
                 .doesNotContain("secret");
-        Token token = Token.withoutIssuedAt("secret", "secret", EXPIRY);
+        Token token = Token.withoutIssuedAt("secret", "secret", EXPIRY).withSession("secret");
+        Token next = Token.withoutIssuedAt("secret 2", "secret", EXPIRY).withSession("secret");
+        assertThat(token.toString()).doesNotContain("secret");
         for (Object argument : new Object[] {
             new TokenAction.Storing(token, "p", ExtraData.of(Map.of("secret", "secret"))),
             new TokenAction.Lookup("secret", "secret", "p"),
             new TokenAction.JtiRevocation("secret", EXPIRY),
             new TokenAction.Check(token, "p"),
+            new TokenAction.Selection("secret", "secret", java.util.Set.of("p")),
+            new TokenAction.Rotating(token, "p", next, ExtraData.of(Map.of("secret", "secret"))),
+            new Rotation.Rotated(record, false),
+            new Rotation.Reused(record),
             new TokenAction.Page("secret", 1, record)
         }) {
             assertThat(argument.toString()).doesNotContain("secret");

@@ -48,8 +48,8 @@ class DelegatingStore implements TokenStore {
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return store.state(scope, jti, subject, now);
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
+        return store.state(scope, jti, subject, session, now);
     }
 
     @Override
@@ -59,13 +59,28 @@ class DelegatingStore implements TokenStore {
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        return store.consume(scope, jti, subject, purpose, now);
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
+        return store.consume(scope, jti, subject, purpose, successor, now);
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         store.revokeSubject(scope, subject, watermark, keepUntil, now);
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        return store.revokeSession(scope, session, keepUntil, now);
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> sessions, Instant now) {
+        return store.revokedSessions(scope, sessions, now);
     }
 
     @Override

@@ -4,7 +4,7 @@ import dev.curfew.StoreScope;
 import org.junit.jupiter.api.Test;
 
 /** All rules at once. */
-abstract class EveryRule extends R11Actions {
+abstract class EveryRule extends R14Rotation {
 
     /** The store and the model answer the same in random histories. A failure names the broken rule, and the seed. */
     @Test

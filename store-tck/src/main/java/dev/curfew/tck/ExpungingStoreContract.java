@@ -165,19 +165,24 @@ public abstract class ExpungingStoreContract extends EveryRule {
     }
 
     @Test
-    final void R7_2_endedWatermarksAreRemovedToo() {
+    final void R7_2_endedWatermarksAndSessionsAreRemovedToo() {
         inEachEra(() -> {
             StoreScope tenant = new StoreScope(domain, "tenant", SKEW, deadline());
             tokens.revokeSubject("s");
             tokens.forTenant("tenant").revokeSubject("s");
+            tokens.revokeSession("s");
+            tokens.forTenant("tenant").revokeSession("s");
             clock.set(start.plus(LONGEST).plus(LONGEST_SKEW));
             assertThat(tokens.expungeExpired().removed())
-                    .as("how many watermarks expungeExpired removed, of two tenants")
-                    .isEqualTo(2);
+                    .as("how many watermarks and sessions expungeExpired removed, of two tenants")
+                    .isEqualTo(4);
             for (StoreScope each : List.of(scope, tenant)) {
                 assertThat(watermark(each, "s"))
                         .as("the watermark of tenant '%s' after its end", each.tenant())
                         .isNull();
+                assertThat(store.revokedSessions(each, Set.of("s"), clock.instant()))
+                        .as("the revoked sessions of tenant '%s' after their end", each.tenant())
+                        .isEmpty();
             }
         });
     }
@@ -187,9 +192,10 @@ public abstract class ExpungingStoreContract extends EveryRule {
         for (int i = 0; i < 6; i++) {
             tokens.storeToken(token("t" + i, "s" + i, MINUTE));
             store.revokeSubject(scope, "s" + i, start, start.plus(MINUTE), start);
+            store.revokeSession(scope, "s" + i, start.plus(MINUTE), start);
         }
         clock.advance(HOUR);
-        for (int left = 12; left > 0; ) {
+        for (int left = 18; left > 0; ) {
             int removed = store.expunge(scope, 4, clock.instant());
             assertThat(removed)
                     .as("the answer of expunge to a limit of 4, with %d left", left)
@@ -198,9 +204,11 @@ public abstract class ExpungingStoreContract extends EveryRule {
             left = tokens.readExpired(100).size();
             for (int i = 0; i < 6; i++) {
                 left += watermark("s" + i) == null ? 0 : 1;
+                left += store.revokedSessions(scope, Set.of("s" + i), clock.instant())
+                        .size();
             }
             assertThat(before - left)
-                    .as("how many records and watermarks are gone after an expunge that answered %d", removed)
+                    .as("how many records, watermarks and sessions are gone after an expunge that answered %d", removed)
                     .isEqualTo(removed);
         }
         assertThat(store.expunge(scope, 4, clock.instant()))
@@ -265,10 +273,11 @@ public abstract class ExpungingStoreContract extends EveryRule {
         tokens.storeToken(token("t", "s", MINUTE));
         tokens.revokeSubject("s1");
         tokens.forTenant("other").revokeSubject("s2");
+        tokens.revokeSession("s3");
         clock.set(start.plus(LONGEST).plus(LONGEST_SKEW).plus(HOUR));
         assertThat(tokens.expungeExpired().removed())
-                .as("records and watermarks removed by one run")
-                .isEqualTo(3);
+                .as("records, watermarks and sessions removed by one run")
+                .isEqualTo(4);
     }
 
     /** A watermark past its end is raised anew, with a later end, while the expunger is about to remove it. */
@@ -291,9 +300,32 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 },
                 (round, answers) -> {
                     Instant now = start.plus(MINUTE).plusMillis(round);
-                    assertThat(store.state(scope, "none", "s" + round, now).watermark())
+                    assertThat(store.state(scope, "none", "s" + round, null, now)
+                                    .watermark())
                             .as("the watermark that was raised in round %d", round)
                             .isEqualTo(now);
+                });
+    }
+
+    /** A session whose revocation has ended is revoked anew, while the expunger is about to remove it. */
+    @Test
+    final void R13_2_anExpungeRacingARevocationOfASessionDoesNotUndoIt() {
+        Race.run(
+                "revokeSession against expunge",
+                Math.min(races(), 2000),
+                round -> store.revokeSession(
+                        scope, "s" + round, start.plus(MINUTE).plusMillis(round), start),
+                (round, racer) -> {
+                    Instant now = start.plus(MINUTE).plusMillis(round);
+                    return racer == 0
+                            ? store.revokeSession(scope, "s" + round, now.plus(HOUR), now)
+                            : storeOf(racer).expunge(scope, 10, now);
+                },
+                (round, answers) -> {
+                    Instant now = start.plus(MINUTE).plusMillis(round);
+                    assertThat(store.revokedSessions(scope, Set.of("s" + round), now))
+                            .as("the revoked sessions, of one that was revoked anew in round %d", round)
+                            .hasSize(1);
                 });
     }
 
@@ -311,7 +343,18 @@ public abstract class ExpungingStoreContract extends EveryRule {
                     return racer == 0
                             ? store.revoke(
                                     scope,
-                                    new TokenRecord("t" + round, "s", "revocation", null, until, null, now, now, now),
+                                    new TokenRecord(
+                                            "t" + round,
+                                            "s",
+                                            "revocation",
+                                            null,
+                                            until,
+                                            null,
+                                            now,
+                                            now,
+                                            now,
+                                            null,
+                                            null),
                                     until,
                                     now)
                             : storeOf(racer).expunge(scope, 10, now);

@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.Rotation;
 import dev.curfew.SelfExpiringTokenStore;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -24,6 +25,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.Set;
 import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One random history, told to the store under test and to the model at once. Where they part, it says which rule that
@@ -33,6 +35,7 @@ import java.util.function.Function;
 final class ModelRun {
     private static final List<String> SUBJECTS = List.of("ada", "grace");
     private static final List<String> PURPOSES = List.of("user", "link");
+    private static final List<String> SESSIONS = List.of("phone", "laptop", "tablet");
     private static final int SLOTS = 8;
 
     private final TokenStoreContract kit;
@@ -62,6 +65,7 @@ final class ModelRun {
         return kit.builder(scope.domain(), store)
                 .expungeBatchSize(3)
                 .requirePresence()
+                .reuseGrace(Duration.ofSeconds(2))
                 .build();
     }
 
@@ -75,7 +79,7 @@ final class ModelRun {
 
     private void step() {
         String jti = pick(jtis);
-        switch (random.nextInt(14)) {
+        switch (random.nextInt(18)) {
             case 0, 1, 2 -> store(jti);
             case 3 -> revokeToken(jti);
             case 4 -> revokeJti(jti);
@@ -97,6 +101,14 @@ final class ModelRun {
             case 10 -> bulk();
             case 11 -> list();
             case 12 -> timePasses();
+            case 13, 14 -> rotate(jti);
+            case 15 -> {
+                if (random.nextInt(8) == 0) {
+                    String session = session();
+                    same("R13.2", "revoke session " + session, r -> r.revokeSession(session));
+                }
+            }
+            case 16 -> revokeSome();
             default -> check(jti);
         }
     }
@@ -168,6 +180,57 @@ final class ModelRun {
         compare(jti, foreign ? "R5.2" : usable ? "R5.1" : "R5.3");
     }
 
+    private void rotate(String jti) {
+        Token token = token(jti);
+        Token presented = Token.of(jti, token.subject(), kit.clock.instant(), token.expiresAt())
+                .withSession(session());
+        Token stored = model.inspect(jti)
+                .filter(r -> r.session() != null && r.subject() != null && random.nextInt(4) != 0)
+                .map(r -> token(jti, r.subject(), r.session(), r.expiresAt()))
+                .orElse(presented);
+        int slot = random.nextInt(SLOTS);
+        String next = jtis.get(slot).equals(jti) ? jtis.get((slot + 1) % SLOTS) : jtis.get(slot);
+        Token successor = token(
+                next, stored.subject(), stored.session(), kit.clock.instant().plusSeconds(100));
+        String purpose = pick(PURPOSES);
+        same("R14.1", "rotate " + jti + " to " + next + " for " + purpose, r -> {
+            try {
+                Rotation answer = r.rotate(stored, purpose, successor);
+                return answer instanceof Rotation.Rotated rotated
+                        ? "rotated, repetition: " + rotated.isRepetition()
+                        : answer instanceof Rotation.Reused ? "reused" : (Rotation.Refused) answer;
+            } catch (SubjectMismatchException e) {
+                return e.getClass();
+            }
+        });
+        compare(jti, "R14.1");
+        compare(next, "R14.1");
+    }
+
+    private static Token token(String jti, @Nullable String subject, @Nullable String session, Instant expiresAt) {
+        return Token.withoutIssuedAt(jti, String.valueOf(subject), expiresAt).withSession(String.valueOf(session));
+    }
+
+    /** In each generation there are others, since an ended session does not come back. */
+    private String session() {
+        return pick(SESSIONS) + generation / 20;
+    }
+
+    private void revokeSome() {
+        if (random.nextInt(4) == 0) {
+            String subject = pick(SUBJECTS);
+            String session = session();
+            same(
+                    "R13.5",
+                    "revoke all of " + subject + " but " + session,
+                    r -> r.revokeAllStoredForSubjectExcept(subject, session));
+        } else if (random.nextInt(4) == 0) {
+            String subject = pick(SUBJECTS);
+            same("R13.5", "revoke all links of " + subject, r -> r.revokeAllStoredForSubject(subject, Set.of("link")));
+        }
+        jtis.forEach(each -> compare(each, "R13.5"));
+    }
+
     private void read(String jti) {
         String purpose = pick(PURPOSES);
         same("R2.5", "get " + jti, r -> r.getToken(jti).map(TokenRecord::jti));
@@ -194,11 +257,12 @@ final class ModelRun {
         Token token = token(jti);
         String purpose = pick(PURPOSES);
         Instant now = kit.clock.instant();
-        Instant watermark = modelStore.state(scope, "", token.subject(), now).watermark();
-        String rule = "R3.8";
+        Instant watermark =
+                modelStore.state(scope, "", token.subject(), null, now).watermark();
+        String rule = token.session() == null ? "R3.8" : "R13.3";
         if (watermark != null && model.check(token, purpose) == TokenStatus.REVOKED && !model.isRevoked(jti)) {
             boolean kept = watermark.equals(
-                    kit.store.state(scope, "", token.subject(), now).watermark());
+                    kit.store.state(scope, "", token.subject(), null, now).watermark());
             rule = !kept ? "R4.2" : token.issuedAt() == null ? "R4.3" : "R4.4";
         }
         same(rule, "check " + jti + " for " + purpose, r -> r.check(token, purpose));
@@ -238,9 +302,10 @@ final class ModelRun {
         Instant issuedAt = now.minusMillis(random.nextInt(5_000));
         // From past the retention end to a few minutes ahead.
         Instant expiresAt = now.plusMillis(random.nextInt(400_000) - 100_000);
-        return random.nextInt(5) == 0
+        Token token = random.nextInt(5) == 0
                 ? Token.withoutIssuedAt(jti, pick(SUBJECTS), expiresAt)
                 : Token.of(jti, pick(SUBJECTS), issuedAt, expiresAt);
+        return random.nextInt(3) == 0 ? token : token.withSession(session());
     }
 
     private <T> T pick(List<T> from) {

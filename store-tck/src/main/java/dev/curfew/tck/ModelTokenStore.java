@@ -18,12 +18,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The contract in its plainest form: two maps and one lock. What the model-based test compares a store with, and what
+ * The contract in its plainest form: three maps and one lock. What the model-based test compares a store with, and what
  * the kit's own deliberately broken stores are made from.
  */
 class ModelTokenStore implements TokenStore {
@@ -39,6 +40,9 @@ class ModelTokenStore implements TokenStore {
 
     final Map<Key, TokenRecord> records = new HashMap<>();
     final Map<Key, Watermark> watermarks = new HashMap<>();
+    /** Until when a revoked session is kept. */
+    final Map<Key, Instant> sessions = new HashMap<>();
+
     private boolean closed;
 
     /** The key of a record; a broken store has another idea of it. */
@@ -73,7 +77,7 @@ class ModelTokenStore implements TokenStore {
     @Override
     public synchronized StoredState find(StoreScope scope, String jti, Instant now) {
         TokenRecord found = found(scope, jti, now);
-        return new StoredState(found, found == null ? null : watermark(scope, found.subject()));
+        return new StoredState(found, found == null ? null : watermark(scope, found.subject()), false);
     }
 
     /** The record, or null; a broken store has another one. */
@@ -99,8 +103,12 @@ class ModelTokenStore implements TokenStore {
     }
 
     @Override
-    public synchronized StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return new StoredState(found(scope, jti, now), watermark(scope, subject));
+    public synchronized StoredState state(
+            StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
+        return new StoredState(
+                found(scope, jti, now),
+                watermark(scope, subject),
+                session != null && !revokedSessions(scope, Set.of(session), now).isEmpty());
     }
 
     @Override
@@ -113,8 +121,13 @@ class ModelTokenStore implements TokenStore {
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        Consumption answer = use(scope, jti, subject, purpose, now);
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
+        Consumption answer = use(scope, jti, subject, purpose, successor, now);
         return new Watermarked<>(
                 answer,
                 answer instanceof Consumed consumed
@@ -123,7 +136,13 @@ class ModelTokenStore implements TokenStore {
     }
 
     /** Consumes; a broken store does so in another way. */
-    synchronized Consumption use(StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+    synchronized Consumption use(
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         TokenRecord stored = found(scope, jti, now);
         if (stored == null
                 || !stored.purpose().equals(purpose)
@@ -134,7 +153,7 @@ class ModelTokenStore implements TokenStore {
         } else if (!stored.isLive(now)) {
             return Refused.EXPIRED;
         }
-        TokenRecord used = stored.revoked(now, stored.expiresAt());
+        TokenRecord used = stored.used(now, successor);
         records.put(key(scope, jti), used);
         return new Consumed(used);
     }
@@ -147,6 +166,22 @@ class ModelTokenStore implements TokenStore {
                 key(scope, subject),
                 new Watermark(watermark, keepUntil),
                 (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
+    }
+
+    @Override
+    public synchronized RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        ensureOpen();
+        boolean isFirst = !sessions.containsKey(key(scope, session));
+        sessions.merge(key(scope, session), keepUntil, ModelTokenStore::later);
+        return isFirst ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
+    }
+
+    @Override
+    public synchronized Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+        ensureOpen();
+        return asked.stream()
+                .filter(session -> sessions.containsKey(key(scope, session)))
+                .collect(Collectors.toSet());
     }
 
     static Instant later(Instant a, Instant b) {
@@ -206,14 +241,21 @@ class ModelTokenStore implements TokenStore {
                 .map(Map.Entry::getKey)
                 .toList();
         garbage.forEach(records::remove);
-        List<Key> ended = watermarks.entrySet().stream()
+        int removed = garbage.size();
+        removed += removeEnded(watermarks, Watermark::keptUntil, scope, limit - removed, now);
+        return removed + removeEnded(sessions, Function.identity(), scope, limit - removed, now);
+    }
+
+    private static <T> int removeEnded(
+            Map<Key, T> entries, Function<T, Instant> keptUntil, StoreScope scope, int limit, Instant now) {
+        List<Key> ended = entries.entrySet().stream()
                 .filter(e -> e.getKey().domain().equals(scope.domain()))
-                .filter(e -> !now.isBefore(e.getValue().keptUntil()))
-                .limit(limit - garbage.size())
+                .filter(e -> !now.isBefore(keptUntil.apply(e.getValue())))
+                .limit(limit)
                 .map(Map.Entry::getKey)
                 .toList();
-        ended.forEach(watermarks::remove);
-        return garbage.size() + ended.size();
+        ended.forEach(entries::remove);
+        return ended.size();
     }
 
     @Override
@@ -221,5 +263,6 @@ class ModelTokenStore implements TokenStore {
         closed = true;
         records.clear();
         watermarks.clear();
+        sessions.clear();
     }
 }

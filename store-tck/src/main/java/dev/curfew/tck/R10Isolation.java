@@ -61,7 +61,7 @@ abstract class R10Isolation extends R9Input {
             String as = "(%s, %s) seen from (%s, %s)".formatted(domainA, tenantA, domainB, tenantB);
             String jti = "j" + n;
             String subject = "s" + n;
-            Token token = token(jti, subject, HOUR);
+            Token token = token(jti, subject, HOUR).withSession("s" + n);
             a.storeToken(token, "link");
             assertThat(b.inspect(jti)).as("inspect, %s", as).isEmpty();
             assertThat(b.listTokens(subject)).as("listTokens, %s", as).isEmpty();
@@ -70,6 +70,7 @@ abstract class R10Isolation extends R9Input {
                     .as("revokeAllStoredForSubject, %s", as)
                     .isZero();
             b.revokeSubject(subject);
+            assertThat(b.revokeSession("s" + n)).as("revokeSession, %s", as).isEqualTo(RevokeOutcome.REVOKED);
             assertThat(a.check(token)).as("check, %s", as).isEqualTo(TokenStatus.ACTIVE);
             assertThat(b.revokeToken(token)).as("revokeToken, %s", as).isEqualTo(RevokeOutcome.REVOKED);
             assertThat(a.isRevoked(jti)).as("isRevoked, %s", as).isFalse();

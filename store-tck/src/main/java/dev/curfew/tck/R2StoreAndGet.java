@@ -41,7 +41,17 @@ abstract class R2StoreAndGet extends R1Time {
                     "that was stored again",
                     inspected("t"),
                     new TokenRecord(
-                            "t", "s", "b", later.issuedAt(), later.expiresAt(), null, start, clock.instant(), null));
+                            "t",
+                            "s",
+                            "b",
+                            later.issuedAt(),
+                            later.expiresAt(),
+                            null,
+                            start,
+                            clock.instant(),
+                            null,
+                            null,
+                            null));
             // An earlier expiry replaces a later one, too: only the expiry of a revocation must not be shortened.
             tokens.storeToken(token("t", "s", Duration.ofMinutes(1)), "b");
             assertExpiry("t", clock.instant().plusSeconds(60));

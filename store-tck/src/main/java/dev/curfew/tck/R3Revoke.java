@@ -228,7 +228,9 @@ abstract class R3Revoke extends R2StoreAndGet {
                         ExtraData.of(Map.of("k", 1)),
                         start,
                         now,
-                        stored.revokedAt()));
+                        stored.revokedAt(),
+                        null,
+                        null));
         assertThat(stored.isRevoked()).as("isRevoked of the record").isTrue();
         Token unknown = token("unknown", "s", HOUR);
         tokens.revokeToken(unknown);
@@ -245,7 +247,9 @@ abstract class R3Revoke extends R2StoreAndGet {
                         null,
                         now,
                         now,
-                        inserted.revokedAt()));
+                        inserted.revokedAt(),
+                        null,
+                        null));
         assertThat(inserted.isRevoked()).as("isRevoked of the record").isTrue();
     }
 

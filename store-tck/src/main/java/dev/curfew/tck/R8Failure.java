@@ -101,16 +101,20 @@ abstract class R8Failure extends R7Expunge {
                 ExtraData.of(Map.of("secret-key", "secret-value")),
                 now,
                 now,
+                null,
+                null,
                 null);
         Map<String, Runnable> verbs = new LinkedHashMap<>();
         verbs.put("store", () -> store.store(in, record, now));
         verbs.put("find", () -> store.find(in, jti, now));
         verbs.put("isRevoked", () -> store.isRevoked(in, jti, now));
         verbs.put("revoked", () -> store.revoked(in, Set.of(jti), now));
-        verbs.put("state", () -> store.state(in, jti, subject, now));
+        verbs.put("state", () -> store.state(in, jti, subject, "secret-session", now));
         verbs.put("revoke", () -> store.revoke(in, record.revoked(now, now), now, now));
-        verbs.put("consume", () -> store.consume(in, jti, subject, "p", now));
+        verbs.put("consume", () -> store.consume(in, jti, subject, "p", null, now));
         verbs.put("revokeSubject", () -> store.revokeSubject(in, subject, now, now.plus(HOUR), now));
+        verbs.put("revokeSession", () -> store.revokeSession(in, "secret-session", now.plus(HOUR), now));
+        verbs.put("revokedSessions", () -> store.revokedSessions(in, Set.of("secret-session"), now));
         verbs.put("revokeStored", () -> store.revokeStored(in, subject, 1, now));
         verbs.put("list", () -> store.list(in, subject, null, 1, now));
         verbs.put("readExpired", () -> store.readExpired(in, null, 1, now));

@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
 /** Compares records field by field, and names the first field that differs. */
 final class Records {
     /** Fields whose values never appear in a message (R9.2). */
-    private static final Set<String> HIDDEN = Set.of("jti", "subject", "extraData");
+    private static final Set<String> HIDDEN = Set.of("jti", "subject", "session", "successor", "extraData");
 
     /** One field of two records that are not equal. */
     record Difference(
@@ -36,6 +36,8 @@ final class Records {
                 new Difference("jti", is.jti(), should.jti()),
                 new Difference("subject", is.subject(), should.subject()),
                 new Difference("purpose", is.purpose(), should.purpose()),
+                new Difference("session", is.session(), should.session()),
+                new Difference("successor", is.successor(), should.successor()),
                 new Difference("extraData", is.extraData(), should.extraData()))) {
             if (!Objects.equals(field.is, field.should)) {
                 return field;

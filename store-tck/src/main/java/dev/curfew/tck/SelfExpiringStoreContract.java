@@ -10,7 +10,7 @@ import java.time.Instant;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
-/** What CONTRACT.md asks of a {@link SelfExpiringTokenStore}. To test such a store, extend this class with four methods. */
+/** What CONTRACT.md asks of a {@link SelfExpiringTokenStore}. To test such a store, extend this class with five methods. */
 public abstract class SelfExpiringStoreContract extends EveryRule {
 
     /** For subclasses. */
@@ -34,6 +34,13 @@ public abstract class SelfExpiringStoreContract extends EveryRule {
      * @return the time by the clock that {@code now} was read from, or {@code null} if there is no watermark
      */
     protected abstract @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now);
+
+    /**
+     * When the server will remove the revocation of a session by itself.
+     *
+     * @return the time by the clock that {@code now} was read from, or {@code null} if the session is not revoked
+     */
+    protected abstract @Nullable Instant sessionRemovalTime(StoreScope scope, String session, Instant now);
 
     @Test
     final void R7_7_theServerRemovesARecordAtItsRetentionEndOrSoonAfter() {
@@ -78,6 +85,26 @@ public abstract class SelfExpiringStoreContract extends EveryRule {
         assertThat(watermarkRemovalTime(scope, "nobody", start))
                 .as("watermarkRemovalTime of nobody")
                 .isNull();
+    }
+
+    @Test
+    final void R7_7_aSessionsDeadlineIsExtendedAndNeverShortened() {
+        Instant end = start.plus(LONGEST);
+        store.revokeSession(scope, "s", end, start);
+        assertSessionRemoval(end);
+        another.revokeSession(scope, "s", start.plus(HOUR), start);
+        assertSessionRemoval(end);
+        another.revokeSession(scope, "s", end.plus(HOUR).plusMillis(789), start);
+        assertSessionRemoval(end.plus(HOUR).plusMillis(789));
+        assertThat(sessionRemovalTime(scope, "another", start))
+                .as("sessionRemovalTime of a session that is not revoked")
+                .isNull();
+    }
+
+    private void assertSessionRemoval(Instant end) {
+        assertThat(sessionRemovalTime(scope, "s", clock.instant()))
+                .as("sessionRemovalTime")
+                .isBetween(end, end.plus(removalMargin()));
     }
 
     private void assertWatermarkRemoval(Instant end) {
@@ -127,6 +154,7 @@ public abstract class SelfExpiringStoreContract extends EveryRule {
         clock.advance(HOUR.multipliedBy(3));
         tokens.revokeToken(token("during", "s", HOUR));
         tokens.revokeSubject("s");
+        tokens.revokeSession("s");
         clock.set(start);
         tokens.isRevoked("after");
         assertThat(removalTime(scope, "during", start))
@@ -134,6 +162,9 @@ public abstract class SelfExpiringStoreContract extends EveryRule {
                 .isAfterOrEqualTo(scope.retentionEnd(expiresAt));
         assertThat(watermarkRemovalTime(scope, "s", start))
                 .as("when the watermark is removed")
+                .isAfterOrEqualTo(start.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
+        assertThat(sessionRemovalTime(scope, "s", start))
+                .as("when the revocation of the session is removed")
                 .isAfterOrEqualTo(start.plus(HOUR.multipliedBy(3)).plus(LONGEST).plus(SKEW));
     }
 

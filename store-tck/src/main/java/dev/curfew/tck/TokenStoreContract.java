@@ -321,7 +321,7 @@ public abstract class TokenStoreContract {
     }
 
     final @Nullable Instant watermark(StoreScope in, String subject) {
-        return store.state(in, "none", subject, clock.instant()).watermark();
+        return store.state(in, "none", subject, null, clock.instant()).watermark();
     }
 
     final void assertStatus(Token token, TokenStatus status) {

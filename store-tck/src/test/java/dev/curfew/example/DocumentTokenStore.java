@@ -7,7 +7,9 @@ import static dev.curfew.RecordField.ISSUED_AT;
 import static dev.curfew.RecordField.JTI;
 import static dev.curfew.RecordField.PURPOSE;
 import static dev.curfew.RecordField.REVOKED_AT;
+import static dev.curfew.RecordField.SESSION;
 import static dev.curfew.RecordField.SUBJECT;
+import static dev.curfew.RecordField.SUCCESSOR;
 import static dev.curfew.RecordField.UPDATED_AT;
 
 import dev.curfew.Consumption;
@@ -39,12 +41,14 @@ import org.jspecify.annotations.Nullable;
  * the document of a key.
  *
  * <p>The layout. {@code documents}: [domain, tenant, jti] to {jti, subject, purpose, issued_at, expires_at, extra_data,
- * created_at, updated_at, revoked_at}; times in milliseconds, extra data as JSON text, what is absent left out.
- * {@code watermarks}: [domain, tenant, subject] to [watermark, kept until].
+ * created_at, updated_at, revoked_at, session, successor}; times in milliseconds, extra data as JSON text, what is absent
+ * left out. {@code watermarks}: [domain, tenant, subject] to [watermark, kept until]. {@code sessions}: [domain, tenant,
+ * session] of a revoked session to the time until when it is kept.
  */
 final class DocumentTokenStore implements TokenStore {
     private final ConcurrentMap<List<String>, Map<String, Object>> documents = new ConcurrentHashMap<>();
     private final ConcurrentMap<List<String>, List<Instant>> watermarks = new ConcurrentHashMap<>();
+    private final ConcurrentMap<List<String>, Instant> sessions = new ConcurrentHashMap<>();
     private final Map<RecordField, String> names;
     private volatile boolean closed;
 
@@ -85,7 +89,7 @@ final class DocumentTokenStore implements TokenStore {
     public StoredState find(StoreScope scope, String jti, Instant now) {
         Map<String, Object> document = documents.get(key(scope, jti));
         TokenRecord record = document == null ? null : read(document);
-        return new StoredState(record, record == null ? null : watermark(scope, record.subject()));
+        return new StoredState(record, record == null ? null : watermark(scope, record.subject()), false);
     }
 
     private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
@@ -107,8 +111,11 @@ final class DocumentTokenStore implements TokenStore {
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return new StoredState(find(scope, jti, now).record(), watermark(scope, subject));
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
+        return new StoredState(
+                find(scope, jti, now).record(),
+                watermark(scope, subject),
+                session != null && sessions.containsKey(key(scope, session)));
     }
 
     @Override
@@ -129,7 +136,12 @@ final class DocumentTokenStore implements TokenStore {
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         var answer = new Consumption[] {Consumption.Refused.UNKNOWN};
         documents.computeIfPresent(key(scope, jti), (key, document) -> {
             TokenRecord stored = read(document);
@@ -140,7 +152,7 @@ final class DocumentTokenStore implements TokenStore {
                 answer[0] = stored.isRevoked() ? Consumption.Refused.ALREADY_USED : Consumption.Refused.EXPIRED;
                 return document;
             }
-            TokenRecord used = stored.revoked(now, stored.expiresAt());
+            TokenRecord used = stored.used(now, successor);
             answer[0] = new Consumption.Consumed(used);
             return write(used);
         });
@@ -157,6 +169,26 @@ final class DocumentTokenStore implements TokenStore {
                 key(scope, subject),
                 List.of(watermark, keepUntil),
                 (a, b) -> List.of(later(a.get(0), b.get(0)), later(a.get(1), b.get(1))));
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        var outcome = new RevokeOutcome[] {RevokeOutcome.ALREADY_REVOKED};
+        sessions.compute(key(scope, session), (key, until) -> {
+            if (until == null) {
+                outcome[0] = RevokeOutcome.REVOKED;
+                return keepUntil;
+            }
+            return later(until, keepUntil);
+        });
+        return outcome[0];
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+        Set<String> revoked = new HashSet<>(asked);
+        revoked.removeIf(session -> !sessions.containsKey(key(scope, session)));
+        return revoked;
     }
 
     private static Instant later(Instant a, Instant b) {
@@ -239,6 +271,12 @@ final class DocumentTokenStore implements TokenStore {
                 removed++;
             }
         }
+        for (Map.Entry<List<String>, Instant> entry : sessions.entrySet()) {
+            boolean ended = entry.getKey().get(0).equals(domain) && !now.isBefore(entry.getValue());
+            if (removed < limit && ended && sessions.remove(entry.getKey(), entry.getValue())) {
+                removed++;
+            }
+        }
         return removed;
     }
 
@@ -265,6 +303,8 @@ final class DocumentTokenStore implements TokenStore {
         put(document, CREATED_AT, millis(record.createdAt()));
         put(document, UPDATED_AT, millis(record.updatedAt()));
         put(document, REVOKED_AT, millis(record.revokedAt()));
+        put(document, SESSION, record.session());
+        put(document, SUCCESSOR, record.successor());
         return Map.copyOf(document);
     }
 
@@ -289,7 +329,9 @@ final class DocumentTokenStore implements TokenStore {
                 extraData == null ? null : ExtraData.ofJson(extraData),
                 instant(document, CREATED_AT),
                 instant(document, UPDATED_AT),
-                instant(document, REVOKED_AT));
+                instant(document, REVOKED_AT),
+                (String) document.get(names.get(SESSION)),
+                (String) document.get(names.get(SUCCESSOR)));
     }
 
     private @Nullable Instant instant(Map<String, Object> document, RecordField field) {

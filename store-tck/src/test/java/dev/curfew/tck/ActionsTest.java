@@ -64,7 +64,9 @@ class ActionsTest {
                         "store_confirmation_changes",
                         "get_confirmation_changes",
                         "read_expired",
-                        "expunge_expired");
+                        "expunge_expired",
+                        "revoke_session",
+                        "rotate");
     }
 
     @ParameterizedTest
@@ -251,7 +253,55 @@ class ActionsTest {
     }
 
     private static RevocationEvent event(TokenAction<?, ?> action, String jti, String subject, long count) {
-        return new RevocationEvent(action, "tokens", "", jti, subject, count, NOW);
+        return new RevocationEvent(action, "tokens", "", jti, subject, null, count, NOW);
+    }
+
+    @Test
+    void R13_2_listenersHearOfSessionsThatAreRevoked() {
+        List<RevocationEvent> heard = new ArrayList<>();
+        try (TokenResource tokens = builder().onRevocation(heard::add).build()) {
+            tokens.revokeSession("phone");
+            tokens.revokeSession("phone");
+            tokens.revokeToken(TOKEN.withSession("laptop"));
+        }
+        assertThat(heard)
+                .containsExactly(
+                        new RevocationEvent(TokenAction.REVOKE_SESSION, "tokens", "", null, null, "phone", 0, NOW),
+                        new RevocationEvent(TokenAction.REVOKE_TOKEN, "tokens", "", "jti", "ada", "laptop", 1, NOW));
+    }
+
+    /** Nothing is written: the store is closed, and would say so. */
+    @Test
+    void R14_1_tokensThatCannotBeRotatedAreRefusedBeforeAnythingIsWritten() {
+        Token presented = TOKEN.withSession("phone");
+        Token successor = Token.of("next", "ada", NOW, NOW.plusSeconds(60));
+        try (TokenResource tokens = builder().build()) {
+            store.close();
+            for (List<Token> pair : List.of(
+                    List.of(TOKEN, successor),
+                    List.of(presented, successor),
+                    List.of(TOKEN, successor.withSession("phone")),
+                    List.of(presented, successor.withSession("laptop")),
+                    List.of(presented, presented),
+                    List.of(
+                            presented,
+                            Token.of("next", "bob", NOW, NOW.plusSeconds(60)).withSession("phone")),
+                    List.of(presented, Token.of("next", "ada", NOW, NOW).withSession("phone")))) {
+                assertThatThrownBy(() -> tokens.rotate(pair.get(0), "refresh", pair.get(1)))
+                        .isInstanceOf(IllegalArgumentException.class)
+                        .hasMessageContaining("successor")
+                        .hasMessageNotContainingAny("phone", "laptop", "ada");
+            }
+            assertThatThrownBy(() -> tokens.rotate(presented, "", successor.withSession("phone")))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("purpose");
+            assertThatThrownBy(() -> tokens.revokeAllStoredForSubject("ada", Set.of()))
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("purposes");
+        }
+        assertThatThrownBy(() -> builder().reuseGrace(Duration.ofDays(2)))
+                .isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining("reuseGrace");
     }
 
     @Test

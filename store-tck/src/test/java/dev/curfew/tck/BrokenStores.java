@@ -37,10 +37,11 @@ import java.util.function.Supplier;
 enum BrokenStores {
     R1_1_CONSUMES_AT_THE_MILLISECOND_OF_EXPIRY(() -> new Broken() {
         @Override
-        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+        public synchronized Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
             TokenRecord record = found(scope, jti, now);
             boolean justExpired = record != null && record.expiresAt().equals(now);
-            return super.use(scope, jti, subject, purpose, justExpired ? now.minusMillis(1) : now);
+            return super.use(scope, jti, subject, purpose, successor, justExpired ? now.minusMillis(1) : now);
         }
     }),
 
@@ -73,7 +74,9 @@ enum BrokenStores {
                                         r.extraData(),
                                         r.createdAt(),
                                         r.updatedAt(),
-                                        own));
+                                        own,
+                                        r.session(),
+                                        r.successor()));
                     }
                     return outcome;
                 }
@@ -100,10 +103,12 @@ enum BrokenStores {
 
     R1_2_CHECKS_BY_A_CLOCK_OF_ITS_OWN(() -> new Broken() {
         @Override
-        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-            StoredState state = super.state(scope, jti, subject, now);
+        public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+            StoredState state = super.state(scope, jti, subject, session, now);
             TokenRecord record = state.record();
-            return record == null || record.isLive(Instant.now()) ? state : new StoredState(null, state.watermark());
+            return record == null || record.isLive(Instant.now())
+                    ? state
+                    : new StoredState(null, state.watermark(), state.isSessionRevoked());
         }
     }),
 
@@ -123,7 +128,9 @@ enum BrokenStores {
                                     r.extraData(),
                                     r.createdAt(),
                                     r.updatedAt(),
-                                    r.revokedAt()),
+                                    r.revokedAt(),
+                                    r.session(),
+                                    r.successor()),
                             now);
                 }
             },
@@ -187,9 +194,9 @@ enum BrokenStores {
 
     R1_7_KEEPS_A_SKEW_OF_ONE_NODE(() -> new Broken() {
         @Override
-        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-            StoredState state = super.state(scope, jti, subject, now);
-            return subject.isEmpty() ? new StoredState(state.record(), Instant.EPOCH.plus(scope.skew())) : state;
+        public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+            StoredState state = super.state(scope, jti, subject, session, now);
+            return subject.isEmpty() ? new StoredState(state.record(), Instant.EPOCH.plus(scope.skew()), false) : state;
         }
     }),
 
@@ -236,7 +243,9 @@ enum BrokenStores {
                                         r.extraData(),
                                         r.createdAt(),
                                         r.updatedAt(),
-                                        null));
+                                        null,
+                                        r.session(),
+                                        r.successor()));
             }
             return outcome;
         }
@@ -393,7 +402,9 @@ enum BrokenStores {
                                     r.extraData(),
                                     r.createdAt(),
                                     r.updatedAt(),
-                                    r.revokedAt());
+                                    r.revokedAt(),
+                                    r.session(),
+                                    r.successor());
                 }
             },
             "R1.3"),
@@ -582,9 +593,9 @@ enum BrokenStores {
 
         @Override
         public synchronized Watermarked<Consumption> consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
             seen.clear();
-            return super.consume(scope, jti, subject, purpose, now);
+            return super.consume(scope, jti, subject, purpose, successor, now);
         }
 
         @Override
@@ -613,7 +624,9 @@ enum BrokenStores {
                                         r.extraData(),
                                         r.createdAt(),
                                         r.updatedAt(),
-                                        r.revokedAt()));
+                                        r.revokedAt(),
+                                        r.session(),
+                                        r.successor()));
                     }
                     return outcome;
                 }
@@ -657,7 +670,9 @@ enum BrokenStores {
                             null,
                             r.createdAt(),
                             r.updatedAt(),
-                            r.revokedAt()));
+                            r.revokedAt(),
+                            r.session(),
+                            r.successor()));
             return outcome;
         }
     }),
@@ -688,8 +703,8 @@ enum BrokenStores {
 
     R3_8_LEAVES_THE_PURPOSE_OUT_OF_A_CHECK(() -> new Broken() {
         @Override
-        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-            StoredState state = super.state(scope, jti, subject, now);
+        public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+            StoredState state = super.state(scope, jti, subject, session, now);
             TokenRecord r = state.record();
             return r == null
                     ? state
@@ -703,8 +718,11 @@ enum BrokenStores {
                                     null,
                                     r.createdAt(),
                                     r.updatedAt(),
-                                    r.revokedAt()),
-                            state.watermark());
+                                    r.revokedAt(),
+                                    r.session(),
+                                    r.successor()),
+                            state.watermark(),
+                            state.isSessionRevoked());
         }
     }),
 
@@ -880,8 +898,8 @@ enum BrokenStores {
 
     R4_4_KNOWS_THE_TIME_OF_ISSUE_TO_THE_SECOND(() -> new Broken() {
         @Override
-        public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-            StoredState state = super.state(scope, jti, subject, now);
+        public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+            StoredState state = super.state(scope, jti, subject, session, now);
             TokenRecord r = state.record();
             return r == null || r.issuedAt() == null
                     ? state
@@ -895,8 +913,11 @@ enum BrokenStores {
                                     r.extraData(),
                                     r.createdAt(),
                                     r.updatedAt(),
-                                    r.revokedAt()),
-                            state.watermark());
+                                    r.revokedAt(),
+                                    r.session(),
+                                    r.successor()),
+                            state.watermark(),
+                            state.isSessionRevoked());
         }
     }),
 
@@ -904,7 +925,7 @@ enum BrokenStores {
             () -> new Broken() {
                 @Override
                 public StoredState find(StoreScope scope, String jti, Instant now) {
-                    return new StoredState(super.find(scope, jti, now).record(), null);
+                    return new StoredState(super.find(scope, jti, now).record(), null, false);
                 }
             },
             "R2.5"),
@@ -913,9 +934,11 @@ enum BrokenStores {
             () -> new Broken() {
                 @Override
                 public Watermarked<Consumption> consume(
-                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
                     return new Watermarked<>(
-                            super.consume(scope, jti, subject, purpose, now).answer(), null);
+                            super.consume(scope, jti, subject, purpose, successor, now)
+                                    .answer(),
+                            null);
                 }
             },
             "R5.1"),
@@ -935,10 +958,11 @@ enum BrokenStores {
     R5_1_READS_BEFORE_IT_CONSUMES(
             () -> new Broken() {
                 @Override
-                public Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                public Consumption use(
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
                     TokenRecord record = found(scope, jti, now);
                     pause();
-                    Consumption answer = super.use(scope, jti, subject, purpose, now);
+                    Consumption answer = super.use(scope, jti, subject, purpose, successor, now);
                     return answer == Refused.ALREADY_USED && record != null && !record.isRevoked()
                             ? new Consumed(record.revoked(now, now))
                             : answer;
@@ -950,10 +974,10 @@ enum BrokenStores {
             shared -> new LocksOnlyItself(shared) {
                 @Override
                 public synchronized Watermarked<Consumption> consume(
-                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
                     TokenRecord record = shared.found(scope, jti, now);
                     pause();
-                    Watermarked<Consumption> answer = super.consume(scope, jti, subject, purpose, now);
+                    Watermarked<Consumption> answer = super.consume(scope, jti, subject, purpose, successor, now);
                     return answer.answer() == Refused.ALREADY_USED && record != null && !record.isRevoked()
                             ? new Watermarked<>(new Consumed(record.revoked(now, now)), null)
                             : answer;
@@ -963,10 +987,11 @@ enum BrokenStores {
 
     R5_1_ANSWERS_THE_RECORD_THAT_IT_READ_BEFORE(() -> new Broken() {
         @Override
-        public Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+        public Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
             TokenRecord before = found(scope, jti, now);
             pause();
-            Consumption answer = super.use(scope, jti, subject, purpose, now);
+            Consumption answer = super.use(scope, jti, subject, purpose, successor, now);
             return answer instanceof Consumed && before != null
                     ? new Consumed(before.revoked(now, before.expiresAt()))
                     : answer;
@@ -975,27 +1000,32 @@ enum BrokenStores {
 
     R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(() -> new Broken() {
         @Override
-        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
+        public synchronized Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
             TokenRecord record = found(scope, jti, now);
             if (record != null && !record.purpose().equals(purpose)) {
-                super.use(scope, jti, subject, record.purpose(), now);
+                super.use(scope, jti, subject, record.purpose(), successor, now);
                 return Refused.UNKNOWN;
             }
-            return super.use(scope, jti, subject, purpose, now);
+            return super.use(scope, jti, subject, purpose, successor, now);
         }
     }),
 
     R5_2_TELLS_ANOTHER_PURPOSE_THAT_IT_IS_USED(() -> new Broken() {
         @Override
-        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            return isRevoked(scope, jti, now) ? Refused.ALREADY_USED : super.use(scope, jti, subject, purpose, now);
+        public synchronized Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+            return isRevoked(scope, jti, now)
+                    ? Refused.ALREADY_USED
+                    : super.use(scope, jti, subject, purpose, successor, now);
         }
     }),
 
     R5_2_CONSUMES_ANOTHERS_TOKEN(() -> new Broken() {
         @Override
-        public synchronized Consumption use(StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            return super.use(scope, jti, null, purpose, now);
+        public synchronized Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+            return super.use(scope, jti, null, purpose, successor, now);
         }
     }),
 
@@ -1003,8 +1033,8 @@ enum BrokenStores {
             () -> new Broken() {
                 @Override
                 public synchronized Consumption use(
-                        StoreScope scope, String jti, String subject, String purpose, Instant now) {
-                    Consumption answer = super.use(scope, jti, subject, purpose, now);
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+                    Consumption answer = super.use(scope, jti, subject, purpose, successor, now);
                     return answer == Refused.EXPIRED ? Refused.UNKNOWN : answer;
                 }
             },
@@ -1177,6 +1207,226 @@ enum BrokenStores {
         }
     }),
 
+    R7_2_KEEPS_ENDED_SESSIONS_FOR_EVER(() -> new Broken() {
+        @Override
+        public synchronized int expunge(StoreScope scope, int limit, Instant now) {
+            Map<Key, Instant> all = Map.copyOf(sessions);
+            sessions.clear();
+            int removed = super.expunge(scope, limit, now);
+            sessions.putAll(all);
+            return removed;
+        }
+    }),
+
+    R10_1_SHARES_SESSIONS_AMONG_TENANTS(
+            () -> new Broken() {
+                private StoreScope shared(StoreScope scope) {
+                    return new StoreScope(scope.domain(), "", scope.skew(), scope.deadline());
+                }
+
+                @Override
+                public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+                    return super.revokeSession(shared(scope), session, keepUntil, now);
+                }
+
+                @Override
+                public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+                    return super.revokedSessions(shared(scope), asked, now);
+                }
+            },
+            "R7.2"),
+
+    R13_1_KEEPS_NO_SESSIONS(
+            () -> new Broken() {
+                @Override
+                public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                    return super.store(scope, with(record, null, record.successor()), now);
+                }
+            },
+            "R13.3",
+            "R13.4",
+            "R13.5",
+            "R14.1",
+            "R14.2",
+            "R14.3",
+            "R14.4",
+            "R14.5",
+            "R14.6"),
+
+    R13_2_SHORTENS_THE_REVOCATION_OF_A_SESSION(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revokeSession(
+                StoreScope scope, String session, Instant keepUntil, Instant now) {
+            RevokeOutcome outcome = super.revokeSession(scope, session, keepUntil, now);
+            sessions.put(key(scope, session), keepUntil);
+            return outcome;
+        }
+    }),
+
+    R13_2_READS_BEFORE_IT_REVOKES_A_SESSION(() -> new Broken() {
+        @Override
+        public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+            boolean isRevoked = !revokedSessions(scope, Set.of(session), now).isEmpty();
+            pause();
+            super.revokeSession(scope, session, keepUntil, now);
+            return isRevoked ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+        }
+    }),
+
+    R13_2_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES_A_SESSION(shared -> new LocksOnlyItself(shared) {
+        @Override
+        public synchronized RevokeOutcome revokeSession(
+                StoreScope scope, String session, Instant keepUntil, Instant now) {
+            boolean isRevoked =
+                    !super.revokedSessions(scope, Set.of(session), now).isEmpty();
+            pause();
+            super.revokeSession(scope, session, keepUntil, now);
+            return isRevoked ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
+        }
+    }),
+
+    R13_2_TAKES_A_SUBJECT_FOR_A_SESSION(
+            () -> new Broken() {
+                @Override
+                public synchronized Set<String> revokedSessions(
+                        StoreScope scope, Collection<String> asked, Instant now) {
+                    Set<String> revoked = new HashSet<>(super.revokedSessions(scope, asked, now));
+                    asked.stream()
+                            .filter(session -> watermark(scope, session) != null)
+                            .forEach(revoked::add);
+                    return revoked;
+                }
+            },
+            "R7.2",
+            "R10.1"),
+
+    R13_2_EXPUNGES_A_SESSION_THAT_WAS_REVOKED_ANEW(() -> new Broken() {
+        @Override
+        public int expunge(StoreScope scope, int limit, Instant now) {
+            List<Key> ended;
+            synchronized (this) {
+                ended = sessions.entrySet().stream()
+                        .filter(e -> e.getKey().domain().equals(scope.domain()))
+                        .filter(e -> !now.isBefore(e.getValue()))
+                        .map(Map.Entry::getKey)
+                        .toList();
+            }
+            pause();
+            synchronized (this) {
+                int removed = 0;
+                for (Key key : ended) {
+                    if (removed < limit && sessions.remove(key) != null) {
+                        removed++;
+                    }
+                }
+                return removed == limit ? removed : removed + super.expunge(scope, limit - removed, now);
+            }
+        }
+    }),
+
+    R13_3_LEAVES_THE_SESSION_OUT_OF_A_CHECK(
+            () -> new Broken() {
+                @Override
+                public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+                    return super.state(scope, jti, subject, null, now);
+                }
+            },
+            "R13.2",
+            "R14.1",
+            "R14.2",
+            "R14.4",
+            "R14.5"),
+
+    R13_4_ASKS_FOR_A_HUNDRED_SESSIONS_AND_NONE_OF_A_RECORD(
+            () -> new Broken() {
+                @Override
+                public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+                    return asked.size() == 1 ? Set.of() : super.revokedSessions(scope, asked, now);
+                }
+
+                @Override
+                public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+                    boolean isRevoked = session != null
+                            && super.revokedSessions(scope, List.of(session, session), now)
+                                            .size()
+                                    == 1;
+                    StoredState state = super.state(scope, jti, subject, null, now);
+                    return new StoredState(state.record(), state.watermark(), isRevoked);
+                }
+            },
+            "R7.2",
+            "R13.2",
+            "R13.3",
+            "R14.2"),
+
+    R13_5_LISTS_RECORDS_WITHOUT_THEIR_SESSION(
+            () -> new Broken() {
+                @Override
+                public synchronized List<TokenRecord> listed(
+                        StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                    return super.listed(scope, subject, after, limit, now).stream()
+                            .map(record -> with(record, null, record.successor()))
+                            .toList();
+                }
+            },
+            "R13.1",
+            "R13.4",
+            "R2.7"),
+
+    R14_1_FORGETS_THE_SUCCESSOR(
+            () -> new Broken() {
+                @Override
+                public synchronized Consumption use(
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+                    return super.use(scope, jti, subject, purpose, null, now);
+                }
+            },
+            "R14.2",
+            "R14.3",
+            "R14.5"),
+
+    R14_1_WRITES_THE_SUCCESSOR_LATER(() -> new Broken() {
+        @Override
+        public Consumption use(
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+            Consumption answer = super.use(scope, jti, subject, purpose, null, now);
+            if (successor == null || !(answer instanceof Consumed consumed)) {
+                return answer;
+            }
+            pause();
+            change(scope, jti, r -> with(r, r.session(), successor));
+            return new Consumed(with(consumed.record(), consumed.record().session(), successor));
+        }
+    }),
+
+    R14_2_LEAVES_THE_SUCCESSOR_OUT_OF_A_CHECK(
+            () -> new Broken() {
+                @Override
+                public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+                    StoredState state = super.state(scope, jti, subject, session, now);
+                    TokenRecord r = state.record();
+                    return r == null
+                            ? state
+                            : new StoredState(with(r, r.session(), null), state.watermark(), state.isSessionRevoked());
+                }
+            },
+            "R14.1",
+            "R14.3",
+            "R14.5"),
+
+    R14_6_KEEPS_THE_SUCCESSOR_OF_A_REVOKED_TOKEN(() -> new Broken() {
+        @Override
+        public synchronized RevokeOutcome revoke(
+                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+            TokenRecord before = found(scope, revocation.jti(), now);
+            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+            if (before != null && before.successor() != null) {
+                change(scope, revocation.jti(), r -> with(r, r.session(), before.successor()));
+            }
+            return outcome;
+        }
+    }),
+
     /** Its provider is {@link BrokenStoreProvider}. */
     R11_5_TAKES_ANY_PARAMETER(Broken::new),
 
@@ -1293,6 +1543,21 @@ enum BrokenStores {
             records.computeIfPresent(key(scope, jti), (key, record) -> change.apply(record));
         }
 
+        static TokenRecord with(TokenRecord r, String session, String successor) {
+            return new TokenRecord(
+                    r.jti(),
+                    r.subject(),
+                    r.purpose(),
+                    r.issuedAt(),
+                    r.expiresAt(),
+                    r.extraData(),
+                    r.createdAt(),
+                    r.updatedAt(),
+                    r.revokedAt(),
+                    session,
+                    successor);
+        }
+
         static TokenRecord revoked(TokenRecord r, Instant updatedAt, Instant revokedAt) {
             return new TokenRecord(
                     r.jti(),
@@ -1303,7 +1568,9 @@ enum BrokenStores {
                     r.extraData(),
                     r.createdAt(),
                     updatedAt,
-                    revokedAt);
+                    revokedAt,
+                    r.session(),
+                    r.successor());
         }
 
         final List<Key> garbage(StoreScope scope, Instant now) {
@@ -1360,8 +1627,8 @@ enum BrokenStores {
 
         @Override
         public synchronized Watermarked<Consumption> consume(
-                StoreScope scope, String jti, String subject, String purpose, Instant now) {
-            return super.consume(scope, jti, subject, purpose, now);
+                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+            return super.consume(scope, jti, subject, purpose, successor, now);
         }
 
         @Override
@@ -1408,7 +1675,9 @@ enum BrokenStores {
                             extraData == null ? null : ExtraData.of(extraData),
                             r.createdAt(),
                             r.updatedAt(),
-                            r.revokedAt()),
+                            r.revokedAt(),
+                            r.session(),
+                            r.successor()),
                     now);
         }
     }

@@ -232,7 +232,8 @@ class ClocksApartTest {
         var scope = new StoreScope("accounts", "", SKEW, Duration.ofSeconds(10));
         store.revoke(
                 scope,
-                new TokenRecord("secret-jti", "secret-subject", "p", null, expiry, null, expiry, expiry, expiry),
+                new TokenRecord(
+                        "secret-jti", "secret-subject", "p", null, expiry, null, expiry, expiry, expiry, null, null),
                 expiry,
                 expiry);
         return TokenResource.builder()

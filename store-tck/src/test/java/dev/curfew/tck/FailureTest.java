@@ -589,7 +589,7 @@ class FailureTest {
             faulty.calls.clear();
             String longJti = "x".repeat(513);
             String longSubject = "x".repeat(1025);
-            var foreign = new dev.curfew.TokenRecord(longJti, "s", "p", null, NOW, null, NOW, NOW, null);
+            var foreign = new dev.curfew.TokenRecord(longJti, "s", "p", null, NOW, null, NOW, NOW, null, null, null);
             Map<String, List<Runnable>> calls = Map.of(
                     "jti",
                             List.of(
@@ -601,6 +601,11 @@ class FailureTest {
                                     () -> tokens.revokeJti("\ud83d"),
                                     () -> tokens.revokeJti(longJti, NOW.plusSeconds(9)),
                                     () -> tokens.consume(longJti, "p")),
+                    "session",
+                            List.of(
+                                    () -> tokens.revokeSession(longJti),
+                                    () -> tokens.revokeSession(""),
+                                    () -> tokens.revokeAllStoredForSubjectExcept("s", longJti)),
                     "subject",
                             List.of(
                                     () -> tokens.revokeSubject(longSubject),
@@ -645,7 +650,7 @@ class FailureTest {
                     if (arguments != null && arguments[0] instanceof StoreScope scope) {
                         deadlines.add(scope.deadline());
                     }
-                    return method.getName().equals("state") ? new StoredState(null, null) : null;
+                    return method.getName().equals("state") ? new StoredState(null, null, false) : null;
                 });
         Duration call = Duration.ofSeconds(1);
         Duration opening = Duration.ofSeconds(7);

@@ -59,15 +59,16 @@ class MessagesTest {
     @Test
     void R9_2_aComparisonOfRecordsHidesWhatIsSecret() {
         Instant now = Instant.parse("2100-01-01T00:00:00Z");
-        var record = new TokenRecord("jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
-        var otherJti =
-                new TokenRecord("jti-2", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
-        var otherSubject =
-                new TokenRecord("jti-1", "s-2", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
-        var otherData =
-                new TokenRecord("jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-2")), now, now, null);
-        var otherPurpose =
-                new TokenRecord("jti-1", "s-1", "q", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null);
+        var record = new TokenRecord(
+                "jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null, null, null);
+        var otherJti = new TokenRecord(
+                "jti-2", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null, null, null);
+        var otherSubject = new TokenRecord(
+                "jti-1", "s-2", "p", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null, null, null);
+        var otherData = new TokenRecord(
+                "jti-1", "s-1", "p", null, now, ExtraData.of(Map.of("k", "v-2")), now, now, null, null, null);
+        var otherPurpose = new TokenRecord(
+                "jti-1", "s-1", "q", null, now, ExtraData.of(Map.of("k", "v-1")), now, now, null, null, null);
         assertThat(Records.difference(record, otherJti)).hasToString("jti is not what it should be");
         assertThat(Records.difference(record, otherSubject)).hasToString("subject is not what it should be");
         assertThat(Records.difference(record, otherData)).hasToString("extraData is not what it should be");

@@ -37,7 +37,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class NullArgumentsTest {
     private static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
     private static final Token TOKEN = Token.of("t", "s", NOW, NOW.plusSeconds(60));
-    private static final TokenRecord RECORD = new TokenRecord("t", "s", "p", null, NOW, null, NOW, NOW, null);
+    private static final TokenRecord RECORD =
+            new TokenRecord("t", "s", "p", null, NOW, null, NOW, NOW, null, null, null);
 
     private static final Map<Class<?>, Object> SAMPLES = Map.ofEntries(
             Map.entry(Token.class, TOKEN),
@@ -49,6 +50,7 @@ class NullArgumentsTest {
             Map.entry(Duration.class, Duration.ofSeconds(1)),
             Map.entry(Map.class, Map.of()),
             Map.entry(Collection.class, Set.of("t")),
+            Map.entry(Set.class, Set.of("t")),
             Map.entry(InstantSource.class, InstantSource.fixed(NOW)),
             Map.entry(FailurePolicy.class, FailurePolicy.DENY),
             Map.entry(TokenAction.class, TokenAction.CHECK),
