@@ -70,6 +70,18 @@ public record TokenRecord(
         return revokedAt != null;
     }
 
+    /**
+     * The token of this record: to rotate an opaque token, of which its holder has sent nothing but the secret.
+     *
+     * @throws IllegalStateException if it was revoked by its jti alone, so that nobody knows its subject
+     */
+    public Token token() {
+        if (subject == null) {
+            throw new IllegalStateException("The token of this record has no subject: it was revoked by its jti alone");
+        }
+        return new Token(jti, subject, issuedAt, expiresAt, session);
+    }
+
     /** This record, as an update of the one that was first stored at {@code createdAt}. */
     public TokenRecord withCreatedAt(Instant createdAt) {
         return new TokenRecord(

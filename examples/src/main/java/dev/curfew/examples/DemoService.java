@@ -5,6 +5,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;
 import dev.curfew.Consumption;
+import dev.curfew.Rotation;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
@@ -23,6 +24,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
+import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -38,7 +40,9 @@ import org.jspecify.annotations.Nullable;
 final class DemoService implements AutoCloseable {
     private static final Logger LOG = System.getLogger(DemoService.class.getName());
     private static final Duration SESSION = Duration.ofMinutes(15);
+    private static final Duration REFRESH_TOKEN = Duration.ofHours(12);
     private static final Duration CONFIRMATION = Duration.ofMinutes(10);
+    private static final String REFRESH = "refresh";
     private static final String CHANGE_EMAIL = "change-email";
     private static final String DEVICE = "device";
     private static final int DEVICE_COLUMNS = 40;
@@ -55,14 +59,18 @@ final class DemoService implements AutoCloseable {
         System.setProperty("sun.net.httpserver.maxReqTime", REQUEST_SECONDS);
     }
 
-    private final Map<String, Route> routes = Map.of(
-            "/sign-in", new Route("POST", this::signIn),
-            "/who-am-i", new Route("GET", this::whoAmI),
-            "/log-out", new Route("POST", this::logOut),
-            "/log-out-everywhere", new Route("POST", this::logOutEverywhere),
-            "/my-devices", new Route("GET", this::myDevices),
-            "/change-email", new Route("POST", this::changeEmail),
-            "/confirm", new Route("POST", this::confirm));
+    private final Map<String, Route> routes = Map.ofEntries(
+            Map.entry("/sign-in", new Route("POST", this::signIn)),
+            Map.entry("/who-am-i", new Route("GET", this::whoAmI)),
+            Map.entry("/refresh-token", new Route("POST", this::refreshToken)),
+            Map.entry("/refresh", new Route("POST", this::refresh)),
+            Map.entry("/log-out", new Route("POST", this::logOut)),
+            Map.entry("/log-out-device", new Route("POST", this::logOutDevice)),
+            Map.entry("/log-out-other-devices", new Route("POST", this::logOutOtherDevices)),
+            Map.entry("/log-out-everywhere", new Route("POST", this::logOutEverywhere)),
+            Map.entry("/my-devices", new Route("GET", this::myDevices)),
+            Map.entry("/change-email", new Route("POST", this::changeEmail)),
+            Map.entry("/confirm", new Route("POST", this::confirm)));
 
     private final TokenResource tokens;
     private final Jwts jwts;
@@ -95,7 +103,7 @@ final class DemoService implements AutoCloseable {
             tokens = builder.domain("quickstart_service")
                     .clock(clock)
                     .clockSkew(Jwts.LEEWAY)
-                    .maxTokenLifetime(SESSION)
+                    .maxTokenLifetime(REFRESH_TOKEN)
                     // A confirmation code is a JWT of ours, too. Present for its own purpose only, it signs nobody in.
                     .requirePresence()
                     .build();
@@ -125,11 +133,24 @@ final class DemoService implements AutoCloseable {
                         phone + url() + "/who-am-i",
                         phone + url() + "/my-devices",
                         "",
+                        "FIRST=$(" + phone + "-X POST " + url() + "/refresh-token)",
+                        "set -- $(curl -s -d refresh=$FIRST " + url() + "/refresh); PHONE=$1; SECOND=$2",
+                        phone + url() + "/who-am-i",
+                        "curl -s -d refresh=$FIRST " + url() + "/refresh # a thief has a copy of the first one",
+                        "curl -s -d refresh=$SECOND " + url() + "/refresh",
+                        phone + url() + "/who-am-i",
+                        laptop + url() + "/who-am-i",
+                        "",
+                        "PHONE=$(curl -s -A phone -d user=ada " + url() + "/sign-in)",
                         "CODE=$(" + phone + "-d email=ada@new.example " + url() + "/change-email)",
                         "curl -s -d code=$CODE " + url() + "/confirm",
                         "curl -s -d code=$CODE " + url() + "/confirm",
                         phone + url() + "/who-am-i",
                         "",
+                        "TABLET=$(curl -s -A tablet -d user=ada " + url() + "/sign-in)",
+                        "DEVICE=$(" + laptop + url() + "/my-devices | sed -n 's/.*tablet  session //p')",
+                        laptop + "-d session=$DEVICE " + url() + "/log-out-device",
+                        "curl -s -H \"Authorization: Bearer $TABLET\" " + url() + "/who-am-i",
                         phone + "-X POST " + url() + "/log-out",
                         phone + url() + "/who-am-i",
                         laptop + url() + "/my-devices",
@@ -143,16 +164,47 @@ final class DemoService implements AutoCloseable {
     private String signIn(HttpExchange exchange) throws IOException {
         String user = field(exchange, "user", USER, "1 to 64 letters, digits, dots, hyphens and underscores");
         String agent = exchange.getRequestHeaders().getFirst("User-Agent");
-        String jwt = jwts.issue(user, SESSION);
+        String jwt = jwts.issue(user, SESSION, UUID.randomUUID().toString());
         String device = agent == null ? "unknown" : SafeText.shortened(agent, DEVICE_COLUMNS);
-        Token token = Token.peek(jwt);
-        // Its iat is a whole second; after "log out everywhere" the record tells, to the millisecond, that this one is
-        // newer.
-        tokens.storeToken(
-                Token.of(token.jti(), user, clock.instant(), token.expiresAt()),
-                Token.DEFAULT_PURPOSE,
-                Map.of(DEVICE, device));
+        tokens.storeToken(justIssued(jwt), Token.DEFAULT_PURPOSE, Map.of(DEVICE, device));
         return jwt;
+    }
+
+    /** Its iat is a whole second. After "log out everywhere" the record tells, to the millisecond, that it is newer. */
+    private Token justIssued(String jwt) {
+        Token token = Token.peek(jwt);
+        return new Token(token.jti(), token.subject(), clock.instant(), token.expiresAt(), token.session());
+    }
+
+    /** The first refresh token of a session. */
+    private String refreshToken(HttpExchange exchange) {
+        Token token = signedIn(exchange);
+        String refreshToken = jwts.issue(token.subject(), REFRESH_TOKEN, token.session());
+        tokens.storeToken(justIssued(refreshToken), REFRESH);
+        return refreshToken;
+    }
+
+    /** Answers a new access token and the refresh token's successor, with a space between them. */
+    private String refresh(HttpExchange exchange) throws IOException {
+        Token presented;
+        try {
+            presented = jwts.verified(field(exchange, "refresh", Pattern.compile(".+"), "the refresh token"));
+        } catch (Jwts.Refused e) {
+            throw new Refusal(401, "Sign in again: " + e.reason() + ".");
+        }
+        if (presented.session() == null) {
+            throw new Refusal(401, "Sign in again: this is no refresh token.");
+        }
+        String successor = jwts.issue(presented.subject(), REFRESH_TOKEN, presented.session());
+        Rotation rotation = tokens.rotate(presented, REFRESH, justIssued(successor));
+        if (rotation instanceof Rotation.Reused) {
+            throw new Refusal(401, "Sign in again: this refresh token was used before, so the session has ended.");
+        } else if (!(rotation instanceof Rotation.Rotated)) {
+            throw new Refusal(401, "Sign in again: the refresh token is " + rotation + ".");
+        }
+        String access = jwts.issue(presented.subject(), SESSION, presented.session());
+        tokens.storeToken(justIssued(access));
+        return access + " " + successor;
     }
 
     private String whoAmI(HttpExchange exchange) {
@@ -161,9 +213,27 @@ final class DemoService implements AutoCloseable {
         return email == null ? user : user + ", " + email;
     }
 
+    /** Ends the session, so that its refresh token is no good either. */
     private String logOut(HttpExchange exchange) {
-        tokens.revokeToken(signedIn(exchange));
+        tokens.revokeSession(String.valueOf(signedIn(exchange).session()));
         return "You are logged out.";
+    }
+
+    /** The session comes from a browser, so it must be one of hers. */
+    private String logOutDevice(HttpExchange exchange) throws IOException {
+        String user = signedIn(exchange).subject();
+        String session = field(exchange, "session", Pattern.compile("[0-9a-f-]{36}"), "a session of my-devices");
+        if (tokens.listTokens(user).stream().noneMatch(record -> session.equals(record.session()))) {
+            throw new Refusal(404, "You have no such session.");
+        }
+        tokens.revokeSession(session);
+        return "This device is logged out.";
+    }
+
+    private String logOutOtherDevices(HttpExchange exchange) {
+        Token token = signedIn(exchange);
+        return "Tokens revoked: "
+                + tokens.revokeAllStoredForSubjectExcept(token.subject(), String.valueOf(token.session()));
     }
 
     /**
@@ -181,6 +251,7 @@ final class DemoService implements AutoCloseable {
         return tokens.listTokens(token.subject()).stream()
                 .filter(record -> record.purpose().equals(Token.DEFAULT_PURPOSE))
                 .map(record -> "until " + record.expiresAt() + "  " + device(record)
+                        + "  session " + record.session()
                         + (record.jti().equals(token.jti()) ? "  (this one)" : ""))
                 .collect(Collectors.joining("\n"));
     }

@@ -23,6 +23,7 @@ import java.time.InstantSource;
 import java.util.Date;
 import java.util.Set;
 import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Issues and verifies the application's JWTs, with Nimbus: the part that an application has already, and that Curfew
@@ -50,16 +51,23 @@ final class Jwts {
         verifier.setJWSKeySelector(new JWSVerificationKeySelector<>(JWSAlgorithm.HS256, new ImmutableSecret<>(key)));
     }
 
-    /** A signed JWT; its times are whole seconds, as is usual. */
+    /** A signed JWT that belongs to no session; its times are whole seconds, as is usual. */
     String issue(String subject, Duration lifetime) {
+        return issue(subject, lifetime, null);
+    }
+
+    /** A signed JWT; the session is its claim {@code sid}. */
+    String issue(String subject, Duration lifetime, @Nullable String session) {
         Instant now = clock.instant();
         var claims = new JWTClaimsSet.Builder()
                 .jwtID(UUID.randomUUID().toString())
                 .subject(subject)
                 .issueTime(Date.from(now))
-                .expirationTime(Date.from(now.plus(lifetime)))
-                .build();
-        var jwt = new SignedJWT(new JWSHeader(JWSAlgorithm.HS256), claims);
+                .expirationTime(Date.from(now.plus(lifetime)));
+        if (session != null) {
+            claims.claim("sid", session);
+        }
+        var jwt = new SignedJWT(new JWSHeader(JWSAlgorithm.HS256), claims.build());
         try {
             jwt.sign(new MACSigner(key));
         } catch (JOSEException e) {

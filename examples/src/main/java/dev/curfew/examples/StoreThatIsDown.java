@@ -18,7 +18,7 @@ final class StoreThatIsDown {
                     }
                     // It went down when it was open.
                     if (verb.getName().equals("state") && arguments[1].equals("")) {
-                        return new StoredState(null, null);
+                        return StoredState.NOTHING;
                     }
                     if (verb.getName().equals("revokeSubject") && arguments[1].equals("")) {
                         return null;

@@ -39,6 +39,7 @@ final class Story {
     private static final Duration LINK = Duration.ofMinutes(10);
     private static final String MAGIC_LINK = "magic-link";
     private static final String CHANGE_EMAIL = "change-email";
+    private static final String REFRESH = "refresh";
     private static final int CLICKS = 64;
 
     private final TokenResource tokens;
@@ -82,6 +83,8 @@ final class Story {
         raceForAMagicLink();
         changeEmail();
         logOutEverywhere();
+        endOneSession();
+        refreshTokenIsStolen();
         revokeByJtiAlone();
         theStoreIsDown();
         letTimePass();
@@ -140,13 +143,12 @@ final class Story {
     }
 
     /** How many of the clicks got which answer. */
-    private static Map<String, Integer> answersOf(Callable<Consumption> click) {
+    private static Map<String, Integer> answersOf(Callable<?> click) {
         ExecutorService threads = Executors.newFixedThreadPool(CLICKS);
         try {
             Map<String, Integer> answers = new TreeMap<>();
-            for (Future<Consumption> answer : threads.invokeAll(Collections.nCopies(CLICKS, click))) {
-                String name = answer.get() instanceof Consumption.Refused why ? why.name() : "Consumed";
-                answers.merge(name, 1, Integer::sum);
+            for (Future<?> answer : threads.invokeAll(Collections.nCopies(CLICKS, click))) {
+                answers.merge(nameOf(answer.get()), 1, Integer::sum);
             }
             return answers;
         } catch (InterruptedException e) {
@@ -157,6 +159,12 @@ final class Story {
         } finally {
             threads.shutdownNow();
         }
+    }
+
+    private static String nameOf(Object answer) {
+        return answer instanceof Enum<?> refused
+                ? refused.name()
+                : answer.getClass().getSimpleName();
     }
 
     private void changeEmail() {
@@ -232,6 +240,55 @@ final class Story {
     private static String device(TokenRecord record) {
         var extraData = record.extraData();
         return extraData == null ? "?" : String.valueOf(extraData.get("device"));
+    }
+
+    private void endOneSession() {
+        chapter("Logging out one device, with all its tokens");
+        Token access = jwts.verified(jwts.issue(ada, SESSION, "tablet-" + ada));
+        Token sameDevice = jwts.verified(jwts.issue(ada, SESSION, "tablet-" + ada));
+        Token otherDevice = jwts.verified(jwts.issue(ada, SESSION, "laptop-" + ada));
+        line("Three JWTs, never stored; two are of the tablet", "check", tokens.check(access), TokenStatus.ACTIVE);
+        line(
+                "Ada logs the tablet out, with a single write",
+                "revokeSession",
+                tokens.revokeSession(String.valueOf(access.session())),
+                RevokeOutcome.REVOKED);
+        line("The first is out", "check", tokens.check(access), TokenStatus.REVOKED);
+        line("So is the other one of the tablet", "check", tokens.check(sameDevice), TokenStatus.REVOKED);
+        line("The laptop's is not", "check", tokens.check(otherDevice), TokenStatus.ACTIVE);
+    }
+
+    private void refreshTokenIsStolen() {
+        chapter("A refresh token, and its theft");
+        Token first = refreshToken("phone-" + ada);
+        line(
+                "Ada's phone gets a refresh token",
+                "storeToken",
+                tokens.storeToken(first, REFRESH),
+                StoreOutcome.STORED);
+        Map<String, Integer> answers = answersOf(
+                () -> tokens.rotate(first, REFRESH, refreshToken(String.valueOf(first.session()))));
+        line(
+                CLICKS + " threads rotate one: one of them wins",
+                "rotate",
+                answers.getOrDefault("Rotated", 0),
+                1);
+        Token second = refreshToken("watch-" + ada);
+        tokens.storeToken(second, REFRESH);
+        Token successor = refreshToken(String.valueOf(second.session()));
+        line(
+                "Her watch rotates its refresh token",
+                "rotate",
+                nameOf(tokens.rotate(second, REFRESH, successor)),
+                "Rotated");
+        Token thiefs = refreshToken(String.valueOf(second.session()));
+        line("A thief presents a copy of the old one", "rotate", nameOf(tokens.rotate(second, REFRESH, thiefs)), "Reused");
+        line("The session has ended: the watch is out", "check", tokens.check(successor), TokenStatus.REVOKED);
+        line("And so is the thief", "check", tokens.check(thiefs), TokenStatus.REVOKED);
+    }
+
+    private Token refreshToken(String session) {
+        return jwts.verified(jwts.issue(ada, SESSION, session));
     }
 
     private void revokeByJtiAlone() {

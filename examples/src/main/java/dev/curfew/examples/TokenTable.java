@@ -15,10 +15,10 @@ import java.time.temporal.ChronoUnit;
 
 /**
  * A table of what {@code peek} and {@code check} say of the JWTs in a file, one a line. It is for looking at one's own
- * tokens: it shows jti and subject, which Curfew itself never does.
+ * tokens: it shows jti, subject and session, which Curfew itself never does.
  */
 final class TokenTable {
-    private static final String ROW = "%4s  %-24s  %-24s  %-24s  %s%n";
+    private static final String ROW = "%4s  %-24s  %-24s  %-24s  %-24s  %s%n";
     private static final int COLUMNS = 24;
 
     private final TokenResource tokens;
@@ -50,7 +50,7 @@ final class TokenTable {
 
     private void print(BufferedReader lines) throws IOException {
         out.println("Signatures are not verified here.");
-        out.printf(ROW, "line", "jti", "sub", "expires", "check");
+        out.printf(ROW, "line", "jti", "sub", "sid", "expires", "check");
         int number = 0;
         String line;
         while ((line = lines.readLine()) != null) {
@@ -62,6 +62,7 @@ final class TokenTable {
                         number,
                         SafeText.shortened(token.jti(), COLUMNS),
                         SafeText.shortened(token.subject(), COLUMNS),
+                        token.session() == null ? "-" : SafeText.shortened(token.session(), COLUMNS),
                         token.expiresAt(),
                         tokens.check(token));
             } catch (InvalidTokenException e) {

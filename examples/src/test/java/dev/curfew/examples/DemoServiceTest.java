@@ -4,6 +4,7 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
@@ -28,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -89,7 +91,8 @@ class DemoServiceTest {
         assertAnswer(
                 get("/my-devices", laptop),
                 200,
-                "until 2030-01-01T00:15:00Z  phone\nuntil 2030-01-01T00:15:01Z  laptop\\\\  (this one)");
+                "until 2030-01-01T00:15:00Z  phone  session " + session(phone)
+                        + "\nuntil 2030-01-01T00:15:01Z  laptop\\\\  session " + session(laptop) + "  (this one)");
 
         // The confirmation that waits is the third.
         assertAnswer(post("/log-out-everywhere", phone, ""), 200, "You are logged out everywhere; tokens revoked: 3");
@@ -100,7 +103,106 @@ class DemoServiceTest {
         // Within the second of the watermark it is the record's time of issue that decides (R4.4).
         clock.moveBy(Duration.ofMillis(1));
         String again = signIn("ada", "phone");
-        assertAnswer(get("/my-devices", again), 200, "until 2030-01-01T00:15:01Z  phone  (this one)");
+        assertAnswer(
+                get("/my-devices", again),
+                200,
+                "until 2030-01-01T00:15:01Z  phone  session " + session(again) + "  (this one)");
+    }
+
+    private static String session(String jwt) {
+        return String.valueOf(Token.peek(jwt).session());
+    }
+
+    @Test
+    void oneDeviceIsLoggedOutByItsSession() throws Exception {
+        String phone = signIn("ada", "phone");
+        String laptop = signIn("ada", "laptop");
+        String stranger = signIn("bob", "tablet");
+
+        assertAnswer(
+                post("/log-out-device", phone, "session=" + session(stranger)), 404, "You have no such session.");
+        assertAnswer(post("/log-out-device", phone, "session=" + session(laptop)), 200, "This device is logged out.");
+        assertAnswer(get("/who-am-i", laptop), 401, "Not signed in: the token is REVOKED.");
+        assertAnswer(get("/who-am-i", stranger), 200, "bob");
+
+        String tablet = signIn("ada", "tablet");
+        assertAnswer(post("/log-out-other-devices", phone, ""), 200, "Tokens revoked: 2");
+        assertAnswer(get("/who-am-i", tablet), 401, "Not signed in: the token is REVOKED.");
+        assertAnswer(get("/who-am-i", phone), 200, "ada");
+    }
+
+    @Test
+    void aRefreshTokenThatIsUsedTwiceEndsTheSession() throws Exception {
+        String access = signIn("ada", "phone");
+        String laptop = signIn("ada", "laptop");
+        String first = post("/refresh-token", access, "").body().strip();
+        String[] answer = post("/refresh", null, "refresh=" + first).body().strip().split(" ");
+        assertAnswer(get("/who-am-i", answer[0]), 200, "ada");
+        assertAnswer(get("/who-am-i", first), 401, "Not signed in: the token is REVOKED.");
+
+        assertAnswer(
+                post("/refresh", null, "refresh=" + first),
+                401,
+                "Sign in again: this refresh token was used before, so the session has ended.");
+        for (String out : List.of(access, answer[0])) {
+            assertAnswer(get("/who-am-i", out), 401, "Not signed in: the token is REVOKED.");
+        }
+        assertAnswer(
+                post("/refresh", null, "refresh=" + answer[1]), 401, "Sign in again: the refresh token is REVOKED.");
+        assertAnswer(get("/who-am-i", laptop), 200, "ada");
+    }
+
+    @Test
+    void onlyRefreshTokensAreTakenForRefreshing() throws Exception {
+        String access = signIn("ada", "phone");
+        String code =
+                post("/change-email", access, "email=ada@new.example").body().strip();
+        assertAnswer(post("/refresh", null, "refresh=" + access), 401, "Sign in again: the refresh token is UNKNOWN.");
+        assertAnswer(post("/refresh", null, "refresh=" + code), 401, "Sign in again: this is no refresh token.");
+        assertAnswer(
+                post("/refresh", null, "refresh=abc"), 401, "Sign in again: this is no JWT that can be read.");
+        assertAnswer(get("/who-am-i", access), 200, "ada");
+    }
+
+    /** The lines that are printed for a shell do what they are to show. */
+    @Test
+    void thePrintedLinesRun() throws Exception {
+        var printed = new ByteArrayOutputStream();
+        service.printCurlLines(new PrintStream(printed, true, UTF_8));
+        String lines = printed.toString(UTF_8).lines().skip(1).collect(Collectors.joining("\n"));
+        Process shell;
+        try {
+            shell = new ProcessBuilder("sh", "-c", "command -v curl >/dev/null || exit 127\n" + lines)
+                    .redirectErrorStream(true)
+                    .start();
+        } catch (IOException e) {
+            System.out.println("There is no shell here: the printed lines were not run.");
+            return;
+        }
+        String answers = new String(shell.getInputStream().readAllBytes(), UTF_8);
+        if (shell.waitFor() == 127) {
+            System.out.println("There is no curl here: the printed lines were not run.");
+            return;
+        }
+        assertThat(answers.lines())
+                .filteredOn(line -> !line.startsWith("until "))
+                .containsExactly(
+                        "ada",
+                        "ada",
+                        "Sign in again: this refresh token was used before, so the session has ended.",
+                        "Sign in again: the refresh token is REVOKED.",
+                        "Not signed in: the token is REVOKED.",
+                        "ada",
+                        "Your address is now ada@new.example.",
+                        "Nothing waits for this code: it was used, or has expired.",
+                        "ada, ada@new.example",
+                        "This device is logged out.",
+                        "Not signed in: the token is REVOKED.",
+                        "You are logged out.",
+                        "Not signed in: the token is REVOKED.",
+                        "You are logged out everywhere; tokens revoked: 1",
+                        "Not signed in: the token is REVOKED.",
+                        "ada, ada@new.example");
     }
 
     @Test

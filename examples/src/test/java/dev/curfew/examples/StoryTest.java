@@ -39,6 +39,7 @@ class StoryTest {
 
         assertThat(printed.toString(UTF_8))
                 .contains("consume -> {ALREADY_USED=63, Consumed=1}")
+                .contains("rotate -> Reused")
                 .contains("verify -> refused: the JWT has expired")
                 .endsWith("Every answer was the expected one." + System.lineSeparator());
     }
