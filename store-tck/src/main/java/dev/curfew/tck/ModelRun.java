@@ -259,11 +259,16 @@ final class ModelRun {
         Instant now = kit.clock.instant();
         Instant watermark =
                 modelStore.state(scope, "", token.subject(), null, now).watermark();
-        String rule = token.session() == null ? "R3.8" : "R13.3";
+        String rule = "R3.8";
         if (watermark != null && model.check(token, purpose) == TokenStatus.REVOKED && !model.isRevoked(jti)) {
             boolean kept = watermark.equals(
                     kit.store.state(scope, "", token.subject(), null, now).watermark());
             rule = !kept ? "R4.2" : token.issuedAt() == null ? "R4.3" : "R4.4";
+        }
+        String session = token.session();
+        if (session != null
+                && !modelStore.revokedSessions(scope, Set.of(session), now).isEmpty()) {
+            rule = "R13.2";
         }
         same(rule, "check " + jti + " for " + purpose, r -> r.check(token, purpose));
         compare(jti, "R1.5");
@@ -355,6 +360,8 @@ final class ModelRun {
                     difference.is() instanceof Instant time && time.isBefore(kit.start) ? "R1.2" : "R3.4";
                 case "updatedAt" -> rule.startsWith("R3") ? "R3.4" : rule;
                 case "expiresAt" -> expiryRule;
+                case "session" -> "R13.1";
+                case "successor" -> rule.startsWith("R3") ? "R14.6" : "R14.1";
                 default -> rule;
             };
             boolean coarse = difference.should() instanceof Instant exact

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
@@ -133,12 +134,36 @@ abstract class R13Sessions extends R11Actions {
         assertThat(another.revokedSessions(scope, all, clock.instant()))
                 .as("revokedSessions of 2,001")
                 .isEqualTo(revoked);
-        for (List<String> alike : Samples.LOOK_ALIKES) {
-            tokens.revokeSession(alike.get(0));
-            assertThat(store.revokedSessions(scope, alike, clock.instant()))
-                    .as("revokedSessions of two that look alike")
-                    .hasSize(1);
-            tokens.revokeSession(alike.get(1));
+    }
+
+    @Test
+    final void R9_3_sessionsCompareByteByByte() {
+        for (int i = 0; i < Samples.LOOK_ALIKES.size(); i++) {
+            // One may stand in several pairs.
+            TokenResource tenant = tokens.forTenant("t" + i);
+            StoreScope ofTenant = new StoreScope(domain, "t" + i, SKEW, deadline());
+            List<String> alike = Samples.LOOK_ALIKES.get(i);
+            tenant.revokeSession(alike.get(0));
+            assertThat(store.revokedSessions(ofTenant, alike, clock.instant()))
+                    .as("revokedSessions of two that look alike, pair %d", i)
+                    .containsExactly(alike.get(0));
+        }
+    }
+
+    @Test
+    final void R13_3_aCheckSeesTheSessionThatTheTokenNames() {
+        tokens.storeToken(token("t", "s", "phone"));
+        tokens.revokeSession("phone");
+        for (String jti : List.of("t", "unknown")) {
+            assertThat(another.state(scope, jti, "s", "phone", clock.instant()).isSessionRevoked())
+                    .as("whether state says that the session is revoked")
+                    .isTrue();
+            assertThat(another.state(scope, jti, "s", "laptop", clock.instant()).isSessionRevoked())
+                    .as("whether state says that another session is revoked")
+                    .isFalse();
+            assertThat(another.state(scope, jti, "s", null, clock.instant()).isSessionRevoked())
+                    .as("whether state says that a session is revoked, when asked for none")
+                    .isFalse();
         }
     }
 

@@ -459,7 +459,8 @@ enum BrokenStores {
                             .toList();
                 }
             },
-            "R4.5"),
+            "R4.5",
+            "R13.4"),
 
     R2_7_PAGES_BY_EXPIRY_ALONE(() -> new Broken() {
         @Override
@@ -633,15 +634,17 @@ enum BrokenStores {
             },
             "R3.5"),
 
-    R3_4_A_LATER_REVOCATION_TAKES_THE_TIME_OF_THE_FIRST(() -> new Broken() {
-        @Override
-        public synchronized RevokeOutcome revoke(
-                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            change(scope, revocation.jti(), r -> revoked(r, now, now));
-            return outcome;
-        }
-    }),
+    R3_4_A_LATER_REVOCATION_TAKES_THE_TIME_OF_THE_FIRST(
+            () -> new Broken() {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+                    change(scope, revocation.jti(), r -> revoked(r, now, now));
+                    return outcome;
+                }
+            },
+            "R14.6"),
 
     R3_4_A_LATER_REVOCATION_MOVES_THE_TIME_OF_THE_LAST_CHANGE(() -> new Broken() {
         @Override
@@ -653,29 +656,32 @@ enum BrokenStores {
         }
     }),
 
-    R3_4_REPLACES_A_RECORD_BY_ITS_REVOCATION(() -> new Broken() {
-        @Override
-        public synchronized RevokeOutcome revoke(
-                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            change(
-                    scope,
-                    revocation.jti(),
-                    r -> new TokenRecord(
-                            r.jti(),
-                            r.subject(),
-                            "revocation",
-                            r.issuedAt(),
-                            r.expiresAt(),
-                            null,
-                            r.createdAt(),
-                            r.updatedAt(),
-                            r.revokedAt(),
-                            r.session(),
-                            r.successor()));
-            return outcome;
-        }
-    }),
+    R3_4_REPLACES_A_RECORD_BY_ITS_REVOCATION(
+            () -> new Broken() {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+                    change(
+                            scope,
+                            revocation.jti(),
+                            r -> new TokenRecord(
+                                    r.jti(),
+                                    r.subject(),
+                                    "revocation",
+                                    r.issuedAt(),
+                                    r.expiresAt(),
+                                    null,
+                                    r.createdAt(),
+                                    r.updatedAt(),
+                                    r.revokedAt(),
+                                    r.session(),
+                                    r.successor()));
+                    return outcome;
+                }
+            },
+            "R14.4",
+            "R14.6"),
 
     R3_5_KEEPS_A_REVOCATION_BY_JTI_FOR_EVER(
             () -> new Broken() {
@@ -701,30 +707,37 @@ enum BrokenStores {
         }
     }),
 
-    R3_8_LEAVES_THE_PURPOSE_OUT_OF_A_CHECK(() -> new Broken() {
-        @Override
-        public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
-            StoredState state = super.state(scope, jti, subject, session, now);
-            TokenRecord r = state.record();
-            return r == null
-                    ? state
-                    : new StoredState(
-                            new TokenRecord(
-                                    r.jti(),
-                                    r.subject(),
-                                    "",
-                                    r.issuedAt(),
-                                    r.expiresAt(),
-                                    null,
-                                    r.createdAt(),
-                                    r.updatedAt(),
-                                    r.revokedAt(),
-                                    r.session(),
-                                    r.successor()),
-                            state.watermark(),
-                            state.isSessionRevoked());
-        }
-    }),
+    R3_8_LEAVES_THE_PURPOSE_OUT_OF_A_CHECK(
+            () -> new Broken() {
+                @Override
+                public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
+                    StoredState state = super.state(scope, jti, subject, session, now);
+                    TokenRecord r = state.record();
+                    return r == null
+                            ? state
+                            : new StoredState(
+                                    new TokenRecord(
+                                            r.jti(),
+                                            r.subject(),
+                                            "",
+                                            r.issuedAt(),
+                                            r.expiresAt(),
+                                            null,
+                                            r.createdAt(),
+                                            r.updatedAt(),
+                                            r.revokedAt(),
+                                            r.session(),
+                                            r.successor()),
+                                    state.watermark(),
+                                    state.isSessionRevoked());
+                }
+            },
+            "R14.1",
+            "R14.2",
+            "R14.3",
+            "R14.4",
+            "R14.5",
+            "R14.6"),
 
     R3_9_ASKS_FOR_A_HUNDRED_AT_MOST(() -> new Broken() {
         @Override
@@ -968,7 +981,8 @@ enum BrokenStores {
                             : answer;
                 }
             },
-            "R4.1"),
+            "R4.1",
+            "R14.1"),
 
     R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(
             shared -> new LocksOnlyItself(shared) {
@@ -983,7 +997,8 @@ enum BrokenStores {
                             : answer;
                 }
             },
-            "R4.1"),
+            "R4.1",
+            "R14.1"),
 
     R5_1_ANSWERS_THE_RECORD_THAT_IT_READ_BEFORE(() -> new Broken() {
         @Override
@@ -1337,27 +1352,35 @@ enum BrokenStores {
             "R14.4",
             "R14.5"),
 
-    R13_4_ASKS_FOR_A_HUNDRED_SESSIONS_AND_NONE_OF_A_RECORD(
+    R13_4_KNOWS_OF_SESSIONS_IN_CHECKS_ALONE(
             () -> new Broken() {
                 @Override
                 public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
-                    return asked.size() == 1 ? Set.of() : super.revokedSessions(scope, asked, now);
+                    super.revokedSessions(scope, asked, now);
+                    return Set.of();
                 }
 
                 @Override
                 public StoredState state(StoreScope scope, String jti, String subject, String session, Instant now) {
-                    boolean isRevoked = session != null
-                            && super.revokedSessions(scope, List.of(session, session), now)
-                                            .size()
-                                    == 1;
                     StoredState state = super.state(scope, jti, subject, null, now);
-                    return new StoredState(state.record(), state.watermark(), isRevoked);
+                    return new StoredState(
+                            state.record(),
+                            state.watermark(),
+                            session != null
+                                    && !super.revokedSessions(scope, Set.of(session), now)
+                                            .isEmpty());
                 }
             },
+            "R2.5",
+            "R2.7",
+            "R5.1",
             "R7.2",
+            "R9.3",
             "R13.2",
             "R13.3",
-            "R14.2"),
+            "R14.2",
+            "R14.3",
+            "R14.4"),
 
     R13_5_LISTS_RECORDS_WITHOUT_THEIR_SESSION(
             () -> new Broken() {
@@ -1383,7 +1406,8 @@ enum BrokenStores {
             },
             "R14.2",
             "R14.3",
-            "R14.5"),
+            "R14.5",
+            "R14.6"),
 
     R14_1_WRITES_THE_SUCCESSOR_LATER(() -> new Broken() {
         @Override
