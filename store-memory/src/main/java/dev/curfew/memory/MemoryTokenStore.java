@@ -18,36 +18,34 @@ import dev.curfew.TokenStoreException;
 import dev.curfew.Watermarked;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
-import java.util.NavigableMap;
 import java.util.Set;
-import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentMap;
-import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.ConcurrentNavigableMap;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicReference;
-import java.util.function.BiConsumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Records in the memory of one process, and gone with it: for tests, for development, for a single node whose tokens
- * end with it.
+ * Records in the memory of one process, on Caffeine. They end with the process. The store is for tests, for development, and
+ * for a single node whose tokens end with the process.
  *
- * <p>The layout. {@code records}: (domain, tenant, jti) to the record and the time when Caffeine drops it: one skew and
- * ten seconds past its retention end, so that a clock that is ahead drops nothing early (R1.4). {@code watermarks}:
- * (domain, tenant, subject) to the watermark and when it is dropped. {@code unrevoked}: (domain, tenant, subject) to the
- * subject's unrevoked records by (expiry, jti). Nothing is ever evicted by size: to evict a revocation would make a
- * revoked token valid.
+ * <p>The layout. Nothing is ever evicted by size: to evict a revocation would make a revoked token valid.
  *
- * <p>Each write to a record is one {@code compute} on the record's key. The index {@code unrevoked} always holds every
- * unrevoked record that can be read. {@code store} adds a record to the index inside that {@code compute}. A revocation
- * removes the record from the index after its {@code compute}. So {@code revokeStored} may find a record in the index that
- * another call is revoking. It then waits for the lock on that record. When Caffeine evicts a record, it removes the record
- * from the index while it holds the record's lock.
+ * <pre>
+ * records     (domain, tenant, jti) to the record and the time when Caffeine drops the record: one skew and ten seconds
+ *             after its retention end, so that a clock that is ahead drops nothing early (R1.4)
+ * watermarks  (domain, tenant, subject) to the watermark and the time when Caffeine drops it
+ * unrevoked   the unrevoked records, sorted by subject, domain, tenant, expiry and jti
+ * </pre>
+ *
+ * <p>Each write to a record is one {@code compute} on the record's key ({@link #change}). The index {@code unrevoked} always
+ * holds every unrevoked record that can be read: a new record comes into the index inside the {@code compute}, and the old
+ * record leaves the index after the {@code compute}. So {@code revokeStored} may find a record in the index that another
+ * call is revoking. It then waits for the lock on that record.
  *
  * <p>There is no clock here: see {@link RetentionTicker}.
  */
@@ -72,7 +70,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         }
     }
 
-    /** A value, and the reading of the ticker at which the value is dropped. */
+    /** A value, and the reading of the ticker at which Caffeine drops the value. */
     private interface Kept {
         long dropAt();
     }
@@ -81,10 +79,18 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     /** A record in the store. Two entries are never equal, so that an old entry cannot stand for a newer one. */
     private static final class Entry implements Kept {
+        static final Comparator<Entry> ORDER = Comparator.<Entry, String>comparing(
+                        entry -> String.valueOf(entry.record.subject()))
+                .thenComparing(entry -> entry.scope.domain())
+                .thenComparing(entry -> entry.scope.tenant())
+                .thenComparing(entry -> entry.record, TokenRecord.BY_EXPIRY);
+
+        final StoreScope scope;
         final TokenRecord record;
         private final long dropAt;
 
-        Entry(TokenRecord record, long dropAt) {
+        Entry(StoreScope scope, TokenRecord record, long dropAt) {
+            this.scope = scope;
             this.record = record;
             this.dropAt = dropAt;
         }
@@ -95,13 +101,11 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         }
     }
 
-    private final RetentionTicker ticker;
-    private final AtomicLong size = new AtomicLong();
     private final long maxRecords;
+    private final RetentionTicker ticker;
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
-    // Each of these sorted maps is read and changed only inside a computation on its subject's key.
-    private final ConcurrentMap<Object, NavigableMap<TokenRecord, Entry>> unrevoked = new ConcurrentHashMap<>();
+    private final ConcurrentNavigableMap<Entry, Entry> unrevoked = new ConcurrentSkipListMap<>(Entry.ORDER);
     // Most stores serve one domain and one tenant. In that scope the id is the key, so that a look-up allocates no Key.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
@@ -109,11 +113,10 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     MemoryTokenStore(long maxRecords, Ticker nanoseconds) {
         this.maxRecords = maxRecords;
         this.ticker = new RetentionTicker(nanoseconds);
-        this.records = cache((key, entry) -> {
-            size.decrementAndGet();
-            takeOut(key, entry);
-        });
-        this.watermarks = cache((key, watermark) -> {});
+        this.records = this.<Entry>caffeine()
+                .evictionListener((key, entry, cause) -> takeOut(entry))
+                .build();
+        this.watermarks = this.<Watermark>caffeine().build();
     }
 
     /** A store that holds as many records as there is memory for. */
@@ -123,7 +126,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     /**
      * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already, and a new
-     * watermark when it holds so many of these; a revocation of a stored token, which needs no new record, always succeeds.
+     * watermark when it holds so many of these. A revocation of a stored token needs no new record, and always succeeds.
+     * Calls at the same moment may exceed the number by one record each.
      *
      * @throws IllegalArgumentException if {@code maxRecords} is not positive
      */
@@ -134,19 +138,13 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return new MemoryTokenStore(maxRecords, Ticker.systemTicker());
     }
 
-    private <V extends Kept> Cache<Object, V> cache(BiConsumer<Object, V> onDrop) {
+    private <V extends Kept> Caffeine<Object, V> caffeine() {
         return Caffeine.newBuilder()
                 .ticker(ticker)
                 // Maintenance on the caller's thread: no thread of ours stays behind (R8.6).
                 .executor(Runnable::run)
                 .expireAfter(
-                        Expiry.<Object, V>writing((key, value) -> Duration.ofNanos(value.dropAt() - ticker.read())))
-                .evictionListener((key, value, cause) -> {
-                    if (key != null && value != null) {
-                        onDrop.accept(key, value);
-                    }
-                })
-                .build();
+                        Expiry.<Object, V>writing((key, value) -> Duration.ofNanos(value.dropAt() - ticker.read())));
     }
 
     Object key(StoreScope scope, String id) {
@@ -174,55 +172,93 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return ticker.read() + (left.compareTo(LONGEST) < 0 ? left : LONGEST).toNanos();
     }
 
+    private void makeRoom(Cache<Object, ?> cache, Object key, String what) {
+        if (cache.estimatedSize() < maxRecords || cache.getIfPresent(key) != null) {
+            return;
+        }
+        cache.cleanUp();
+        if (cache.estimatedSize() >= maxRecords) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    "The memory store is full: it holds its maximum of " + maxRecords + " " + what
+                            + " (maxRecords). It takes a new one when some have expired. Nothing was changed",
+                    null);
+        }
+    }
+
     /**
-     * The entry of a record. It is dropped one skew and the margin after the record's retention end (R1.4).
+     * Changes a record, in one computation on its key.
      *
-     * @param notBefore the earliest time to drop the entry: that of the entry which it replaces
+     * @param change is given the stored record, or {@code null}, and answers what is stored from now on
+     * @return the record before the change, or {@code null}
      */
-    private Entry entry(StoreScope scope, TokenRecord record, long notBefore, Instant now) {
-        Instant end = scope.retentionEnd(record.expiresAt()).plus(scope.skew());
-        return new Entry(record, Math.max(dropAt(end, now), notBefore));
+    private @Nullable TokenRecord change(
+            StoreScope scope, Object key, Instant now, UnaryOperator<@Nullable TokenRecord> change) {
+        var before = new AtomicReference<@Nullable Entry>();
+        records.asMap().compute(key, (same, stored) -> {
+            before.set(stored);
+            TokenRecord changed = change.apply(stored == null ? null : stored.record);
+            if (changed == null) {
+                return null;
+            }
+            // One skew after the retention end (R1.4), and never earlier than before the change (R3.3).
+            long dropAt = dropAt(scope.retentionEnd(changed.expiresAt()).plus(scope.skew()), now);
+            var entry = new Entry(scope, changed, stored == null ? dropAt : Math.max(dropAt, stored.dropAt));
+            if (!changed.isRevoked()) {
+                unrevoked.put(entry, entry);
+            }
+            return entry;
+        });
+        Entry stored = before.get();
+        takeOut(stored);
+        return stored == null ? null : stored.record;
+    }
+
+    /** Takes an entry out of the index, but not another entry that has come in its place. */
+    private void takeOut(@Nullable Entry entry) {
+        if (entry != null && !entry.record.isRevoked()) {
+            unrevoked.remove(entry, entry);
+        }
     }
 
     @Override
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         at(now);
-        makeRoom();
-        Entry kept = records.asMap().compute(key(scope, record.jti()), (key, stored) -> {
+        Object key = key(scope, record.jti());
+        makeRoom(records, key, "records");
+        TokenRecord before = change(scope, key, now, stored -> {
             if (stored == null) {
-                count();
-                return index(key, null, entry(scope, record, Long.MIN_VALUE, now));
-            }
-            TokenRecord before = stored.record;
-            if (before.subject() != null && !before.subject().equals(record.subject())) {
+                return record;
+            } else if (stored.subject() != null && !stored.subject().equals(record.subject())) {
                 throw new SubjectMismatchException();
             }
-            return before.isRevoked()
-                    ? stored
-                    : index(key, before, entry(scope, record.withCreatedAt(before.createdAt()), Long.MIN_VALUE, now));
+            return stored.isRevoked() ? stored : record.withCreatedAt(stored.createdAt());
         });
-        return kept.record.isRevoked() ? StoreOutcome.REVOKED : StoreOutcome.STORED;
+        return before != null && before.isRevoked() ? StoreOutcome.REVOKED : StoreOutcome.STORED;
+    }
+
+    private @Nullable TokenRecord record(StoreScope scope, String jti) {
+        Entry entry = records.getIfPresent(key(scope, jti));
+        return entry == null ? null : entry.record;
+    }
+
+    private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
+        Watermark watermark = subject == null ? null : watermarks.getIfPresent(key(scope, subject));
+        return watermark == null ? null : watermark.at;
     }
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
         at(now);
-        Entry entry = records.getIfPresent(key(scope, jti));
-        return entry == null
-                ? StoredState.NOTHING
-                : new StoredState(entry.record, watermark(scope, entry.record.subject()));
-    }
-
-    private @Nullable Instant watermark(StoreScope scope, @Nullable String subject) {
-        Watermark watermark = subject == null ? null : watermarks.getIfPresent(key(scope, subject));
-        return watermark == null ? null : watermark.at();
+        TokenRecord record = record(scope, jti);
+        return new StoredState(record, watermark(scope, record == null ? null : record.subject()));
     }
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
         at(now);
-        Entry entry = records.getIfPresent(key(scope, jti));
-        return entry != null && entry.record.isRevoked();
+        TokenRecord record = record(scope, jti);
+        return record != null && record.isRevoked();
     }
 
     @Override
@@ -233,87 +269,60 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
         at(now);
-        Entry entry = records.getIfPresent(key(scope, jti));
+        TokenRecord record = record(scope, jti);
         Instant watermark = watermark(scope, subject);
-        return entry == null && watermark == null
-                ? StoredState.NOTHING
-                : new StoredState(entry == null ? null : entry.record, watermark);
+        return record == null && watermark == null ? StoredState.NOTHING : new StoredState(record, watermark);
     }
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         at(now);
-        makeRoom();
-        var before = new Before();
         Object key = key(scope, revocation.jti());
-        records.asMap().compute(key, (same, stored) -> {
-            before.entry = stored;
-            if (stored == null) {
-                count();
-                return entry(scope, revocation, Long.MIN_VALUE, now);
-            }
-            return revoked(scope, stored, keepUntil, now);
-        });
-        if (before.entry == null) {
-            return RevokeOutcome.REVOKED;
-        }
-        takeOut(key, before.entry);
-        return before.entry.record.isRevoked() ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
-    }
-
-    private Entry revoked(StoreScope scope, Entry stored, Instant keepUntil, Instant now) {
-        return entry(scope, stored.record.revoked(now, keepUntil), stored.dropAt, now);
+        makeRoom(records, key, "records");
+        TokenRecord before =
+                change(scope, key, now, stored -> stored == null ? revocation : stored.revoked(now, keepUntil));
+        return before != null && before.isRevoked() ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
     }
 
     @Override
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         at(now);
-        var before = new Before();
-        Object key = key(scope, jti);
-        Entry after = records.asMap().computeIfPresent(key, (same, stored) -> {
-            before.entry = stored;
-            return refusal(stored.record, subject, purpose, now) == null
-                    ? revoked(scope, stored, stored.record.expiresAt(), now)
-                    : stored;
-        });
-        if (before.entry == null || after == null) {
-            return new Watermarked<>(Refused.UNKNOWN, null);
-        }
-        Refused refusal = refusal(before.entry.record, subject, purpose, now);
-        if (refusal != null) {
-            return new Watermarked<>(refusal, null);
-        }
-        takeOut(key, before.entry);
-        return new Watermarked<>(new Consumed(after.record), watermark(scope, after.record.subject()));
+        TokenRecord before = change(
+                scope,
+                key(scope, jti),
+                now,
+                stored -> consumption(stored, subject, purpose, now) instanceof Consumed used ? used.record() : stored);
+        Consumption answer = consumption(before, subject, purpose, now);
+        Instant watermark =
+                answer instanceof Consumed used ? watermark(scope, used.record().subject()) : null;
+        return new Watermarked<>(answer, watermark);
     }
 
-    /** Why the record is not consumed, or {@code null}. */
-    private static @Nullable Refused refusal(
-            TokenRecord record, @Nullable String subject, String purpose, Instant now) {
-        if (!record.purpose().equals(purpose) || (subject != null && !subject.equals(record.subject()))) {
+    private static Consumption consumption(
+            @Nullable TokenRecord stored, @Nullable String subject, String purpose, Instant now) {
+        if (stored == null
+                || !stored.purpose().equals(purpose)
+                || (subject != null && !subject.equals(stored.subject()))) {
             return Refused.UNKNOWN;
+        } else if (stored.isRevoked()) {
+            return Refused.ALREADY_USED;
         }
-        return record.isRevoked() ? Refused.ALREADY_USED : record.isLive(now) ? null : Refused.EXPIRED;
+        return stored.isLive(now) ? new Consumed(stored.revoked(now, stored.expiresAt())) : Refused.EXPIRED;
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         at(now);
         Object key = key(scope, subject);
-        if (watermarks.estimatedSize() >= maxRecords && watermarks.getIfPresent(key) == null) {
-            watermarks.cleanUp();
-            if (watermarks.estimatedSize() >= maxRecords) {
-                throw full("watermarks");
-            }
-        }
+        makeRoom(watermarks, key, "watermarks");
+        var given = new Watermark(watermark, dropAt(keepUntil, now));
         watermarks
                 .asMap()
                 .merge(
                         key,
-                        new Watermark(watermark, dropAt(keepUntil, now)),
-                        (a, b) -> new Watermark(
-                                a.at().isAfter(b.at()) ? a.at() : b.at(), Math.max(a.dropAt(), b.dropAt())));
+                        given,
+                        (a, b) -> new Watermark(a.at.isAfter(b.at) ? a.at : b.at, Math.max(a.dropAt, b.dropAt)));
     }
 
     @Override
@@ -323,72 +332,58 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         // A pass may miss a token that is stored again with an earlier expiry: its entry moves behind the pass. So
         // passes
         // are repeated until two in a row revoke nothing.
-        for (int idle = 0; idle < 2 && revoked < limit; idle++) {
-            List<Entry> batch = indexed(scope, subject, null, limit - revoked, now);
-            while (!batch.isEmpty()) {
-                for (Entry found : batch) {
-                    if (revokeFound(scope, found.record.jti(), subject, now)) {
-                        revoked++;
-                        idle = -1;
-                    }
+        for (int idle = 0; idle < 2; idle++) {
+            for (Entry found : indexed(scope, subject, null, now)) {
+                if (revoked == limit) {
+                    return revoked;
                 }
-                TokenRecord last = batch.get(batch.size() - 1).record;
-                batch = revoked < limit ? indexed(scope, subject, last, limit - revoked, now) : List.of();
+                Object key = key(scope, found.record.jti());
+                TokenRecord before = change(
+                        scope,
+                        key,
+                        now,
+                        stored -> stored != null && isLiveOf(subject, stored, now)
+                                ? stored.revoked(now, stored.expiresAt())
+                                : stored);
+                if (before != null && isLiveOf(subject, before, now)) {
+                    revoked++;
+                    idle = -1;
+                }
             }
         }
         return revoked;
     }
 
-    private boolean revokeFound(StoreScope scope, String jti, String subject, Instant now) {
-        var before = new Before();
-        Object key = key(scope, jti);
-        records.asMap().computeIfPresent(key, (same, stored) -> {
-            TokenRecord record = stored.record;
-            if (record.isRevoked() || !record.isLive(now) || !subject.equals(record.subject())) {
-                return stored;
-            }
-            before.entry = stored;
-            return revoked(scope, stored, record.expiresAt(), now);
-        });
-        if (before.entry != null) {
-            takeOut(key, before.entry);
-        }
-        return before.entry != null;
+    private static boolean isLiveOf(String subject, TokenRecord record, Instant now) {
+        return !record.isRevoked() && record.isLive(now) && subject.equals(record.subject());
     }
 
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
-        List<TokenRecord> page = new ArrayList<>();
-        TokenRecord last = after;
-        List<Entry> indexed;
-        do {
-            indexed = indexed(scope, subject, last, limit - page.size(), now);
-            for (Entry found : indexed) {
-                last = found.record;
+        List<TokenRecord> page = indexed(scope, subject, after, now).stream()
                 // The index may still have what was revoked just now, and have already what is just being stored.
-                Entry stored = records.getIfPresent(key(scope, last.jti()));
-                if (stored != null && !stored.record.isRevoked()) {
-                    page.add(last);
-                }
-            }
-        } while (page.size() < limit && !indexed.isEmpty());
+                .filter(entry -> records.getIfPresent(key(scope, entry.record.jti())) == entry)
+                .limit(limit)
+                .map(entry -> entry.record)
+                .toList();
         return new Watermarked<>(page, watermark(scope, subject));
     }
 
-    /** A page of the subject's index. */
-    private List<Entry> indexed(StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        // Before the first that can be live: it expires one millisecond from now, whatever its jti.
-        TokenRecord from = after != null && after.isLive(now)
-                ? after
-                : new TokenRecord("", subject, "", null, now.plusMillis(1), null, now, now, null);
-        List<Entry> page = new ArrayList<>();
-        unrevoked.computeIfPresent(key(scope, subject), (key, entries) -> {
-            entries.tailMap(from, false).values().stream().limit(limit).forEach(page::add);
-            return entries;
-        });
-        return page;
+    /** The subject's records in the index that are live, soonest expiry first, after the given one. */
+    private Collection<Entry> indexed(StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
+        // Without a place to go on from: the first that can be live expires one millisecond from now, whatever its jti.
+        TokenRecord from = after != null && after.isLive(now) ? after : place(subject, now.plusMillis(1));
+        TokenRecord to = place(subject, Instant.MAX);
+        return unrevoked
+                .subMap(new Entry(scope, from, 0), false, new Entry(scope, to, 0), false)
+                .values();
+    }
+
+    /** Stands in the index before all records of the subject that expire then. */
+    private static TokenRecord place(String subject, Instant expiresAt) {
+        return new TokenRecord("", subject, "", null, expiresAt, null, expiresAt, expiresAt, null);
     }
 
     /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
@@ -426,7 +421,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     /** How many records there are; those past their end may be among them. */
     long size() {
-        return size.get();
+        return records.estimatedSize();
     }
 
     @Override
@@ -435,61 +430,5 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         records.invalidateAll();
         watermarks.invalidateAll();
         unrevoked.clear();
-    }
-
-    private void makeRoom() {
-        if (size.get() >= maxRecords) {
-            records.cleanUp();
-        }
-    }
-
-    /** Inside the computation that inserts a record. */
-    private void count() {
-        if (size.incrementAndGet() > maxRecords) {
-            size.decrementAndGet();
-            throw full("records");
-        }
-    }
-
-    private TokenStoreException full(String what) {
-        return new TokenStoreException(
-                TokenStoreException.Outcome.UNCHANGED,
-                "The memory store is full: it holds its maximum of " + maxRecords + " " + what
-                        + " (maxRecords). It takes a new one when some have expired. Nothing was changed",
-                null);
-    }
-
-    /** Inside the computation on the record's key: the entry comes into the index, in the place of the former record. */
-    private Entry index(Object key, @Nullable TokenRecord before, Entry entry) {
-        unrevoked.compute(bySubject(key, entry.record), (subject, indexed) -> {
-            NavigableMap<TokenRecord, Entry> entries = indexed == null ? new TreeMap<>(TokenRecord.BY_EXPIRY) : indexed;
-            if (before != null) {
-                entries.remove(before);
-            }
-            entries.put(entry.record, entry);
-            return entries;
-        });
-        return entry;
-    }
-
-    /** Takes an entry out of the index, and none that was stored since. */
-    private void takeOut(Object key, Entry entry) {
-        if (entry.record.subject() != null) { // else it was revoked by its jti alone, and never indexed
-            unrevoked.computeIfPresent(bySubject(key, entry.record), (subject, entries) -> {
-                entries.remove(entry.record, entry);
-                return entries.isEmpty() ? null : entries;
-            });
-        }
-    }
-
-    private static Object bySubject(Object key, TokenRecord record) {
-        String subject = String.valueOf(record.subject());
-        return key instanceof Key other ? new Key(other.domain(), other.tenant(), subject) : subject;
-    }
-
-    /** Where a computation leaves the entry that it met. */
-    private static final class Before {
-        @Nullable
-        Entry entry;
     }
 }

@@ -4,9 +4,10 @@ import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreProvider;
 import java.time.Duration;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,7 +18,7 @@ import org.slf4j.LoggerFactory;
 public final class MemoryTokenStoreProvider implements TokenStoreProvider {
     private static final Logger LOG = LoggerFactory.getLogger(MemoryTokenStore.class);
     private static final long DEFAULT_BOUND = 1_000_000;
-    private static final String BOUND = "memory:?maxrecords=";
+    private static final Pattern URL = Pattern.compile("(?i)memory:(\\?maxRecords=(?<bound>[1-9][0-9]{0,17}))?");
 
     /** Called by {@link java.util.ServiceLoader}. */
     public MemoryTokenStoreProvider() {}
@@ -34,15 +35,11 @@ public final class MemoryTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
-        String lower = url.toLowerCase(Locale.ROOT);
-        long maxRecords;
-        if (lower.equals("memory:")) {
-            maxRecords = DEFAULT_BOUND;
-        } else if (lower.startsWith(BOUND) && lower.substring(BOUND.length()).matches("[1-9][0-9]{0,17}")) {
-            maxRecords = Long.parseLong(lower.substring(BOUND.length()));
-        } else {
+        Matcher parts = URL.matcher(url);
+        if (!parts.matches()) {
             throw new TokenStoreException("Write memory: or memory:?maxRecords=N, with a whole number above zero");
         }
+        long maxRecords = parts.group("bound") == null ? DEFAULT_BOUND : Long.parseLong(parts.group("bound"));
         LOG.warn(
                 "Tokens are kept in memory, {} at most: what is revoked here is known to this process alone, and forgotten"
                         + " with it.",
