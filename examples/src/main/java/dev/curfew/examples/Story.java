@@ -261,18 +261,10 @@ final class Story {
     private void refreshTokenIsStolen() {
         chapter("A refresh token, and its theft");
         Token first = refreshToken("phone-" + ada);
-        line(
-                "Ada's phone gets a refresh token",
-                "storeToken",
-                tokens.storeToken(first, REFRESH),
-                StoreOutcome.STORED);
-        Map<String, Integer> answers = answersOf(
-                () -> tokens.rotate(first, REFRESH, refreshToken(String.valueOf(first.session()))));
-        line(
-                CLICKS + " threads rotate one: one of them wins",
-                "rotate",
-                answers.getOrDefault("Rotated", 0),
-                1);
+        line("Ada's phone gets a refresh token", "storeToken", tokens.storeToken(first, REFRESH), StoreOutcome.STORED);
+        Map<String, Integer> answers =
+                answersOf(() -> tokens.rotate(first, REFRESH, refreshToken(String.valueOf(first.session()))));
+        line(CLICKS + " threads rotate one: one of them wins", "rotate", answers.getOrDefault("Rotated", 0), 1);
         Token second = refreshToken("watch-" + ada);
         tokens.storeToken(second, REFRESH);
         Token successor = refreshToken(String.valueOf(second.session()));
@@ -282,7 +274,11 @@ final class Story {
                 nameOf(tokens.rotate(second, REFRESH, successor)),
                 "Rotated");
         Token thiefs = refreshToken(String.valueOf(second.session()));
-        line("A thief presents a copy of the old one", "rotate", nameOf(tokens.rotate(second, REFRESH, thiefs)), "Reused");
+        line(
+                "A thief presents a copy of the old one",
+                "rotate",
+                nameOf(tokens.rotate(second, REFRESH, thiefs)),
+                "Reused");
         line("The session has ended: the watch is out", "check", tokens.check(successor), TokenStatus.REVOKED);
         line("And so is the thief", "check", tokens.check(thiefs), TokenStatus.REVOKED);
     }

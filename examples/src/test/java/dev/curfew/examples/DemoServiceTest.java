@@ -119,8 +119,7 @@ class DemoServiceTest {
         String laptop = signIn("ada", "laptop");
         String stranger = signIn("bob", "tablet");
 
-        assertAnswer(
-                post("/log-out-device", phone, "session=" + session(stranger)), 404, "You have no such session.");
+        assertAnswer(post("/log-out-device", phone, "session=" + session(stranger)), 404, "You have no such session.");
         assertAnswer(post("/log-out-device", phone, "session=" + session(laptop)), 200, "This device is logged out.");
         assertAnswer(get("/who-am-i", laptop), 401, "Not signed in: the token is REVOKED.");
         assertAnswer(get("/who-am-i", stranger), 200, "bob");
@@ -136,7 +135,8 @@ class DemoServiceTest {
         String access = signIn("ada", "phone");
         String laptop = signIn("ada", "laptop");
         String first = post("/refresh-token", access, "").body().strip();
-        String[] answer = post("/refresh", null, "refresh=" + first).body().strip().split(" ");
+        String[] answer =
+                post("/refresh", null, "refresh=" + first).body().strip().split(" ");
         assertAnswer(get("/who-am-i", answer[0]), 200, "ada");
         assertAnswer(get("/who-am-i", first), 401, "Not signed in: the token is REVOKED.");
 
@@ -159,8 +159,7 @@ class DemoServiceTest {
                 post("/change-email", access, "email=ada@new.example").body().strip();
         assertAnswer(post("/refresh", null, "refresh=" + access), 401, "Sign in again: the refresh token is UNKNOWN.");
         assertAnswer(post("/refresh", null, "refresh=" + code), 401, "Sign in again: this is no refresh token.");
-        assertAnswer(
-                post("/refresh", null, "refresh=abc"), 401, "Sign in again: this is no JWT that can be read.");
+        assertAnswer(post("/refresh", null, "refresh=abc"), 401, "Sign in again: this is no JWT that can be read.");
         assertAnswer(get("/who-am-i", access), 200, "ada");
     }
 

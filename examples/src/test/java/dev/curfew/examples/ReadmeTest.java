@@ -48,7 +48,8 @@ class ReadmeTest {
         System.setProperty("readme.jwt", jwts.issue("ada", java.time.Duration.ofMinutes(5)));
         try {
             assertThat(run("Job", program.toString()))
-                    .isEqualTo("Send the client 43 characters of a new refresh token\nWelcome, ada\nChange to ada@new.example\nlog_out in tokens: REVOKED\n");
+                    .isEqualTo(
+                            "Send the client 43 characters of a new refresh token\nWelcome, ada\nChange to ada@new.example\nlog_out in tokens: REVOKED\n");
         } finally {
             System.clearProperty("readme.jwt");
         }

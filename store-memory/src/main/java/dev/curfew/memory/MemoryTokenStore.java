@@ -39,6 +39,7 @@ import org.jspecify.annotations.Nullable;
  * records     (domain, tenant, jti) to the record and the time when Caffeine drops the record: one skew and ten seconds
  *             after its retention end, so that a clock that is ahead drops nothing early (R1.4)
  * watermarks  (domain, tenant, subject) to the watermark and the time when Caffeine drops it
+ * sessions    (domain, tenant, session) of a revoked session to the time when Caffeine drops it
  * unrevoked   the unrevoked records, sorted by subject, domain, tenant, expiry and jti
  * </pre>
  *
@@ -56,7 +57,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private static final Duration LONGEST = Duration.ofDays(36_500);
 
     /**
-     * The key of a record or watermark outside the store's first scope. In the first scope the key is the plain id. Keys
+     * The key of a record, watermark or session outside the store's first scope. In the first scope the key is the plain id. Keys
      * are comparable, as strings are: a hash map puts comparable keys whose hashes collide into a tree. So ids that somebody
      * chose to collide do not make look-ups slow.
      */
@@ -76,6 +77,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     private record Watermark(Instant at, long dropAt) implements Kept {}
+
+    private record Session(long dropAt) implements Kept {}
 
     /** A record in the store. Two entries are never equal, so that an old entry cannot stand for a newer one. */
     private static final class Entry implements Kept {
@@ -105,6 +108,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final RetentionTicker ticker;
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
+    private final Cache<Object, Session> sessions;
     private final ConcurrentNavigableMap<Entry, Entry> unrevoked = new ConcurrentSkipListMap<>(Entry.ORDER);
     // Most stores serve one domain and one tenant. In that scope the id is the key, so that a look-up allocates no Key.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
@@ -117,6 +121,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                 .evictionListener((key, entry, cause) -> takeOut(entry))
                 .build();
         this.watermarks = this.<Watermark>caffeine().build();
+        this.sessions = this.<Session>caffeine().build();
     }
 
     /** A store that holds as many records as there is memory for. */
@@ -125,8 +130,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already, and a new
-     * watermark when it holds so many of these. A revocation of a stored token needs no new record, and always succeeds.
+     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already, a new watermark
+     * when it holds so many of these, and likewise the revocation of a session. A revocation of a stored token needs no new record, and always succeeds.
      * Calls at the same moment may exceed the number by one record each.
      *
      * @throws IllegalArgumentException if {@code maxRecords} is not positive
@@ -251,7 +256,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public StoredState find(StoreScope scope, String jti, Instant now) {
         at(now);
         TokenRecord record = record(scope, jti);
-        return new StoredState(record, watermark(scope, record == null ? null : record.subject()));
+        return new StoredState(record, watermark(scope, record == null ? null : record.subject()), false);
     }
 
     @Override
@@ -267,11 +272,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
         at(now);
         TokenRecord record = record(scope, jti);
         Instant watermark = watermark(scope, subject);
-        return record == null && watermark == null ? StoredState.NOTHING : new StoredState(record, watermark);
+        boolean isSessionRevoked = session != null && sessions.getIfPresent(key(scope, session)) != null;
+        return record == null && watermark == null && !isSessionRevoked
+                ? StoredState.NOTHING
+                : new StoredState(record, watermark, isSessionRevoked);
     }
 
     @Override
@@ -286,21 +294,32 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         at(now);
         TokenRecord before = change(
                 scope,
                 key(scope, jti),
                 now,
-                stored -> consumption(stored, subject, purpose, now) instanceof Consumed used ? used.record() : stored);
-        Consumption answer = consumption(before, subject, purpose, now);
+                stored -> consumption(stored, subject, purpose, successor, now) instanceof Consumed used
+                        ? used.record()
+                        : stored);
+        Consumption answer = consumption(before, subject, purpose, successor, now);
         Instant watermark =
                 answer instanceof Consumed used ? watermark(scope, used.record().subject()) : null;
         return new Watermarked<>(answer, watermark);
     }
 
     private static Consumption consumption(
-            @Nullable TokenRecord stored, @Nullable String subject, String purpose, Instant now) {
+            @Nullable TokenRecord stored,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         if (stored == null
                 || !stored.purpose().equals(purpose)
                 || (subject != null && !subject.equals(stored.subject()))) {
@@ -308,7 +327,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         } else if (stored.isRevoked()) {
             return Refused.ALREADY_USED;
         }
-        return stored.isLive(now) ? new Consumed(stored.revoked(now, stored.expiresAt())) : Refused.EXPIRED;
+        return stored.isLive(now) ? new Consumed(stored.used(now, successor)) : Refused.EXPIRED;
     }
 
     @Override
@@ -323,6 +342,28 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
                         key,
                         given,
                         (a, b) -> new Watermark(a.at.isAfter(b.at) ? a.at : b.at, Math.max(a.dropAt, b.dropAt)));
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        at(now);
+        Object key = key(scope, session);
+        makeRoom(sessions, key, "revoked sessions");
+        var before = new AtomicReference<@Nullable Session>();
+        sessions.asMap().compute(key, (same, kept) -> {
+            before.set(kept);
+            long dropAt = dropAt(keepUntil, now);
+            return new Session(kept == null ? dropAt : Math.max(dropAt, kept.dropAt));
+        });
+        return before.get() == null ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+        at(now);
+        return asked.stream()
+                .filter(session -> sessions.getIfPresent(key(scope, session)) != null)
+                .collect(Collectors.toSet());
     }
 
     @Override
@@ -383,7 +424,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     /** Stands in the index before all records of the subject that expire then. */
     private static TokenRecord place(String subject, Instant expiresAt) {
-        return new TokenRecord("", subject, "", null, expiresAt, null, expiresAt, expiresAt, null);
+        return new TokenRecord("", subject, "", null, expiresAt, null, expiresAt, expiresAt, null, null, null);
     }
 
     /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
@@ -399,6 +440,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         at(now);
         records.cleanUp();
         watermarks.cleanUp();
+        sessions.cleanUp();
         return 0;
     }
 
@@ -412,6 +454,12 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     @Nullable
     Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         return removalTime(watermarks.getIfPresent(key(scope, subject)), now);
+    }
+
+    /** When the revocation of the session is dropped; for the compatibility kit. */
+    @Nullable
+    Instant sessionRemovalTime(StoreScope scope, String session, Instant now) {
+        return removalTime(sessions.getIfPresent(key(scope, session)), now);
     }
 
     private @Nullable Instant removalTime(@Nullable Kept kept, Instant now) {
@@ -429,6 +477,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         closed = true;
         records.invalidateAll();
         watermarks.invalidateAll();
+        sessions.invalidateAll();
         unrevoked.clear();
     }
 }

@@ -23,7 +23,7 @@ public class LincheckTest {
     private final MemoryTokenStore store = new MemoryTokenStore(Long.MAX_VALUE, () -> 0L);
 
     private static TokenRecord record(int jti, String purpose, Instant revokedAt) {
-        return new TokenRecord("t" + jti, "s", purpose, NOW, EXPIRY, null, NOW, NOW, revokedAt);
+        return new TokenRecord("t" + jti, "s", purpose, NOW, EXPIRY, null, NOW, NOW, revokedAt, null, null);
     }
 
     @Operation
@@ -38,7 +38,8 @@ public class LincheckTest {
 
     @Operation
     public String consume(@Param(name = "jti") int jti) {
-        Consumption answer = store.consume(SCOPE, "t" + jti, null, "link", NOW).answer();
+        Consumption answer =
+                store.consume(SCOPE, "t" + jti, null, "link", null, NOW).answer();
         return answer instanceof Consumed ? "CONSUMED" : answer.toString();
     }
 

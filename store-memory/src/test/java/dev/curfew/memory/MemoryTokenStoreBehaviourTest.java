@@ -259,7 +259,7 @@ class MemoryTokenStoreBehaviourTest {
     void R4_1_revokingAllStoredEndsWhateverCaffeineHasNotDroppedYet() {
         var scope = new StoreScope("d", "", Duration.ZERO, Duration.ofSeconds(1));
         MemoryTokenStore store = store();
-        TokenRecord record = new TokenRecord("t", "s", "p", null, NOW.plusSeconds(3), null, NOW, NOW, null);
+        TokenRecord record = new TokenRecord("t", "s", "p", null, NOW.plusSeconds(3), null, NOW, NOW, null, null, null);
         store.store(scope, record, NOW);
         nanos += Duration.ofSeconds(14).toNanos();
         store.isRevoked(scope, "other", NOW.plusSeconds(14));

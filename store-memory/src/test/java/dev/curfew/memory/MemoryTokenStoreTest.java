@@ -26,6 +26,11 @@ class MemoryTokenStoreTest extends SelfExpiringStoreContract {
     }
 
     @Override
+    protected @Nullable Instant sessionRemovalTime(StoreScope scope, String session, Instant now) {
+        return store.sessionRemovalTime(scope, session, now);
+    }
+
+    @Override
     protected @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
         return store.watermarkRemovalTime(scope, subject, now);
     }
