@@ -18,7 +18,6 @@ import java.util.Objects;
 import java.util.Set;
 import org.bson.BsonDateTime;
 import org.bson.BsonDocument;
-import org.bson.BsonInt64;
 import org.bson.BsonInvalidOperationException;
 import org.bson.BsonNull;
 import org.bson.BsonString;
@@ -34,9 +33,6 @@ final class Documents {
     static final String WATERMARK = "watermark";
     /** The field with the mark of the call that revoked a record, so that a repetition recognises its call (R8.7). */
     static final String ATTEMPT = "attempt";
-
-    /** The field with the server's time, in the answer to a query for it. */
-    static final String SERVER_TIME = "now";
 
     private static final Set<String> TAKEN = Set.of(ID, WATERMARK, ATTEMPT);
 
@@ -97,6 +93,10 @@ final class Documents {
         return tenant.replace("%", "%25").replace(":", "%3A").replace("@", "%40");
     }
 
+    static BsonValue id(BsonDocument document) {
+        return Objects.requireNonNull(document.get(ID));
+    }
+
     static String jti(BsonDocument document) {
         String id = document.getString(ID).getValue();
         return id.substring(id.indexOf(':') + 1);
@@ -136,8 +136,9 @@ final class Documents {
         return instant(document.getDateTime(WATERMARK));
     }
 
+    /** @param answer to a query for the server's time */
     static Instant serverTime(BsonDocument answer) {
-        return instant(answer.getDateTime(SERVER_TIME));
+        return instant(answer.getDateTime("now"));
     }
 
     /** A filter for documents that are neither a record nor a subject's watermark. */
@@ -149,11 +150,6 @@ final class Documents {
                         type(purpose, BsonType.STRING),
                         type(createdAt, BsonType.DATE_TIME),
                         type(updatedAt, BsonType.DATE_TIME)));
-    }
-
-    /** Whether the call with this mark has revoked the record. */
-    static boolean isBy(BsonInt64 attempt, @Nullable BsonDocument document) {
-        return document != null && attempt.equals(document.get(ATTEMPT));
     }
 
     private static @Nullable Instant time(BsonDocument document, String field) {

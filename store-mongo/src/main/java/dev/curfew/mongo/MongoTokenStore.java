@@ -1,9 +1,6 @@
 package dev.curfew.mongo;
 
-import static com.mongodb.client.model.Aggregates.facet;
 import static com.mongodb.client.model.Aggregates.limit;
-import static com.mongodb.client.model.Aggregates.match;
-import static com.mongodb.client.model.Aggregates.project;
 import static com.mongodb.client.model.Filters.and;
 import static com.mongodb.client.model.Filters.eq;
 import static com.mongodb.client.model.Filters.exists;
@@ -37,7 +34,6 @@ import com.mongodb.client.FindIterable;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
-import com.mongodb.client.model.Facet;
 import com.mongodb.client.model.FindOneAndUpdateOptions;
 import com.mongodb.client.model.ReturnDocument;
 import com.mongodb.client.model.UpdateOptions;
@@ -74,10 +70,9 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
-import java.util.function.Supplier;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.bson.BsonDocument;
-import org.bson.BsonInt32;
 import org.bson.BsonInt64;
 import org.bson.BsonInvalidOperationException;
 import org.bson.BsonString;
@@ -131,32 +126,28 @@ public final class MongoTokenStore implements TokenStore {
     private static final int MOST_ATTEMPTS = 50;
 
     // Needs only the right to find, also on a single collection. A facet has one result even without documents.
-    private static final List<Bson> SERVER_TIME = List.of(
-            match(eq("")),
-            facet(new Facet("none", List.of(limit(1)))),
-            project(new BsonDocument(Documents.SERVER_TIME, new BsonString("$$NOW"))));
+    private static final List<BsonDocument> SERVER_TIME = Stream.of(
+                    "{$match: {_id: ''}}", "{$facet: {none: [{$limit: 1}]}}", "{$project: {now: '$$NOW'}}")
+            .map(BsonDocument::parse)
+            .toList();
+    private static final UpdateOptions UPSERT = new UpdateOptions().upsert(true);
 
     private final @Nullable MongoDatabase database;
-    private final @Nullable MongoCollection<BsonDocument> collection;
+    private final Function<String, MongoCollection<BsonDocument>> collections;
     private final ReadConcern readConcern;
     private final Documents names;
     // The fields that show whether a record is revoked, and whether the document is a record.
-    private final BsonDocument ends;
+    private final Bson ends;
     private final @Nullable MongoClient client;
-    // The only domain of a collection that the application has passed.
-    private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, MongoCollection<BsonDocument>> domains = new ConcurrentHashMap<>();
-    private final Map<String, Timed> timed = new ConcurrentHashMap<>();
     private volatile boolean closed;
-
-    private record Timed(long millis, MongoCollection<BsonDocument> collection) {}
 
     private MongoTokenStore(Builder settings) {
         this.database = settings.database;
-        this.collection = settings.collection;
+        this.collections = settings.collections;
         this.readConcern = settings.readConcern;
         this.names = new Documents(settings.names);
-        this.ends = new BsonDocument(names.revokedAt, new BsonInt32(1)).append(names.expiresAt, new BsonInt32(1));
+        this.ends = include(names.revokedAt, names.expiresAt).toBsonDocument();
         this.client = settings.client;
     }
 
@@ -172,12 +163,25 @@ public final class MongoTokenStore implements TokenStore {
 
     /** A store in a database of the application's own client; a domain's collection is {@code curfew_} and its name. */
     public static Builder builder(MongoDatabase database) {
-        return new Builder(required(database, "database"), null);
+        MongoDatabase ours =
+                required(database, "database").withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry());
+        return new Builder(ours, domain -> ours.getCollection(collection(domain), BsonDocument.class));
     }
 
     /** A store of one domain in a collection of the application's own client. */
     public static Builder builder(MongoCollection<?> collection) {
-        return new Builder(null, required(collection, "collection").withDocumentClass(BsonDocument.class));
+        MongoCollection<BsonDocument> ours = required(collection, "collection").withDocumentClass(BsonDocument.class);
+        var only = new AtomicReference<@Nullable String>();
+        return new Builder(null, domain -> {
+            if (!only.compareAndSet(null, domain) && !domain.equals(only.get())) {
+                throw Failures.failure(
+                        Outcome.UNCHANGED,
+                        "The collection serves domain '" + only.get() + "', and not also '" + domain
+                                + "': build a MongoTokenStore with another collection for that",
+                        null);
+            }
+            return ours;
+        });
     }
 
     private static <T> T required(@Nullable T argument, String name) {
@@ -190,14 +194,14 @@ public final class MongoTokenStore implements TokenStore {
     /** The settings of a store; made by {@link MongoTokenStore#builder}. */
     public static final class Builder {
         private final @Nullable MongoDatabase database;
-        private final @Nullable MongoCollection<BsonDocument> collection;
+        private final Function<String, MongoCollection<BsonDocument>> collections;
         private final Map<RecordField, String> names = new EnumMap<>(RecordField.class);
         private ReadConcern readConcern = ReadConcern.LOCAL;
         private @Nullable MongoClient client;
 
-        private Builder(@Nullable MongoDatabase database, @Nullable MongoCollection<BsonDocument> collection) {
+        private Builder(@Nullable MongoDatabase database, Function<String, MongoCollection<BsonDocument>> collections) {
             this.database = database;
-            this.collection = collection;
+            this.collections = collections;
         }
 
         /**
@@ -244,23 +248,12 @@ public final class MongoTokenStore implements TokenStore {
                 : "curfew__" + UUID.nameUUIDFromBytes(domain.getBytes(StandardCharsets.UTF_8));
     }
 
+    /** The collection of a domain, with the timeout of the last command. */
     private MongoCollection<BsonDocument> domain(String name) {
-        MongoCollection<BsonDocument> domain = domains.get(name);
-        if (domain != null) {
-            return domain;
-        }
-        if (database == null && !claimant.compareAndSet(null, name) && !name.equals(claimant.get())) {
-            throw Failures.failure(
-                    Outcome.UNCHANGED,
-                    "The collection serves domain '" + claimant.get() + "', and not also '" + name
-                            + "': build a MongoTokenStore with another collection for that",
-                    null);
-        }
-        MongoCollection<BsonDocument> found =
-                database == null ? collection : database.getCollection(collection(name), BsonDocument.class);
         return domains.computeIfAbsent(
                 name,
-                d -> Objects.requireNonNull(found)
+                domain -> collections
+                        .apply(domain)
                         .withCodecRegistry(MongoClientSettings.getDefaultCodecRegistry())
                         .withWriteConcern(WriteConcern.MAJORITY.withJournal(true))
                         .withReadPreference(ReadPreference.primary())
@@ -275,11 +268,14 @@ public final class MongoTokenStore implements TokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        new Call(scope).run(() -> {
+        run(scope, call -> {
             new Preparation(scope, domain(scope.domain()), database, names).run();
             return true;
         });
-        if (client != null && isDirectToAMember(client.getClusterDescription())) {
+        ClusterDescription cluster = client == null ? null : client.getClusterDescription();
+        if (cluster != null
+                && cluster.getConnectionMode() == ClusterConnectionMode.SINGLE
+                && cluster.getServerDescriptions().stream().anyMatch(server -> server.isReplicaSetMember())) {
             LOG.warn(
                     "Domain '{}' is kept with one member of a replica set, without the others: when another one becomes"
                             + " the primary, checks would miss what is revoked there. Name the hosts, or replicaSet, and"
@@ -294,19 +290,14 @@ public final class MongoTokenStore implements TokenStore {
      */
     @Override
     public @Nullable Instant serverTime(StoreScope scope) {
-        return new Call(scope).read(collection -> {
+        return run(scope, call -> {
             try {
-                BsonDocument answer = collection.aggregate(SERVER_TIME).first();
-                return answer == null ? null : Documents.serverTime(answer);
+                return call.read(
+                        c -> c.aggregate(SERVER_TIME).map(Documents::serverTime).first());
             } catch (MongoCommandException e) {
                 return null;
             }
         });
-    }
-
-    private static boolean isDirectToAMember(ClusterDescription cluster) {
-        return cluster.getConnectionMode() == ClusterConnectionMode.SINGLE
-                && cluster.getServerDescriptions().stream().anyMatch(server -> server.isReplicaSetMember());
     }
 
     // The verbs
@@ -329,268 +320,266 @@ public final class MongoTokenStore implements TokenStore {
                 set(names.extraData, Documents.text(extraData == null ? null : extraData.json())),
                 set(names.updatedAt, Documents.date(now)),
                 setOnInsert(names.createdAt, Documents.date(now)));
-        var call = new Call(scope);
-        while (call.attempt(collection -> collection.updateOne(filter, update, upsert())) == null) {
-            BsonDocument found = call.confirmed(id);
-            TokenRecord stored = call.record(found);
-            if (stored != null && stored.subject() != null && !stored.subject().equals(record.subject())) {
-                throw new SubjectMismatchException();
-            } else if (stored != null && stored.isRevoked()) {
-                return StoreOutcome.REVOKED;
+        return run(scope, call -> {
+            while (call.attempt(c -> c.updateOne(filter, update, UPSERT)) == null) {
+                BsonDocument found = call.confirmed(id);
+                TokenRecord stored = found == null ? null : names.record(found);
+                if (stored != null
+                        && stored.subject() != null
+                        && !stored.subject().equals(record.subject())) {
+                    throw new SubjectMismatchException();
+                } else if (stored != null && stored.isRevoked()) {
+                    return StoreOutcome.REVOKED;
+                }
             }
-        }
-        return StoreOutcome.STORED;
+            return StoreOutcome.STORED;
+        });
     }
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
-        var call = new Call(scope);
-        TokenRecord record = call.record(
-                call.look(c -> c.find(eq(Documents.recordId(scope, jti))).first()));
-        return new StoredState(
-                record,
-                record != null && record.isLive(now) && !record.isRevoked() ? call.watermark(record.subject()) : null);
+        Bson byId = eq(Documents.recordId(scope, jti));
+        return run(scope, call -> {
+            TokenRecord record = call.look(c -> c.find(byId).map(names::record).first());
+            return record == null || record.isRevoked() || !record.isLive(now)
+                    ? new StoredState(record, null)
+                    : new StoredState(record, call.watermark(record.subject()));
+        });
     }
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        var call = new Call(scope);
-        BsonDocument found = call.look(c -> c.find(new BsonDocument(Documents.ID, Documents.recordId(scope, jti)))
-                .projection(ends)
-                .first());
-        return found != null && call.parsed(() -> names.isRevoked(found));
+        var byId = new BsonDocument(Documents.ID, Documents.recordId(scope, jti));
+        return run(scope, call -> {
+            BsonDocument found = call.look(c -> c.find(byId).projection(ends).first());
+            return found != null && names.isRevoked(found);
+        });
     }
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
         List<BsonString> ids =
                 jtis.stream().map(jti -> Documents.recordId(scope, jti)).toList();
-        Set<String> revoked = new HashSet<>();
-        var call = new Call(scope);
-        for (int from = 0; from < ids.size(); from += CHUNK) {
-            List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
-            // Also documents of other programs: they must not count as not revoked.
-            Bson filter = all(
-                    in(Documents.ID, chunk),
-                    or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
-            Function<MongoCollection<BsonDocument>, List<BsonDocument>> find =
-                    c -> all(c.find(filter).projection(ends), chunk.size() + 1);
-            for (BsonDocument found : call.look(find)) {
-                if (call.parsed(() -> names.isRevoked(found))) {
-                    revoked.add(Documents.jti(found));
+        return run(scope, call -> {
+            Set<String> revoked = new HashSet<>();
+            for (int from = 0; from < ids.size(); from += CHUNK) {
+                List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
+                // Also documents of other programs: they must not count as not revoked.
+                Bson filter = all(
+                        in(Documents.ID, chunk),
+                        or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
+                for (BsonDocument found : call.look(c -> all(c.find(filter).projection(ends), chunk.size() + 1))) {
+                    if (names.isRevoked(found)) {
+                        revoked.add(Documents.jti(found));
+                    }
                 }
             }
-        }
-        return revoked;
+            return revoked;
+        });
     }
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
         BsonString id = Documents.recordId(scope, jti);
         Bson both = in(Documents.ID, id, Documents.watermarkId(scope, subject));
-        var call = new Call(scope);
-        TokenRecord record = null;
-        Instant watermark = null;
-        for (BsonDocument found : call.look(c -> all(c.find(both).projection(exclude(names.extraData)), 3))) {
-            if (id.equals(found.get(Documents.ID))) {
-                record = call.record(found);
-            } else {
-                watermark = call.parsed(() -> Documents.watermark(found));
+        return run(scope, call -> {
+            TokenRecord record = null;
+            Instant watermark = null;
+            for (BsonDocument found : call.look(c -> all(c.find(both).projection(exclude(names.extraData)), 3))) {
+                if (id.equals(found.get(Documents.ID))) {
+                    record = names.record(found);
+                } else {
+                    watermark = Documents.watermark(found);
+                }
             }
-        }
-        return new StoredState(record, watermark);
+            return new StoredState(record, watermark);
+        });
     }
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         BsonString id = Documents.recordId(scope, revocation.jti());
-        var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
-        List<Bson> changes = new ArrayList<>(List.of(
-                revocation(now, attempt),
+        Bson filter = all(eq(id), eq(names.revokedAt, null), type(names.expiresAt, BsonType.DATE_TIME));
+        Bson insertion = combine(
                 setOnInsert(names.tenant, scope.tenant()),
+                setOnInsert(names.subject, Documents.text(revocation.subject())),
                 setOnInsert(names.purpose, revocation.purpose()),
+                setOnInsert(names.issuedAt, Documents.date(revocation.issuedAt())),
                 setOnInsert(names.createdAt, Documents.date(now)),
                 // An update allows one operator for a field. If keepUntil is not the earlier one, max fits both cases.
                 keepUntil.isBefore(revocation.expiresAt())
                         ? setOnInsert(names.expiresAt, Documents.date(revocation.expiresAt()))
-                        : max(names.expiresAt, Documents.date(keepUntil))));
-        if (revocation.subject() != null) {
-            changes.add(setOnInsert(names.subject, revocation.subject()));
-        }
-        if (revocation.issuedAt() != null) {
-            changes.add(setOnInsert(names.issuedAt, Documents.date(revocation.issuedAt())));
-        }
-        Bson filter = all(eq(id), eq(names.revokedAt, null), type(names.expiresAt, BsonType.DATE_TIME));
-        var call = new Call(scope);
-        while (call.attempt(id, attempt, c -> c.updateOne(filter, combine(changes), upsert())) == null) {
-            BsonDocument found = call.confirmed(id);
-            TokenRecord stored = call.record(found);
-            if (stored != null && stored.isRevoked()) {
-                if (Documents.isBy(attempt, found)) {
-                    break;
-                } else if (keepUntil.isAfter(stored.expiresAt())) {
-                    Bson shorter =
-                            all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
-                    Bson longer = combine(
-                            set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
-                    Object done = null;
-                    while (done == null) {
-                        done = call.attempt(c -> c.updateOne(shorter, longer));
+                        : max(names.expiresAt, Documents.date(keepUntil)));
+        Bson shorter = all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
+        Bson longer =
+                combine(set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
+        return run(scope, call -> {
+            Bson update = combine(call.revocation(now), insertion);
+            while (call.revoke(id, c -> c.updateOne(filter, update, UPSERT)) == null) {
+                BsonDocument found = call.confirmed(id);
+                TokenRecord stored = found == null ? null : names.record(found);
+                if (stored != null && stored.isRevoked()) {
+                    if (call.isRevokedBy(found)) {
+                        break;
                     }
+                    boolean isKept = !keepUntil.isAfter(stored.expiresAt());
+                    while (!isKept) {
+                        isKept = call.attempt(c -> c.updateOne(shorter, longer)) != null;
+                    }
+                    return RevokeOutcome.ALREADY_REVOKED;
                 }
-                return RevokeOutcome.ALREADY_REVOKED;
             }
-        }
-        return RevokeOutcome.REVOKED;
-    }
-
-    private Bson revocation(Instant now, BsonInt64 attempt) {
-        return combine(
-                set(names.revokedAt, Documents.date(now)),
-                set(names.updatedAt, Documents.date(now)),
-                set(Documents.ATTEMPT, attempt));
+            return RevokeOutcome.REVOKED;
+        });
     }
 
     @Override
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         BsonString id = Documents.recordId(scope, jti);
-        var attempt = new BsonInt64(ThreadLocalRandom.current().nextLong());
-        Bson filter = all(
+        Bson anySubject = all(
                 eq(id),
                 eq(names.purpose, purpose),
                 eq(names.revokedAt, null),
                 gt(names.expiresAt, Documents.date(now)));
-        Bson mine = subject == null ? filter : all(filter, eq(names.subject, subject));
+        Bson filter = subject == null ? anySubject : all(anySubject, eq(names.subject, subject));
         var options = new FindOneAndUpdateOptions().returnDocument(ReturnDocument.AFTER);
-        var call = new Call(scope);
-        while (true) {
-            BsonDocument used =
-                    call.attempt(id, attempt, c -> c.findOneAndUpdate(mine, revocation(now, attempt), options));
-            BsonDocument found = used == null ? call.confirmed(id) : used;
-            TokenRecord stored = call.record(found);
-            if (stored == null
-                    || !stored.purpose().equals(purpose)
-                    || (subject != null && !subject.equals(stored.subject()))) {
-                return new Watermarked<>(Refused.UNKNOWN, null);
-            } else if (stored.isRevoked()) {
-                if (!Documents.isBy(attempt, found)) {
+        return run(scope, call -> {
+            while (true) {
+                BsonDocument used = call.revoke(id, c -> c.findOneAndUpdate(filter, call.revocation(now), options));
+                BsonDocument found = used == null ? call.confirmed(id) : used;
+                TokenRecord stored = found == null ? null : names.record(found);
+                if (stored == null
+                        || !stored.purpose().equals(purpose)
+                        || (subject != null && !subject.equals(stored.subject()))) {
+                    return new Watermarked<>(Refused.UNKNOWN, null);
+                } else if (stored.isRevoked() && call.isRevokedBy(found)) {
+                    call.outcome = Outcome.UNKNOWN; // a failure from here on comes after the token was used
+                    return new Watermarked<>(new Consumed(stored), call.watermark(stored.subject()));
+                } else if (stored.isRevoked()) {
                     return new Watermarked<>(Refused.ALREADY_USED, null);
+                } else if (!stored.isLive(now)) {
+                    return new Watermarked<>(Refused.EXPIRED, null);
                 }
-                call.unsure = true; // a failure from here on comes after the token was used
-                return new Watermarked<>(new Consumed(stored), call.watermark(stored.subject()));
-            } else if (!stored.isLive(now)) {
-                return new Watermarked<>(Refused.EXPIRED, null);
             }
-        }
+        });
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         BsonString id = Documents.watermarkId(scope, subject);
-        Bson filter = and(eq(id), type(Documents.WATERMARK, BsonType.DATE_TIME));
+        Bson filter = all(eq(id), type(Documents.WATERMARK, BsonType.DATE_TIME));
         Bson update = combine(
                 max(Documents.WATERMARK, Documents.date(watermark)),
                 // The TTL and expunge add the skew to expires_at, and keepUntil includes it already.
                 max(names.expiresAt, Documents.date(keepUntil.minus(scope.skew()))));
-        var call = new Call(scope);
-        while (call.attempt(c -> c.updateOne(filter, update, upsert())) == null) {
-            BsonDocument found = call.confirmed(id);
-            if (found != null) {
-                call.parsed(() -> Documents.watermark(found));
+        run(scope, call -> {
+            while (call.attempt(c -> c.updateOne(filter, update, UPSERT)) == null) {
+                BsonDocument found = call.confirmed(id);
+                if (found != null) {
+                    Documents.watermark(found); // fails if the document is not Curfew's: then no attempt succeeds
+                }
             }
-        }
+            return true;
+        });
     }
 
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-        Bson live = live(scope, subject, now.plusMillis(1));
+        Bson live = live(scope, subject, now);
         Bson update = combine(set(names.revokedAt, Documents.date(now)), set(names.updatedAt, Documents.date(now)));
-        var call = new Call(scope);
-        int revoked = 0;
-        boolean secondLook = false;
-        boolean done = false;
-        while (revoked < limit && !done) {
-            int room = limit - revoked;
-            List<BsonValue> ids =
-                    call.read(c -> ids(c.find(live).sort(ascending(names.expiresAt, Documents.ID)), room));
-            if (ids.isEmpty()) {
-                // None is left. A majority has to confirm that, since another node may just have revoked them (R8.5).
-                call.many(c -> c.updateMany(and(live, exists(Documents.ATTEMPT)), update));
-                break;
+        return run(scope, call -> {
+            int revoked = 0;
+            boolean wasShort = false;
+            while (true) {
+                int room = limit - revoked;
+                List<BsonValue> ids = ids(call, live, room);
+                if (ids.isEmpty()) {
+                    // None is left. A majority has to confirm that: another node may just have revoked them (R8.5).
+                    call.many(c -> c.updateMany(all(live, exists(Documents.ATTEMPT)), update));
+                    return revoked;
+                }
+                revoked += (int) call.many(c -> c.updateMany(all(in(Documents.ID, ids), live), update))
+                        .getModifiedCount();
+                // A token that is stored again with an earlier expiry may move to where this call has already looked:
+                // so it looks twice.
+                boolean isShort = ids.size() < room;
+                if (revoked == limit || (isShort && wasShort)) {
+                    return revoked;
+                }
+                wasShort = isShort;
             }
-            revoked += (int) call.many(c -> c.updateMany(and(in(Documents.ID, ids), live), update))
-                    .getModifiedCount();
-            // A token that is stored again with an earlier expiry may move behind this query: so there is a second one.
-            done = ids.size() < room && secondLook;
-            secondLook = ids.size() < room;
-        }
-        return revoked;
+        });
     }
 
-    /** The subject's unrevoked records that expire at {@code from} or later. */
-    private Bson live(StoreScope scope, String subject, Instant from) {
+    /** The subject's live and unrevoked records. */
+    private Bson live(StoreScope scope, String subject, Instant now) {
         return all(
                 eq(names.tenant, scope.tenant()),
                 eq(names.subject, subject),
                 eq(names.revokedAt, null),
-                gte(names.expiresAt, Documents.date(from)));
+                gt(names.expiresAt, Documents.date(now)));
+    }
+
+    /** The domain's records and watermarks that are past their retention end. */
+    private Bson due(StoreScope scope, Instant now) {
+        return lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
     }
 
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
-        var call = new Call(scope);
-        TokenRecord place = after != null && after.isLive(now) ? after : null;
-        Bson live = live(scope, subject, place == null ? now.plusMillis(1) : place.expiresAt());
-        List<TokenRecord> page = page(call, place == null ? live : and(live, beyond(scope, place)), limit);
-        return new Watermarked<>(page, call.watermark(subject));
+        return run(scope, call -> {
+            List<TokenRecord> page = page(call, live(scope, subject, now), after, limit);
+            return new Watermarked<>(page, call.watermark(subject));
+        });
     }
 
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
-        Bson due = and(eq(names.tenant, scope.tenant()), lte(names.expiresAt, Documents.date(now.minus(scope.skew()))));
-        return page(
-                new Call(scope),
-                after == null
-                        ? due
-                        : and(due, gte(names.expiresAt, Documents.date(after.expiresAt())), beyond(scope, after)),
-                limit);
-    }
-
-    private Bson beyond(StoreScope scope, TokenRecord after) {
-        return or(
-                gt(names.expiresAt, Documents.date(after.expiresAt())),
-                gt(Documents.ID, Documents.recordId(scope, after.jti())));
+        Bson ofTenant = all(eq(names.tenant, scope.tenant()), due(scope, now));
+        return run(scope, call -> page(call, ofTenant, after, limit));
     }
 
     /** Reads a page. If the page is too large for one reply, the driver fetches the rest by further commands. */
-    private List<TokenRecord> page(Call call, Bson filter, int limit) {
-        List<BsonDocument> found = call.read(c -> all(
-                c.find(filter).sort(ascending(names.expiresAt, Documents.ID)).limit(limit), limit));
-        return found.stream()
-                .map(document -> call.parsed(() -> names.record(document)))
-                .toList();
+    private List<TokenRecord> page(Call call, Bson filter, @Nullable TokenRecord after, int limit) {
+        Bson page = after == null ? filter : and(filter, behind(after, Documents.recordId(call.scope, after.jti())));
+        return call.read(c -> c.find(page)
+                .sort(ascending(names.expiresAt, Documents.ID))
+                .limit(limit)
+                .batchSize(limit)
+                .map(names::record)
+                .into(new ArrayList<>()));
+    }
+
+    private Bson behind(TokenRecord after, BsonString id) {
+        BsonValue expiresAt = Documents.date(after.expiresAt());
+        // The first condition says where the server begins in the index.
+        return and(gte(names.expiresAt, expiresAt), or(gt(names.expiresAt, expiresAt), gt(Documents.ID, id)));
     }
 
     /** Removes one batch. A record that another node has removed meanwhile is not counted. */
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
-        Bson due = lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
-        var call = new Call(scope);
-        List<BsonValue> ids = call.read(c -> ids(c.find(due).sort(ascending(names.expiresAt)), limit));
-        return ids.isEmpty()
-                ? 0
-                : (int) call.many(c -> c.deleteMany(and(in(Documents.ID, ids), due)))
-                        .getDeletedCount();
+        Bson due = due(scope, now);
+        return run(scope, call -> {
+            List<BsonValue> ids = ids(call, due, limit);
+            return ids.isEmpty()
+                    ? 0
+                    : (int) call.many(c -> c.deleteMany(all(in(Documents.ID, ids), due)))
+                            .getDeletedCount();
+        });
     }
 
-    private static List<BsonValue> ids(FindIterable<BsonDocument> found, int limit) {
-        List<BsonDocument> documents =
-                all(found.projection(include(Documents.ID)).limit(limit), limit);
-        return documents.stream()
-                .map(document -> Objects.requireNonNull(document.get(Documents.ID)))
-                .toList();
+    /** The ids of those documents that expire first. */
+    private List<BsonValue> ids(Call call, Bson filter, int limit) {
+        return call.read(c -> c.find(filter)
+                .sort(ascending(names.expiresAt))
+                .projection(include(Documents.ID))
+                .limit(limit)
+                .batchSize(limit)
+                .map(Documents::id)
+                .into(new ArrayList<>()));
     }
 
     private static List<BsonDocument> all(FindIterable<BsonDocument> found, int atOnce) {
@@ -601,27 +590,41 @@ public final class MongoTokenStore implements TokenStore {
     private static BsonDocument all(Bson... conditions) {
         var all = new BsonDocument();
         for (Bson condition : conditions) {
-            condition.toBsonDocument().forEach((field, value) -> {
-                if (all.put(field, value) != null) {
-                    throw new IllegalStateException("Two conditions on " + field);
-                }
-            });
+            all.putAll(condition.toBsonDocument());
         }
         return all;
     }
 
-    private static UpdateOptions upsert() {
-        return new UpdateOptions().upsert(true);
-    }
-
     // Commands
+
+    /** Runs a verb, and makes the store's exceptions of the driver's. */
+    private <T extends @Nullable Object> T run(StoreScope scope, Function<Call, T> verb) {
+        var call = new Call(scope);
+        try {
+            if (!closed) {
+                return verb.apply(call);
+            }
+        } catch (BsonInvalidOperationException e) {
+            throw Failures.foreign(domain(scope.domain()).getNamespace(), names, call.outcome);
+        } catch (MongoException | IllegalStateException e) {
+            if (!closed) {
+                throw Failures.of(scope.domain(), call.outcome, e);
+            }
+        }
+        if (call.outcome != Outcome.UNCHANGED) {
+            throw Failures.of(scope.domain(), call.outcome, "StoreClosed");
+        }
+        throw new IllegalStateException("The MongoDB store is closed; open a new one");
+    }
 
     /** One call of a verb, whose commands share its deadline (R8.3). */
     private final class Call {
         private final StoreScope scope;
         private final Deadline deadline;
-        // Whether a change may have been made that was not acknowledged.
-        private boolean unsure;
+        // The mark of the revocation that this call makes, by which a repetition recognises it (R8.7).
+        private final BsonInt64 mark = new BsonInt64(ThreadLocalRandom.current().nextLong());
+        // What is known of the changes of this call, if its next command fails and changes nothing.
+        private Outcome outcome = Outcome.UNCHANGED;
         private int attempts;
 
         Call(StoreScope scope) {
@@ -634,16 +637,14 @@ public final class MongoTokenStore implements TokenStore {
          * since a firewall may have dropped the first one while it was idle.
          */
         <T extends @Nullable Object> T read(Function<MongoCollection<BsonDocument>, T> command) {
-            return run(() -> {
-                try {
+            try {
+                return command.apply(timed());
+            } catch (MongoOperationTimeoutException e) {
+                if (e.getCause() instanceof MongoSocketReadTimeoutException) {
                     return command.apply(timed());
-                } catch (MongoOperationTimeoutException e) {
-                    if (e.getCause() instanceof MongoSocketReadTimeoutException) {
-                        return command.apply(timed());
-                    }
-                    throw e;
                 }
-            });
+                throw e;
+            }
         }
 
         /** Runs a read by {@code _id}, which {@link Builder#linearizableReads} makes wait for a majority. */
@@ -655,94 +656,82 @@ public final class MongoTokenStore implements TokenStore {
 
         @Nullable
         Instant watermark(@Nullable String subject) {
-            if (subject == null) {
-                return null;
-            }
-            BsonDocument found =
-                    look(c -> c.find(eq(Documents.watermarkId(scope, subject))).first());
-            return found == null ? null : parsed(() -> Documents.watermark(found));
-        }
-
-        private Outcome outcome() {
-            return unsure ? Outcome.UNKNOWN : Outcome.UNCHANGED;
+            return subject == null
+                    ? null
+                    : look(c -> c.find(eq(Documents.watermarkId(scope, subject)))
+                            .map(Documents::watermark)
+                            .first());
         }
 
         /** Runs a command that changes many documents, and that may fail when some of them are changed. */
         <T> T many(Function<MongoCollection<BsonDocument>, T> command) {
-            unsure = true;
-            return run(() -> command.apply(timed()));
+            outcome = Outcome.UNKNOWN;
+            return command.apply(timed());
         }
 
         /** Runs a change of one document; {@code null} if the document did not fit, or if that is not known. */
         <T extends @Nullable Object> @Nullable T attempt(Function<MongoCollection<BsonDocument>, T> command) {
             attempts++;
-            return run(() -> {
-                try {
-                    return command.apply(timed());
-                } catch (MongoException | IllegalStateException e) {
-                    if (e instanceof MongoWriteConcernException unreplicated && !Failures.isUndone(unreplicated)) {
-                        throw Failures.unreplicated(scope.domain(), unreplicated);
-                    }
-                    boolean again = e instanceof MongoException failure
-                            && (Failures.isDuplicateKey(failure) || (Failures.isLostConnection(failure) && !unsure));
-                    unsure |= !(e instanceof MongoException failure
-                            && (Failures.isUndone(failure) || Failures.isDuplicateKey(failure)));
-                    if (again) {
-                        return null;
-                    }
-                    throw e;
+            MongoCollection<BsonDocument> collection = timed();
+            Outcome before = outcome;
+            outcome = Outcome.UNKNOWN;
+            try {
+                T done = command.apply(collection);
+                outcome = before;
+                return done;
+            } catch (MongoException e) {
+                if (Failures.isUndone(e)) {
+                    outcome = before;
+                } else if (e instanceof MongoWriteConcernException) {
+                    outcome = Outcome.APPLIED_NOT_REPLICATED;
                 }
-            });
+                if (Failures.isDuplicateKey(e) || (Failures.isLostConnection(e) && before == Outcome.UNCHANGED)) {
+                    return null;
+                }
+                throw e;
+            }
         }
 
-        /** Runs a revocation. If no majority answers in time, one read shows whether it is applied (R8.5). */
-        <T extends @Nullable Object> @Nullable T attempt(
-                BsonString id, BsonInt64 attempt, Function<MongoCollection<BsonDocument>, T> command) {
+        /** Runs an attempt to revoke. If no majority answers in time, one read shows whether it is applied (R8.5). */
+        <T extends @Nullable Object> @Nullable T revoke(
+                BsonString id, Function<MongoCollection<BsonDocument>, T> command) {
             return attempt(collection -> {
                 try {
                     return command.apply(collection);
                 } catch (MongoOperationTimeoutException e) {
-                    unsure = true;
-                    if (isApplied(id, attempt)) {
-                        throw Failures.unreplicated(scope.domain(), e);
+                    // At once, since little time is left.
+                    if (isApplied(id)) {
+                        throw Failures.of(scope.domain(), Outcome.APPLIED_NOT_REPLICATED, e);
                     }
                     throw e;
                 }
             });
         }
 
-        private boolean isApplied(BsonString id, BsonInt64 attempt) {
+        private boolean isApplied(BsonString id) {
             try {
-                return Documents.isBy(attempt, timed().find(eq(id)).first());
+                return isRevokedBy(timed().find(eq(id)).first());
             } catch (MongoException | TokenStoreException e) {
                 return false; // it is not known
             }
         }
 
+        Bson revocation(Instant now) {
+            return combine(
+                    set(names.revokedAt, Documents.date(now)),
+                    set(names.updatedAt, Documents.date(now)),
+                    set(Documents.ATTEMPT, mark));
+        }
+
+        /** Whether this call has revoked the record. */
+        boolean isRevokedBy(@Nullable BsonDocument record) {
+            return record != null && mark.equals(record.get(Documents.ATTEMPT));
+        }
+
         /** The document as a majority has it: read by an update that changes nothing, which a majority acknowledges. */
         @Nullable
         BsonDocument confirmed(BsonString id) {
-            return run(() -> {
-                try {
-                    return timed().findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
-                } catch (MongoWriteConcernException e) {
-                    throw Failures.unconfirmed(scope.domain(), e, outcome());
-                }
-            });
-        }
-
-        @Nullable
-        TokenRecord record(@Nullable BsonDocument document) {
-            return document == null ? null : parsed(() -> names.record(document));
-        }
-
-        /** Runs code that reads a document, and tells of a document that Curfew has not written. */
-        <T> T parsed(Supplier<T> parsing) {
-            try {
-                return parsing.get();
-            } catch (BsonInvalidOperationException | IllegalArgumentException e) {
-                throw Failures.foreign(domain(scope.domain()).getNamespace().getCollectionName(), names, outcome());
-            }
+            return timed().findOneAndUpdate(eq(id), setOnInsert(Documents.ATTEMPT, 0L));
         }
 
         /**
@@ -753,51 +742,23 @@ public final class MongoTokenStore implements TokenStore {
             long millis = Math.min(deadline.remainingMillis(), scope.deadline().toMillis()) * 3 / 4;
             // With less time than this, even a healthy server would seem not to answer.
             if (millis <= scope.deadline().toMillis() / 64 || attempts > MOST_ATTEMPTS) {
-                throw Failures.failure(outcome(), Failures.tooLate(scope.domain()), null);
+                throw Failures.of(scope.domain(), outcome, "TooLate");
             }
             // Kept, since the first command of each call has the same timeout as that of the call before.
-            Timed last = timed.get(scope.domain());
-            if (last == null || last.millis != millis) {
-                last = new Timed(millis, domain(scope.domain()).withTimeout(millis, TimeUnit.MILLISECONDS));
-                timed.put(scope.domain(), last);
+            MongoCollection<BsonDocument> last = domain(scope.domain());
+            if (!Objects.equals(last.getTimeout(TimeUnit.MILLISECONDS), millis)) {
+                last = last.withTimeout(millis, TimeUnit.MILLISECONDS);
+                domains.put(scope.domain(), last);
             }
-            return last.collection;
-        }
-
-        <T extends @Nullable Object> T run(Supplier<T> command) {
-            if (!closed) {
-                try {
-                    return command.get();
-                } catch (MongoException e) {
-                    throw Failures.of(scope.domain(), e, outcome());
-                } catch (IllegalStateException e) {
-                    if (!closed) {
-                        throw Failures.failure(
-                                outcome(),
-                                "The application has closed the MongoClient that domain '" + scope.domain()
-                                        + "' is kept with. Close it after the TokenResource",
-                                e);
-                    }
-                }
-            }
-            if (unsure) {
-                throw Failures.failure(
-                        Outcome.UNKNOWN,
-                        "The MongoDB store was closed while it was asked for domain '" + scope.domain() + "'",
-                        null);
-            }
-            throw new IllegalStateException("The MongoDB store is closed; open a new one");
+            return last;
         }
     }
 
     @Override
-    public synchronized void close() {
-        if (closed) {
-            return;
-        }
+    public void close() {
         closed = true;
         if (client != null) {
-            client.close();
+            client.close(); // a second time does nothing
         }
     }
 }

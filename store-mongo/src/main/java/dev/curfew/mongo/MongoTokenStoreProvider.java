@@ -7,10 +7,10 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import com.mongodb.connection.ClusterConnectionMode;
 import dev.curfew.TokenStore;
-import dev.curfew.TokenStoreException;
-import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.StringJoiner;
@@ -53,46 +53,39 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
 
     @Override
     public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
-        Boolean linearizable = null;
-        int question = url.indexOf('?');
+        String[] parts = url.split("\\?", 2);
+        // The driver accepts schemes in lower case only.
+        int scheme = url.indexOf(':');
+        String server = url.substring(0, scheme).toLowerCase(Locale.ROOT) + parts[0].substring(scheme);
         var ofDriver = new StringJoiner("&", "?", "").setEmptyValue("");
+        List<String> linearizable = new ArrayList<>();
         // The driver also accepts ; as the separator.
-        for (String parameter : (question < 0 ? "" : url.substring(question + 1)).split("[&;]", -1)) {
+        for (String parameter : parts.length == 1 ? new String[0] : parts[1].split("[&;]")) {
             String name = parameter.split("=", 2)[0];
             if (name.equalsIgnoreCase(LINEARIZABLE)) {
-                if (linearizable != null) {
-                    throw refused("The URL has the parameter linearizableReads more than once. Leave one of them");
-                }
-                linearizable = isTrue(parameter);
+                linearizable.add(parameter.substring(name.length()));
             } else if (OF_DRIVER.contains(name.toLowerCase(Locale.ROOT))) {
                 ofDriver.add(parameter);
             } else if (!parameter.isEmpty()) {
-                throw refused("The URL has a parameter that neither Curfew nor MongoDB's driver knows, which would do"
-                        + " nothing. Curfew's is linearizableReads=true or linearizableReads=false");
+                throw Failures.ofUrl("UnknownParameter");
             }
         }
-        String plain = (question < 0 ? url : url.substring(0, question)) + ofDriver;
-        // The driver accepts schemes in lower case only.
-        int scheme = plain.indexOf(':');
-        plain = plain.substring(0, scheme).toLowerCase(Locale.ROOT) + plain.substring(scheme);
+        if (linearizable.size() > 1 || !List.of("=true", "=false").containsAll(linearizable)) {
+            throw Failures.ofUrl("LinearizableReads");
+        }
         ConnectionString connection;
         MongoClient client;
         try {
-            connection = new ConnectionString(plain);
+            connection = new ConnectionString(server + ofDriver);
             warnOfNetwork(connection);
             client = MongoClients.create(settings(connection, callDeadline));
         } catch (MongoConfigurationException | IllegalArgumentException | IllegalStateException e) {
-            // Without its message, which may quote the URL.
-            throw refused("MongoDB's driver refuses the URL. It must be like"
-                    + " mongodb://user:password@host:port/database?parameter=value or"
-                    + " mongodb+srv://user:password@host/database?parameter=value, with special characters in a user or"
-                    + " a password written in hexadecimal (@ as %40), and its parameters must be the driver's, with"
-                    + " values that it knows and that go together");
+            throw Failures.ofUrl("Url"); // without the driver's message, which may quote the URL
         }
         String database = connection.getDatabase() == null ? MongoTokenStore.DATABASE : connection.getDatabase();
         MongoTokenStore.Builder builder =
                 MongoTokenStore.builder(client.getDatabase(database)).owning(client);
-        return (Boolean.TRUE.equals(linearizable) ? builder.linearizableReads() : builder).build();
+        return (linearizable.contains("=true") ? builder.linearizableReads() : builder).build();
     }
 
     private static MongoClientSettings settings(ConnectionString connection, Duration deadline) {
@@ -132,18 +125,5 @@ public final class MongoTokenStoreProvider implements TokenStoreProvider {
                     "The URL leads to another host, and any certificate will do: whoever has one can answer in the server's"
                             + " place. Leave tlsInsecure and tlsAllowInvalidHostnames out of its parameters.");
         }
-    }
-
-    private static boolean isTrue(String parameter) {
-        String value = parameter.substring(parameter.indexOf('=') + 1);
-        if (!value.matches("true|false")) {
-            throw refused(
-                    "The URL's parameter linearizableReads is neither true nor false. Write one of them, in lower case");
-        }
-        return value.equals("true");
-    }
-
-    private static TokenStoreException refused(String message) {
-        return new TokenStoreException(Outcome.UNCHANGED, message, null);
     }
 }

@@ -12,6 +12,7 @@ import com.mongodb.ConnectionString;
 import com.mongodb.MongoCommandException;
 import com.mongodb.MongoException;
 import com.mongodb.MongoInterruptedException;
+import com.mongodb.MongoNamespace;
 import com.mongodb.MongoNotPrimaryException;
 import com.mongodb.MongoOperationTimeoutException;
 import com.mongodb.MongoSocketReadException;
@@ -301,7 +302,7 @@ class FailureMessagesTest {
     /** By a change that fails so, before which nothing was done. */
     private static void assertTells(MongoException e, Outcome outcome, String... words) {
         Outcome known = Failures.isUndone(e) ? Outcome.UNCHANGED : Outcome.UNKNOWN;
-        TokenStoreException told = Failures.of("tokens", e, known);
+        TokenStoreException told = Failures.of("tokens", known, e);
         assertTells(told, outcome, words);
         assertThat(told).hasMessageContaining("'tokens'");
     }
@@ -313,7 +314,7 @@ class FailureMessagesTest {
         assertTells(refusal(14031), Outcome.UNCHANGED, "disk is full");
         assertTells(refusal(50), Outcome.UNKNOWN, "code 50");
         assertTells(refusal(77_777), Outcome.UNKNOWN, "refused the command", "log", "code 77777");
-        assertTells(Failures.of("tokens", refusal(13), Outcome.UNKNOWN), Outcome.UNKNOWN, "a right is missing");
+        assertTells(Failures.of("tokens", Outcome.UNKNOWN, refusal(13)), Outcome.UNKNOWN, "a right is missing");
         var invalid = new MongoWriteException(
                 new WriteError(121, "secret", new BsonDocument("secret", new BsonInt32(1))), ADDRESS, Set.of());
         assertTells(invalid, Outcome.UNCHANGED, "validator");
@@ -342,7 +343,7 @@ class FailureMessagesTest {
     @Test
     void R8_5_whatIsAppliedAndNotReplicatedIsSaidSo() {
         assertTells(
-                Failures.unreplicated("tokens", unreplicated(1)),
+                Failures.of("tokens", Outcome.APPLIED_NOT_REPLICATED, unreplicated(1)),
                 Outcome.APPLIED_NOT_REPLICATED,
                 "'tokens'",
                 "Try again",
@@ -355,17 +356,24 @@ class FailureMessagesTest {
 
     @Test
     void R8_2_anIndexThatCannotBeBuiltComesWithItsCommand() {
-        String command = Failures.shell(new BsonDocument("createIndexes", new BsonString("c")));
         assertTells(
-                Failures.indexes("tokens", refusal(13), command),
+                unfit(refusal(13)),
                 Outcome.UNCHANGED,
                 "'tokens'",
+                "could not be built",
                 "a right is missing",
+                "code 13",
                 "db.runCommand({\"createIndexes\": \"c\"})",
                 "open the store again");
-        assertTells(
-                Failures.indexes("tokens", new MongoSocketReadException("read failed", ADDRESS), command),
-                Outcome.UNKNOWN,
-                "could not be built");
+        assertTells(unfit(new MongoSocketReadException("read failed", ADDRESS)), Outcome.UNKNOWN, "could not be built");
+    }
+
+    private static TokenStoreException unfit(MongoException e) {
+        return Failures.unfit(
+                new MongoNamespace("db", "c"),
+                "tokens",
+                "its indexes could not be built",
+                new BsonDocument("createIndexes", new BsonString("c")),
+                e);
     }
 }

@@ -167,6 +167,18 @@ class PreparationTest {
         assertIndexes();
     }
 
+    /** It answers no query of the store's. */
+    @Test
+    void anIndexWithTheSameFieldsInAnotherOrderIsAnotherIndex() {
+        Document reversed = new Document("_id", 1).append("expires_at", 1).append("tenant", 1);
+        collection.createIndex(reversed);
+        prepare();
+        assertThat(indexes())
+                .extracting(index -> index.get("key", Document.class).toJson())
+                .contains(reversed.toJson(), ORDER.toJson())
+                .hasSize(5);
+    }
+
     @Test
     void R1_4_aTtlThatIsTooShortIsMendedOrRefused() {
         collection.createIndex(EXPIRY, new IndexOptions().expireAfter(60L, TimeUnit.SECONDS));
