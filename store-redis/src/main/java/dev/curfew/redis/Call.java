@@ -4,6 +4,8 @@ import dev.curfew.Deadline;
 import dev.curfew.StoreScope;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import java.util.concurrent.ThreadLocalRandom;
@@ -19,11 +21,13 @@ final class Call {
     private static final long LONGEST_RETRIES = TimeUnit.SECONDS.toNanos(1);
 
     final StoreScope scope;
+    final Keys keys;
     private final Instant now;
     private final Deadline deadline;
 
     Call(StoreScope scope, Instant now) {
         this.scope = scope;
+        this.keys = new Keys(scope);
         this.now = now;
         this.deadline = Deadline.after(scope.deadline());
     }
@@ -39,7 +43,7 @@ final class Call {
         return all - left() < Math.min(all / 2, LONGEST_RETRIES);
     }
 
-    /** Whether at least half of the call's whole time has passed since {@code leftBefore} was left. */
+    /** Whether at least half of the call's whole time has passed since {@code leftBefore} nanoseconds were left. */
     boolean isMostlyGoneSince(long leftBefore) {
         return leftBefore - left() >= scope.deadline().toNanos() / 2;
     }
@@ -50,10 +54,11 @@ final class Call {
     }
 
     /**
-     * The arguments of a script: the time, the grace, the mark of this call, and {@code others}. The grace is how long
-     * a key outlives the expiry of its record: a skew to the retention end, a second skew (R1.4), and the margin.
+     * A request to run a script. Its arguments are the time, the grace, the mark of this call, and {@code others}. The
+     * grace is how long a key outlives the expiry of its record: a skew to the retention end, a second skew (R1.4), and
+     * the margin.
      */
-    String[] arguments(@Nullable Object... others) {
+    Request script(Script script, List<String> keys, @Nullable Object... others) {
         var arguments = new String[others.length + 3];
         arguments[0] = text(now);
         arguments[1] = Long.toString(scope.skew().multipliedBy(2).plus(MARGIN).toMillis());
@@ -61,12 +66,10 @@ final class Call {
         for (int i = 0; i < others.length; i++) {
             arguments[i + 3] = text(others[i]);
         }
-        return arguments;
+        return Request.of(script, keys, arguments);
     }
 
     private static String text(@Nullable Object value) {
-        return value == null
-                ? ""
-                : value instanceof Instant time ? Long.toString(time.toEpochMilli()) : value.toString();
+        return value instanceof Instant time ? Long.toString(time.toEpochMilli()) : Objects.toString(value, "");
     }
 }

@@ -20,14 +20,6 @@ import java.util.concurrent.TimeUnit;
 
 /** Makes the store's own clients. They queue no command while there is no connection, and send none a second time. */
 final class Clients {
-    private static final Duration LONGEST_RECONNECT_DELAY = Duration.ofMillis(500);
-    private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
-    /** The driver's limit for the first commands on a connection; the store itself gives up an attempt earlier. */
-    private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(30);
-
-    private static final Duration CLUSTER_TIMEOUT = Duration.ofSeconds(1);
-    private static final Duration SENTINEL_TIMEOUT = Duration.ofMillis(500);
-
     /** Prevents that a firewall takes a connection for idle, and finds a dead connection before a call waits for it. */
     private static final KeepAliveOptions KEEP_ALIVE = KeepAliveOptions.builder()
             .enable()
@@ -41,7 +33,7 @@ final class Clients {
             // No timeout of the driver for each command: the store limits the wait itself, which costs less.
             .timeoutOptions(TimeoutOptions.create())
             .socketOptions(SocketOptions.builder()
-                    .connectTimeout(CONNECT_TIMEOUT)
+                    .connectTimeout(Duration.ofSeconds(2))
                     .keepAlive(KEEP_ALIVE)
                     .build())
             .build();
@@ -53,14 +45,15 @@ final class Clients {
                 .ioThreadPoolSize(2)
                 .computationThreadPoolSize(2)
                 .reconnectDelay(
-                        () -> Delay.exponential(Duration.ZERO, LONGEST_RECONNECT_DELAY, 2, TimeUnit.MILLISECONDS))
+                        () -> Delay.exponential(Duration.ZERO, Duration.ofMillis(500), 2, TimeUnit.MILLISECONDS))
                 .build();
     }
 
     static RedisClient of(ClientResources resources, RedisURI uri) {
-        uri.setTimeout(HANDSHAKE_TIMEOUT);
+        // For the first commands on a connection. The store itself gives up an attempt earlier.
+        uri.setTimeout(Duration.ofSeconds(30));
         // A sentinel that hangs must leave time for the others.
-        uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(SENTINEL_TIMEOUT));
+        uri.getSentinels().forEach(sentinel -> sentinel.setTimeout(Duration.ofMillis(500)));
         RedisClient client = RedisClient.create(resources, uri);
         client.setOptions(OPTIONS);
         return client;
@@ -68,7 +61,7 @@ final class Clients {
 
     @SuppressWarnings("deprecation") // Lettuce 7 has the triggers on by default; 6 has not
     static RedisClusterClient ofCluster(ClientResources resources, Collection<RedisURI> uris) {
-        uris.forEach(uri -> uri.setTimeout(CLUSTER_TIMEOUT));
+        uris.forEach(uri -> uri.setTimeout(Duration.ofSeconds(1)));
         RedisClusterClient client = RedisClusterClient.create(resources, uris);
         client.setOptions(ClusterClientOptions.builder(OPTIONS)
                 .topologyRefreshOptions(ClusterTopologyRefreshOptions.builder()

@@ -16,9 +16,9 @@ import org.jspecify.annotations.Nullable;
  * A connection of the driver, which all threads share and which the driver reconnects. The connection is made on a
  * thread of its own, when a call first needs it. After {@link #leave} the next call makes a new connection.
  */
-final class Connection {
-    private static final Duration FIRST_ATTEMPT = Duration.ofSeconds(2);
-    private static final Duration LONGEST_ATTEMPT = Duration.ofSeconds(16);
+class Connection {
+    private static final int FIRST_ATTEMPT_SECONDS = 2;
+    private static final int LONGEST_ATTEMPT_SECONDS = 16;
     private static final Duration PAUSE = Duration.ofMillis(200);
 
     private final Supplier<? extends StatefulConnection<String, String>> connector;
@@ -38,12 +38,12 @@ final class Connection {
      * the next one may begin at once, and may take twice as long.
      */
     private static final class Attempt extends CompletableFuture<StatefulConnection<String, String>> {
-        final Duration longest;
+        final int seconds;
         volatile Deadline end;
 
-        Attempt(Duration longest) {
-            this.longest = longest.compareTo(LONGEST_ATTEMPT) < 0 ? longest : LONGEST_ATTEMPT;
-            this.end = Deadline.after(this.longest);
+        Attempt(int seconds) {
+            this.seconds = seconds;
+            this.end = Deadline.after(Duration.ofSeconds(seconds));
         }
 
         void fail(Throwable failure) {
@@ -51,8 +51,8 @@ final class Connection {
             completeExceptionally(failure);
         }
 
-        boolean isOver() {
-            return (!isDone() || isCompletedExceptionally()) && end.isOver();
+        boolean isMade() {
+            return isDone() && !isCompletedExceptionally();
         }
     }
 
@@ -60,40 +60,42 @@ final class Connection {
     StatefulConnection<String, String> open(Call call) throws ExecutionException, InterruptedException {
         while (true) {
             Attempt attempt = current;
-            if (attempt == null || attempt.isOver()) {
-                attempt = another(attempt);
+            if (attempt == null || !attempt.isMade()) {
+                attempt = attempt();
             }
             try {
                 long patience = Math.max(0, attempt.end.remainingNanos());
                 return attempt.get(Math.min(call.left(), patience), TimeUnit.NANOSECONDS);
-            } catch (TimeoutException e) {
-                if (call.left() == 0) {
-                    throw new ExecutionException(new NotSentException("UNCONNECTED"));
-                }
-            } catch (ExecutionException e) {
+            } catch (TimeoutException | ExecutionException e) {
                 if (call.left() == 0 || !Failures.isSilence(e)) {
-                    throw e;
+                    throw e instanceof ExecutionException failure
+                            ? failure
+                            : new ExecutionException(new NotSentException("UNCONNECTED"));
                 }
                 Thread.sleep(10); // until the next attempt may begin
             }
         }
     }
 
-    private synchronized Attempt another(@Nullable Attempt before) {
-        Attempt attempt = current;
-        if (attempt != null && attempt != before) {
-            return attempt;
+    /** The latest attempt, or a new one if the latest one is over. */
+    private synchronized Attempt attempt() {
+        Attempt before = current;
+        if (before != null && (before.isMade() || !before.end.isOver())) {
+            return before;
         }
-        var made = new Attempt(before == null || before.isDone() ? FIRST_ATTEMPT : before.longest.multipliedBy(2));
-        current = made;
+        var attempt = new Attempt(
+                before == null || before.isDone()
+                        ? FIRST_ATTEMPT_SECONDS
+                        : Math.min(LONGEST_ATTEMPT_SECONDS, 2 * before.seconds));
+        current = attempt;
         try {
-            var thread = new Thread(() -> connect(made), "curfew-redis-connect");
+            var thread = new Thread(() -> connect(attempt), "curfew-redis-connect");
             thread.setDaemon(true);
             thread.start();
         } catch (OutOfMemoryError e) {
-            made.fail(e); // the system has no thread left
+            attempt.fail(e); // the system has no thread left
         }
-        return made;
+        return attempt;
     }
 
     private void connect(Attempt attempt) {
@@ -112,19 +114,16 @@ final class Connection {
     }
 
     /** Closes a connection, so that the next call makes a new one, unless another thread has done so already. */
-    void leave(StatefulConnection<String, String> connection) {
-        synchronized (this) {
-            if (made() != connection) {
-                return;
-            }
+    synchronized void leave(StatefulConnection<String, String> connection) {
+        if (made() == connection) {
             current = null;
+            var unused = connection.closeAsync();
         }
-        var unused = connection.closeAsync();
     }
 
     private @Nullable StatefulConnection<String, String> made() {
         Attempt attempt = current;
-        return attempt != null && attempt.isDone() && !attempt.isCompletedExceptionally() ? attempt.join() : null;
+        return attempt != null && attempt.isMade() ? attempt.join() : null;
     }
 
     synchronized CompletableFuture<Void> close() {

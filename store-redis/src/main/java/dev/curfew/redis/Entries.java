@@ -1,13 +1,11 @@
 package dev.curfew.redis;
 
-import static io.lettuce.core.codec.StringCodec.UTF8;
-
-import io.lettuce.core.ScoredValue;
-import io.lettuce.core.output.ScoredValueListOutput;
 import io.lettuce.core.protocol.CommandType;
 import java.util.HashSet;
-import java.util.List;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** Reads a subject's index in the order of the scores, and returns each jti once, even if the index changes. */
 final class Entries {
@@ -30,41 +28,45 @@ final class Entries {
         this.score = from;
     }
 
-    /** The next entries, at most {@code most}; an empty list if there are no more. */
-    List<ScoredValue<String>> next(int most) {
-        List<ScoredValue<String>> found;
-        List<ScoredValue<String>> fresh;
+    /** The next entries, each jti with its score, at most {@code most}; an empty map if there are no more. */
+    Map<String, Long> next(int most) {
+        Map<String, Long> found;
         int limit;
         do {
             limit = most + skipped + 1;
-            found = link.ask(
-                    call,
-                    Request.of(
-                            CommandType.ZRANGEBYSCORE,
-                            () -> new ScoredValueListOutput<>(UTF8),
-                            index,
-                            Long.toString(score),
-                            "+inf",
-                            "WITHSCORES",
-                            "LIMIT",
-                            "0",
-                            Integer.toString(limit)));
-            fresh = found.stream()
-                    .filter(entry -> !met.contains(entry.getValue()))
-                    .toList();
-            skipped = found.size() - fresh.size();
-        } while (fresh.isEmpty() && found.size() == limit);
-        isLast = found.size() < limit && fresh.size() <= most;
-        List<ScoredValue<String>> next = fresh.subList(0, Math.min(most, fresh.size()));
-        next.forEach(entry -> met.add(entry.getValue()));
-        if (!next.isEmpty()) {
-            score = (long) next.get(next.size() - 1).getScore();
-            // The next query returns the entries of this score once more.
-            skipped = (int) found.stream()
-                    .filter(entry -> (long) entry.getScore() == score && met.contains(entry.getValue()))
-                    .count();
-        }
+            found = read(limit);
+            skipped = (int) found.keySet().stream().filter(met::contains).count();
+        } while (skipped == found.size() && skipped == limit);
+        isLast = found.size() < limit && found.size() - skipped <= most;
+        Map<String, Long> next = new LinkedHashMap<>();
+        found.forEach((jti, itsScore) -> {
+            if (next.size() < most && met.add(jti)) {
+                next.put(jti, itsScore);
+                score = itsScore;
+            }
+        });
+        // The next query returns the entries of this score once more.
+        skipped = (int) found.entrySet().stream()
+                .filter(entry -> entry.getValue() == score && met.contains(entry.getKey()))
+                .count();
         return next;
+    }
+
+    private Map<String, Long> read(int limit) {
+        String from = Long.toString(score);
+        String count = Integer.toString(limit);
+        var request = Request.of(CommandType.ZRANGEBYSCORE, index, from, "+inf", "WITHSCORES", "LIMIT", "0", count);
+        Answer pairs = link.ask(call, request);
+        Map<String, Long> entries = new LinkedHashMap<>();
+        for (int i = 0; i < pairs.size(); i += 2) {
+            entries.put(String.valueOf(pairs.text(i)), score(pairs.text(i + 1)));
+        }
+        return entries;
+    }
+
+    /** A score as the server writes it: a whole number, but perhaps with a point or an exponent. */
+    static long score(@Nullable String text) {
+        return text == null ? Long.MIN_VALUE : (long) Double.parseDouble(text);
     }
 
     /** Whether the index had no more entries after the latest ones. */

@@ -1,124 +1,156 @@
 package dev.curfew.redis;
 
-import static io.lettuce.core.codec.StringCodec.UTF8;
-
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.redis.Failures.NotSentException;
-import io.lettuce.core.RedisFuture;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.cluster.SlotHash;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
-import io.lettuce.core.output.IntegerOutput;
-import io.lettuce.core.output.StatusOutput;
-import io.lettuce.core.protocol.AsyncCommand;
-import io.lettuce.core.protocol.Command;
-import io.lettuce.core.protocol.CommandArgs;
 import io.lettuce.core.protocol.CommandType;
 import io.lettuce.core.protocol.RedisCommand;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeoutException;
-import java.util.concurrent.atomic.AtomicLong;
-import org.jspecify.annotations.Nullable;
+import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 
 /**
- * Sends changes in groups, with one {@code WAIT} for each group. Each change goes to the server that has its key. While
- * a group is under way on a connection, further changes are collected for the next group. The changes of each call are
- * followed by a {@code SET} of a temporary key: a replica that has this {@code SET} has all earlier writes too, also
- * those of other clients.
+ * A connection for changes that wait for replicas. It sends changes in groups, with one {@code WAIT} for each group.
+ * Each change goes to the server that has its key. While a group is under way to a server, further changes are
+ * collected for the next group. A group is followed by a {@code SET} of a temporary key: a replica that has this
+ * {@code SET} has all earlier writes too, also those of other clients. Checks do not use this connection, since a
+ * {@code WAIT} delays every later command.
  */
-final class GroupCommit {
+final class GroupCommit extends Connection {
     /** Answers of a script that has changed nothing, so that no replica needs to be waited for. */
     private static final Set<String> NOTHING_TO_KEEP = Set.of("UNKNOWN", "EXPIRED");
 
-    /** Used for these changes only, since a {@code WAIT} delays every later command on its connection. */
-    final Connection connection;
-
-    private final int replicas;
-    private final AtomicLong disconnects;
+    private final int minReplicas;
+    private final LongSupplier disconnects;
     private final Map<StatefulConnection<String, String>, Group> next = new HashMap<>();
-    private final Map<StatefulConnection<String, String>, Group> running = new HashMap<>();
+    /** The servers to which a group is under way. */
+    private final Set<StatefulConnection<String, String>> busy = new HashSet<>();
 
     /** @param disconnects how many connections were lost; after a loss, the answer to a {@code WAIT} does not count */
-    GroupCommit(Connection connection, int replicas, AtomicLong disconnects) {
-        this.connection = connection;
-        this.replicas = replicas;
+    GroupCommit(
+            Supplier<? extends StatefulConnection<String, String>> connector,
+            int minReplicas,
+            LongSupplier disconnects) {
+        super(connector);
+        this.minReplicas = minReplicas;
         this.disconnects = disconnects;
     }
 
     private static final class Group {
-        /** A key that the server has, and that no record uses. */
-        final String unused;
-
         final List<RedisCommand<String, String, ?>> commands = new ArrayList<>();
-        final List<Call> calls = new ArrayList<>();
+        final Set<Call> calls = new HashSet<>();
         final CompletableFuture<Long> replicas = new CompletableFuture<>();
+        /** A key that the server has, and that no record uses. */
+        final String temporary;
 
-        Group(String unused) {
-            this.unused = unused;
+        Group(String temporary) {
+            this.temporary = temporary;
         }
     }
 
-    /**
-     * Sends the changes. Answers, for each server, how many replicas have them; this is known after the answers to the
-     * commands.
-     */
-    List<CompletableFuture<Long>> dispatch(
+    /** Sends the changes. Answers, for each of them, how many replicas have it. */
+    List<CompletableFuture<Long>> send(
             Call call,
             StatefulConnection<String, String> connection,
-            Request<?>[] requests,
-            RedisFuture<?>[] commands,
-            boolean isWhole)
+            List<Request> requests,
+            List<? extends RedisCommand<String, String, ?>> commands)
             throws ExecutionException, InterruptedException, TimeoutException {
-        Map<StatefulConnection<String, String>, List<Integer>> byServer = new LinkedHashMap<>();
-        for (int i = 0; i < requests.length; i++) {
-            byServer.computeIfAbsent(server(call, connection, requests[i]), each -> new ArrayList<>())
-                    .add(i);
+        List<StatefulConnection<String, String>> servers = new ArrayList<>();
+        for (Request request : requests) {
+            servers.add(server(call, connection, request.key()));
         }
-        List<CompletableFuture<Long>> waits = new ArrayList<>();
-        byServer.forEach((server, indexes) -> {
-            List<RedisCommand<String, String, ?>> group = new ArrayList<>();
-            for (int i : indexes) {
-                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
-                commands[i] = command;
-                group.add(command);
+        List<CompletableFuture<Long>> replicas = new ArrayList<>();
+        synchronized (this) {
+            for (int i = 0; i < commands.size(); i++) {
+                String temporary = call.keys.temporary(requests.get(i).key());
+                Group group = next.computeIfAbsent(servers.get(i), server -> new Group(temporary));
+                group.commands.add(commands.get(i));
+                group.calls.add(call);
+                replicas.add(group.replicas);
             }
-            String key = requests[indexes.get(0)].keys.get(0);
-            waits.add(join(server, call, group, new Keys(call.scope).neighbour(key)));
-        });
-        return waits;
+            servers.stream().filter(busy::add).forEach(this::sendNext);
+        }
+        return replicas;
+    }
+
+    private static StatefulConnection<String, String> server(
+            Call call, StatefulConnection<String, String> connection, String key)
+            throws ExecutionException, InterruptedException, TimeoutException {
+        if (!(connection instanceof StatefulRedisClusterConnection<String, String> cluster)) {
+            return connection;
+        }
+        RedisClusterNode master = cluster.getPartitions().getMasterBySlot(SlotHash.getSlot(key));
+        if (master == null) {
+            throw new NotSentException("UNSERVED");
+        }
+        return call.await(Link.node(cluster, master));
+    }
+
+    private synchronized void sendNext(StatefulConnection<String, String> server) {
+        Group group = next.remove(server);
+        if (group == null) {
+            busy.remove(server);
+            return;
+        }
+        // Three quarters of the time that is left, so that the answer to the WAIT comes in time.
+        long nanos = group.calls.stream().mapToLong(Call::left).max().orElse(0) / 4 * 3;
+        String millis = Long.toString(Math.max(1, nanos / 1_000_000));
+        var write =
+                Request.of(CommandType.SET, group.temporary, "", "PX", "1000").command(false);
+        var wait = Request.of(CommandType.WAIT, List.of(), Integer.toString(minReplicas), millis)
+                .command(false);
+        group.commands.add(write);
+        group.commands.add(wait);
+        long before = disconnects.getAsLong();
+        // If the write was refused, the WAIT is for an earlier write, and does not count.
+        var unused = write.thenCombine(
+                        wait,
+                        (written, replicas) -> disconnects.getAsLong() == before ? Long.parseLong(replicas.first()) : 0)
+                .whenComplete((replicas, thrown) -> {
+                    // First of all, since the next group must be sent even if this one has failed.
+                    sendNext(server);
+                    if (thrown == null) {
+                        group.replicas.complete(replicas);
+                    } else {
+                        group.replicas.completeExceptionally(thrown);
+                    }
+                });
+        try {
+            server.dispatch(group.commands);
+        } catch (RuntimeException e) {
+            group.commands.forEach(command -> command.completeExceptionally(e));
+        }
     }
 
     /** Waits until the replicas have the changes, unless the answers say that nothing was changed. */
-    void await(
+    void awaitReplicas(
             Call call,
             StatefulConnection<String, String> used,
-            Request<?>[] requests,
-            @Nullable Object[] answers,
-            List<CompletableFuture<Long>> waits)
+            List<Answer> answers,
+            List<CompletableFuture<Long>> replicas)
             throws InterruptedException {
-        if (Arrays.stream(answers).allMatch(answer -> NOTHING_TO_KEEP.contains(((List<?>) answer).get(0)))) {
+        if (answers.stream().allMatch(answer -> NOTHING_TO_KEEP.contains(answer.first()))) {
             return;
         }
-        boolean isIndex = requests[0].script == Script.INDEX;
         String known = "nobody knows how many";
         Throwable failure = null;
         try {
-            long least = replicas;
-            for (CompletableFuture<Long> wait : waits) {
-                least = Math.min(least, call.await(wait));
+            long least = minReplicas;
+            for (CompletableFuture<Long> each : replicas) {
+                least = Math.min(least, call.await(each));
             }
-            if (least == replicas) {
+            if (least == minReplicas) {
                 return;
             }
             known = Long.toString(least);
@@ -126,82 +158,14 @@ final class GroupCommit {
             failure = Failures.cause(e);
         } catch (TimeoutException e) {
             failure = e;
-            connection.leave(used);
+            leave(used);
         }
-        boolean lacksRight = failure != null && Failures.is(failure, "NOPERM");
+        boolean isIndex = answers.get(0).first().equals("INDEXED");
+        String what = Failures.text(isIndex ? "INDEX_UNREPLICATED" : "UNREPLICATED");
         throw Failures.of(
                 isIndex ? Outcome.UNCHANGED : Outcome.APPLIED_NOT_REPLICATED,
                 call.scope.domain(),
-                known + " of the " + replicas + " replicas that minReplicas asks for have the "
-                        + (isIndex ? "subject's index. " : "revocation. ")
-                        + (lacksRight ? "Grant the user +wait" : "Look at the replicas") + ", and try again",
+                what.formatted(known, minReplicas),
                 failure);
-    }
-
-    private static StatefulConnection<String, String> server(
-            Call call, StatefulConnection<String, String> connection, Request<?> request)
-            throws ExecutionException, InterruptedException, TimeoutException {
-        if (!(connection instanceof StatefulRedisClusterConnection<String, String> cluster)) {
-            return connection;
-        }
-        RedisClusterNode master = cluster.getPartitions().getMasterBySlot(SlotHash.getSlot(request.keys.get(0)));
-        if (master == null) {
-            throw new NotSentException("UNSERVED");
-        }
-        return call.await(Link.node(cluster, master));
-    }
-
-    private synchronized CompletableFuture<Long> join(
-            StatefulConnection<String, String> server,
-            Call call,
-            List<RedisCommand<String, String, ?>> commands,
-            String unused) {
-        Group group = next.computeIfAbsent(server, each -> new Group(unused));
-        group.commands.addAll(commands);
-        group.calls.add(call);
-        if (!running.containsKey(server)) {
-            begin(server);
-        }
-        return group.replicas;
-    }
-
-    private void begin(StatefulConnection<String, String> server) {
-        Group group = next.remove(server);
-        if (group == null) {
-            return;
-        }
-        running.put(server, group);
-        // Three quarters of the time that is left, so that the answer to the WAIT comes in time.
-        long millis = group.calls.stream().mapToLong(Call::left).max().orElse(0) / 4 * 3 / 1_000_000;
-        var temporary =
-                new CommandArgs<>(UTF8).addKey(group.unused).add("").add("PX").add(1000);
-        var write = new AsyncCommand<>(new Command<>(CommandType.SET, new StatusOutput<>(UTF8), temporary));
-        var args = new CommandArgs<>(UTF8).add(replicas).add(Math.max(1, millis));
-        var wait = new AsyncCommand<>(new Command<>(CommandType.WAIT, new IntegerOutput<>(UTF8), args));
-        long before = disconnects.get();
-        var unused = wait.whenComplete((answer, thrown) -> {
-            // First of all, since the next group must be sent even if this one has failed.
-            synchronized (this) {
-                running.remove(server, group);
-                begin(server);
-            }
-            try {
-                if (thrown != null) {
-                    group.replicas.completeExceptionally(thrown);
-                } else {
-                    write.join(); // if it was refused, the WAIT is for an earlier write
-                    group.replicas.complete(disconnects.get() == before ? answer : 0L);
-                }
-            } catch (CompletionException | CancellationException e) {
-                group.replicas.completeExceptionally(e);
-            }
-        });
-        group.commands.add(write);
-        group.commands.add(wait);
-        try {
-            server.dispatch(group.commands);
-        } catch (RuntimeException e) {
-            wait.completeExceptionally(e);
-        }
     }
 }

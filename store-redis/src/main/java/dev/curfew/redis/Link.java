@@ -3,13 +3,11 @@ package dev.curfew.redis;
 import static io.lettuce.core.codec.StringCodec.UTF8;
 
 import dev.curfew.TokenStoreException;
-import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.redis.Failures.NotSentException;
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisConnectionStateListener;
-import io.lettuce.core.RedisFuture;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.cluster.ClusterClientOptions;
@@ -18,16 +16,15 @@ import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.protocol.AsyncCommand;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Sends requests to the server, and waits no longer than the call may take. While there is no connection, a request is
@@ -38,15 +35,16 @@ final class Link implements RedisConnectionStateListener {
     private static final long PAUSE_MILLIS = 10;
 
     private final AbstractRedisClient client;
-    final Connection questions = new Connection(this::connect);
-    private final @Nullable GroupCommit groupCommit;
     private final AtomicLong disconnects = new AtomicLong();
+    final Connection questions = new Connection(this::connect);
+    private final Connection changes;
+    private final Set<Connection> lines;
     private volatile boolean closed;
 
     Link(AbstractRedisClient client, int minReplicas) {
         this.client = client;
-        this.groupCommit =
-                minReplicas == 0 ? null : new GroupCommit(new Connection(this::connect), minReplicas, disconnects);
+        this.changes = minReplicas == 0 ? questions : new GroupCommit(this::connect, minReplicas, disconnects::get);
+        this.lines = new LinkedHashSet<>(List.of(questions, changes));
         client.addListener(this);
     }
 
@@ -78,40 +76,38 @@ final class Link implements RedisConnectionStateListener {
     }
 
     /** Sends one request, and waits for its answer. */
-    @SuppressWarnings({"unchecked", "NullAway"}) // the answer has the request's own type
-    <T extends @Nullable Object> T ask(Call call, Request<T> request) {
-        return (T) ask(call, null, new Request<?>[] {request})[0];
+    Answer ask(Call call, Request request) {
+        return ask(call, List.of(request)).get(0);
     }
 
     /** Sends several requests at once: one round trip to each server that has some of the keys. */
-    @SuppressWarnings("unchecked")
-    <T extends @Nullable Object> List<T> ask(Call call, List<? extends Request<? extends T>> requests) {
-        return (List<T>) Arrays.asList(ask(call, null, requests.toArray(Request<?>[]::new)));
+    List<Answer> ask(Call call, List<Request> requests) {
+        return ask(call, questions, requests);
     }
 
     /** Sends changes, and waits until as many replicas as {@code minReplicas} says have them. */
-    @SuppressWarnings("unchecked")
-    List<List<String>> change(Call call, List<Request<List<String>>> requests) {
-        return (List<List<String>>)
-                (List<?>) Arrays.asList(ask(call, groupCommit, requests.toArray(Request<?>[]::new)));
+    List<Answer> change(Call call, List<Request> requests) {
+        return ask(call, changes, requests);
     }
 
-    private @Nullable Object[] ask(Call call, @Nullable GroupCommit replicated, Request<?>[] requests) {
+    private List<Answer> ask(Call call, Connection line, List<Request> requests) {
         ensureOpen();
-        Connection line = replicated == null ? questions : replicated.connection;
         boolean isWhole = false;
         boolean isUnsure = false;
-        long pause = 0;
+        boolean isRepetition = false;
         while (true) {
             long answeredBefore = line.answered.sum();
             long disconnectsBefore = disconnects.get();
             long leftBefore = call.left();
-            RedisFuture<?>[] commands = new RedisFuture<?>[requests.length];
+            List<AsyncCommand<String, String, Answer>> commands = new ArrayList<>(requests.size());
+            for (Request request : requests) {
+                commands.add(request.command(isWhole));
+            }
             StatefulConnection<String, String> connection = null;
             Throwable failure;
             try {
-                if (pause > 0) {
-                    Thread.sleep(pause);
+                if (isRepetition) {
+                    Thread.sleep(PAUSE_MILLIS);
                 }
                 connection = line.open(call);
                 if (!connection.isOpen()) {
@@ -119,44 +115,41 @@ final class Link implements RedisConnectionStateListener {
                     line.leave(connection);
                     throw new NotSentException("DISCONNECTED");
                 }
-                List<CompletableFuture<Long>> waits = List.of();
-                if (replicated != null) {
-                    waits = replicated.dispatch(call, connection, requests, commands, isWhole);
+                List<CompletableFuture<Long>> replicas = List.of();
+                if (line instanceof GroupCommit group) {
+                    replicas = group.send(call, connection, requests, commands);
+                } else if (isInCluster()) {
+                    // If a cluster's connection is given several commands at once, and has no connection yet to one of
+                    // their nodes, it blocks.
+                    for (AsyncCommand<String, String, Answer> command : commands) {
+                        connection.dispatch(command);
+                    }
                 } else {
-                    dispatch(connection, requests, commands, isWhole);
+                    connection.dispatch(commands);
                 }
-                Object[] answers = new Object[requests.length];
-                for (int i = 0; i < requests.length; i++) {
-                    answers[i] = call.await(commands[i]);
+                List<Answer> answers = new ArrayList<>(commands.size());
+                for (AsyncCommand<String, String, Answer> command : commands) {
+                    answers.add(call.await(command));
                 }
                 line.answered.increment();
-                if (replicated != null) {
-                    replicated.await(call, connection, requests, answers, waits);
+                if (line instanceof GroupCommit group) {
+                    group.awaitReplicas(call, connection, answers, replicas);
                 }
                 return answers;
-            } catch (InterruptedException e) {
-                Thread.currentThread().interrupt();
-                throw Failures.of(
-                        requests[0].changes() ? Outcome.UNKNOWN : Outcome.UNCHANGED,
-                        call.scope.domain(),
-                        "INTERRUPTED",
-                        null);
             } catch (TokenStoreException e) {
                 throw e;
-            } catch (ExecutionException | TimeoutException | RuntimeException e) {
+            } catch (InterruptedException | ExecutionException | TimeoutException | RuntimeException e) {
                 // The driver also throws where another call has closed the connection meanwhile.
                 failure = Failures.cause(e);
             } finally {
                 // A command whose call has failed must not be sent later.
-                for (RedisFuture<?> command : commands) {
-                    if (command != null && !command.isDone()) {
-                        command.cancel(true);
-                    }
-                }
+                commands.forEach(command -> command.cancel(true));
             }
-            if (closed) {
-                throw closed();
+            boolean isInterrupted = failure instanceof InterruptedException;
+            if (isInterrupted) {
+                Thread.currentThread().interrupt();
             }
+            ensureOpen();
             boolean isRefusal = Failures.isRefusal(failure);
             if (isRefusal) {
                 line.answered.increment();
@@ -167,67 +160,48 @@ final class Link implements RedisConnectionStateListener {
             }
             // One of several requests may be done. A refusal may be the answer to the driver's second attempt.
             isUnsure |= !Failures.isNotSent(failure)
-                    && (!isRefusal || requests.length > 1 || disconnects.get() != disconnectsBefore);
-            boolean isSilence = Failures.isSilence(failure);
-            boolean hasMoved = replicated != null && (Failures.is(failure, "MOVED") || Failures.is(failure, "ASK"));
-            boolean mayBeElsewhere = replicated != null && pause == 0 && (hasMoved || !isRefusal);
-            if (mayBeElsewhere && client instanceof RedisClusterClient cluster) {
+                    && (!isRefusal || requests.size() > 1 || disconnects.get() != disconnectsBefore);
+            boolean isGroup = line instanceof GroupCommit;
+            boolean hasMoved = isGroup && (Failures.is(failure, "MOVED") || Failures.is(failure, "ASK"));
+            if (isGroup && !isRepetition && (hasMoved || !isRefusal) && client instanceof RedisClusterClient cluster) {
                 // The driver refreshes its view by itself, but not after the failure of a command to one node.
                 var unused = cluster.refreshPartitionsAsync();
             }
-            if ((isRefusal && !hasMoved) || isSilence || !call.mayRetry()) {
+            boolean isSilence = Failures.isSilence(failure);
+            if ((isRefusal && !hasMoved) || isSilence || isInterrupted || !call.mayRetry()) {
                 boolean isSilent = isSilence
                         && call.isMostlyGoneSince(leftBefore)
                         && (isInCluster() || line.answered.sum() == answeredBefore);
                 if (connection != null && (isSilent || Failures.is(failure, "READONLY"))) {
                     line.leave(connection);
                 }
-                throw Failures.of(call.scope.domain(), failure, requests[0].changes(), isUnsure);
+                boolean isChange = requests.stream().anyMatch(Request::changes);
+                throw Failures.of(call.scope.domain(), failure, isChange, isUnsure);
             }
-            pause = PAUSE_MILLIS;
-        }
-    }
-
-    private void dispatch(
-            StatefulConnection<String, String> connection,
-            Request<?>[] requests,
-            RedisFuture<?>[] commands,
-            boolean isWhole) {
-        if (requests.length == 1 || isInCluster()) {
-            // If a cluster's connection is given several commands at once, and has no connection yet to one of their
-            // nodes, it blocks.
-            for (int i = 0; i < requests.length; i++) {
-                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
-                commands[i] = command;
-                connection.dispatch(command);
-            }
-        } else {
-            List<AsyncCommand<String, String, ?>> all = new ArrayList<>(requests.length);
-            for (int i = 0; i < requests.length; i++) {
-                AsyncCommand<String, String, ?> command = requests[i].command(isWhole);
-                commands[i] = command;
-                all.add(command);
-            }
-            connection.dispatch(all);
+            isRepetition = true;
         }
     }
 
     /** The connections to all masters. After this call, all connections that the store uses are made. */
     List<StatefulRedisConnection<String, String>> masters(Call call) {
         ensureOpen();
-        List<StatefulRedisConnection<String, String>> masters = masters(call, questions);
-        return groupCommit == null ? masters : masters(call, groupCommit.connection);
-    }
-
-    private static List<StatefulRedisConnection<String, String>> masters(Call call, Connection line) {
-        StatefulConnection<String, String> connection = await(call, () -> line.open(call));
-        if (!(connection instanceof StatefulRedisClusterConnection<String, String> cluster)) {
-            return List.of((StatefulRedisConnection<String, String>) connection);
-        }
-        return cluster.getPartitions().stream()
-                .filter(node -> !node.getSlots().isEmpty())
-                .map(node -> await(call, () -> call.await(node(cluster, node))))
-                .toList();
+        return await(call, () -> {
+            List<StatefulRedisConnection<String, String>> masters = new ArrayList<>();
+            for (Connection line : lines) {
+                masters.clear();
+                StatefulConnection<String, String> connection = line.open(call);
+                if (connection instanceof StatefulRedisClusterConnection<String, String> cluster) {
+                    for (RedisClusterNode node : cluster.getPartitions()) {
+                        if (!node.getSlots().isEmpty()) {
+                            masters.add(call.await(node(cluster, node)));
+                        }
+                    }
+                } else {
+                    masters.add((StatefulRedisConnection<String, String>) connection);
+                }
+            }
+            return masters;
+        });
     }
 
     static CompletableFuture<StatefulRedisConnection<String, String>> node(
@@ -235,30 +209,22 @@ final class Link implements RedisConnectionStateListener {
         return cluster.getConnectionAsync(node.getUri().getHost(), node.getUri().getPort());
     }
 
-    /** Waits for one server's answer to a command that changes nothing. */
-    static <T> T await(Call call, Future<T> answer) {
-        return await(call, () -> call.await(answer));
-    }
-
-    private static <T> T await(Call call, Callable<T> waiting) {
+    /** Waits for something that changes nothing. */
+    static <T> T await(Call call, Callable<T> waiting) {
         try {
             return waiting.call();
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-            throw Failures.of(Outcome.UNCHANGED, call.scope.domain(), "INTERRUPTED", null);
         } catch (Exception e) {
+            if (e instanceof InterruptedException) {
+                Thread.currentThread().interrupt();
+            }
             throw Failures.of(call.scope.domain(), Failures.cause(e), false, false);
         }
     }
 
     void ensureOpen() {
         if (closed) {
-            throw closed();
+            throw new IllegalStateException("The Redis store is closed; open a new one");
         }
-    }
-
-    private static IllegalStateException closed() {
-        return new IllegalStateException("The Redis store is closed; open a new one");
     }
 
     /** Closes the connections; answers whether they were open. */
@@ -269,9 +235,8 @@ final class Link implements RedisConnectionStateListener {
         closed = true;
         client.removeListener(this);
         try {
-            CompletableFuture<Void> other = groupCommit == null ? null : groupCommit.connection.close();
-            CompletableFuture<Void> closing = questions.close();
-            (other == null ? closing : CompletableFuture.allOf(closing, other)).get(1, TimeUnit.SECONDS);
+            CompletableFuture.allOf(lines.stream().map(Connection::close).toArray(CompletableFuture[]::new))
+                    .get(1, TimeUnit.SECONDS);
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         } catch (ExecutionException | TimeoutException e) {

@@ -7,15 +7,15 @@ import io.lettuce.core.api.async.RedisAsyncCommands;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
+import java.util.UUID;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /** Examines the server when the store is opened. */
 final class Probe {
-    private static final Pattern COMMAND = Pattern.compile("'([a-z|]+)'");
     private static final Pattern FIELD = Pattern.compile("(?m)^([a-z_]+):([^\r\n]*)");
 
     private final Link link;
@@ -36,64 +36,55 @@ final class Probe {
     /**
      * The settings that may lose revocations or make calls fail, each with its remedy.
      *
-     * @param unused a key that nothing else uses
      * @throws TokenStoreException if the store cannot work with this server at all
      */
-    Set<String> findings(String unused) {
+    Set<String> findings() {
         link.masters(call).forEach(this::look);
-        // To one master only: a user has the same rights on all of them, or the operator has decided otherwise.
-        try {
-            List<String> refusal = link.ask(call, Request.of(Script.PROBE, List.of(unused)));
-            if (!refusal.isEmpty()) {
-                refused(refusal.get(0), refusal.get(1));
+        // One master is enough: a user has the same rights on all of them, unless the operator has decided otherwise.
+        String unused = call.keys.temporary(UUID.randomUUID().toString());
+        Answer refusal = answer("EVALSHA", () -> link.ask(call, Request.of(Script.PROBE, List.of(unused))));
+        if (refusal != null && refusal.size() > 0) {
+            String command = refusal.first();
+            switch (Failures.code(String.valueOf(refusal.text(1)))) {
+                case "NOPERM" -> lacksRight(command);
+                case "READONLY" -> throw refusal("REPLICA");
+                case "OOM" -> findings.add("it has reached its maxmemory, and takes no more: raise maxmemory");
+                default -> findings.add("it refused a " + command + ", which Curfew needs");
             }
-        } catch (TokenStoreException e) {
-            refusedAtAll("EVALSHA", e);
         }
         return findings;
     }
 
     private void look(StatefulRedisConnection<String, String> server) {
         RedisAsyncCommands<String, String> commands = server.async();
-        Map<String, String> facts = new HashMap<>();
-        try {
-            FIELD.matcher(Link.await(call, commands.info()))
-                    .results()
-                    .forEach(field -> facts.put(field.group(1), field.group(2)));
-        } catch (TokenStoreException e) {
-            refusedAtAll("INFO", e);
+        String info = answer("INFO", () -> Link.await(call, () -> call.await(commands.info())));
+        if (info == null) {
             return;
         }
+        Map<String, String> facts = new HashMap<>();
+        FIELD.matcher(info).results().forEach(field -> facts.put(field.group(1), field.group(2)));
         if (!link.isInCluster() && "1".equals(facts.get("cluster_enabled"))) {
-            throw refusal("is a node of a cluster. Open it by redis-cluster://, or by a RedisClusterClient");
+            throw refusal("CLUSTER_NODE");
         }
         if ("slave".equals(facts.get("role"))) {
-            throw refusal(
-                    "is a replica, which may not have the latest revocations yet. Connect to its master, or by way"
-                            + " of the sentinels");
+            throw refusal("REPLICA");
         }
-        try {
-            facts.putAll(Link.await(call, commands.configGet("*append*")));
-        } catch (TokenStoreException e) {
-            // Many providers of Redis as a service refuse this command.
-            facts.put("unseen", Boolean.toString(isStrict));
-        }
-        boolean isFound = false;
-        for (String line : Script.file("findings.txt").lines().toList()) {
-            String[] parts = line.split(" ", 3);
-            String value = facts.getOrDefault(parts[0], "");
-            boolean isAboutDisk = parts[0].matches(".*(aof|append|unseen).*");
-            if (value.matches(parts[1]) && !(isAboutDisk && isFound)) {
-                findings.add(parts[2].replace("$", value));
-                isFound |= isAboutDisk;
-            }
-        }
-        if (minReplicas > 0) {
+        if (!"0".equals(facts.get("aof_enabled"))) {
             try {
-                Link.await(call, commands.waitForReplication(0, 1));
+                facts.putAll(Link.await(call, () -> call.await(commands.configGet("*append*"))));
             } catch (TokenStoreException e) {
-                refusedAtAll("WAIT", e);
+                // Many providers of Redis as a service refuse this command.
+                facts.put("unseen", Boolean.toString(isStrict));
             }
+        }
+        Script.file("findings.txt").lines().map(line -> line.split(" ", 3)).forEach(rule -> {
+            String value = facts.getOrDefault(rule[0], "");
+            if (value.matches(rule[1])) {
+                findings.add(rule[2].replace("$", value));
+            }
+        });
+        if (minReplicas > 0) {
+            answer("WAIT", () -> Link.await(call, () -> call.await(commands.waitForReplication(0, 1))));
             String replicas = facts.getOrDefault("connected_slaves", "0");
             if (Integer.parseInt(replicas) < minReplicas) {
                 findings.add("it has " + replicas + " replicas, and minReplicas asks for " + minReplicas
@@ -102,31 +93,26 @@ final class Probe {
         }
     }
 
-    private void refusedAtAll(String command, TokenStoreException e) {
-        if (!Failures.lacksRight(e)) {
-            throw e;
-        }
-        refused(command, "NOPERM");
-    }
-
-    private void refused(String command, String error) {
-        if (Failures.lacksRight(error)) {
-            Matcher name = COMMAND.matcher(error);
-            findings.add("the user lacks a right: "
-                    + (name.find() ? name.group(1).toUpperCase(Locale.ROOT) : command)
-                    + ". Grant what Curfew's page on Redis lists, and the keys of the domain");
-        } else if (error.contains("READONLY")) {
-            throw refusal("is a replica, which takes no writes. Connect to its master, or by way of the sentinels");
-        } else {
-            findings.add(
-                    error.contains("OOM")
-                            ? "it has reached its maxmemory, and takes no more: raise maxmemory"
-                            : "it refused a " + command + ", which Curfew needs");
+    /** The answer to a command; {@code null} if the user lacks the right to it, which is then one of the findings. */
+    private <T> @Nullable T answer(String command, Supplier<T> asking) {
+        try {
+            return asking.get();
+        } catch (TokenStoreException e) {
+            if (!String.valueOf(e.getCause()).endsWith(", NOPERM")) {
+                throw e;
+            }
+            lacksRight(command);
+            return null;
         }
     }
 
-    private TokenStoreException refusal(String what) {
+    private void lacksRight(String command) {
+        findings.add("the user lacks a right: " + command
+                + ". Grant what Curfew's page on Redis lists, and the keys of the domain");
+    }
+
+    private TokenStoreException refusal(String why) {
         return new TokenStoreException(
-                Outcome.UNCHANGED, "The Redis for domain '" + call.scope.domain() + "' " + what, null);
+                Outcome.UNCHANGED, "The Redis for domain '" + call.scope.domain() + "' " + Failures.text(why), null);
     }
 }

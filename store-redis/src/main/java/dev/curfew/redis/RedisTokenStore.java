@@ -1,7 +1,5 @@
 package dev.curfew.redis;
 
-import static io.lettuce.core.codec.StringCodec.UTF8;
-
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
@@ -19,25 +17,19 @@ import dev.curfew.Watermarked;
 import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisURI;
-import io.lettuce.core.ScoredValue;
 import io.lettuce.core.cluster.RedisClusterClient;
-import io.lettuce.core.output.BooleanOutput;
-import io.lettuce.core.output.DoubleOutput;
-import io.lettuce.core.output.MapOutput;
-import io.lettuce.core.output.ValueListOutput;
-import io.lettuce.core.output.ValueOutput;
 import io.lettuce.core.protocol.CommandType;
 import io.lettuce.core.resource.ClientResources;
 import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -88,7 +80,6 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private final boolean strictDurability;
     private final int minReplicas;
     private final Runnable owned;
-    private volatile @Nullable Keys keys;
 
     private RedisTokenStore(Builder settings) {
         AbstractRedisClient client = settings.client.get();
@@ -205,14 +196,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
      */
     @Override
     public void prepare(StoreScope scope) {
-        Set<String> findings = new Probe(link, new Call(scope, Instant.EPOCH), strictDurability, minReplicas)
-                .findings(keys(scope).probe(UUID.randomUUID().toString()));
+        Set<String> findings =
+                new Probe(link, new Call(scope, Instant.EPOCH), strictDurability, minReplicas).findings();
         if (link.isSeldomRefreshed()) {
-            LOG.warn(
-                    "Domain '{}' is kept in a cluster, and your RedisClusterClient refreshes its topology only after a"
-                            + " failure: after a failover, checks are denied for longer. Set"
-                            + " ClusterTopologyRefreshOptions.enablePeriodicRefresh.",
-                    scope.domain());
+            LOG.warn("Redis, for domain '{}': {}.", scope.domain(), Failures.text("SELDOM_REFRESHED"));
         }
         if (findings.isEmpty()) {
             return;
@@ -224,62 +211,52 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         LOG.warn("{}. Revocations may be lost or refused.", found);
     }
 
-    /** The names of the scope's keys. The names of the last scope that was used are kept. */
-    private Keys keys(StoreScope scope) {
-        Keys known = keys;
-        if (known == null || !known.scope.equals(scope)) {
-            known = new Keys(scope);
-            keys = known;
-        }
-        return known;
-    }
-
     // Checks
 
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
-        return link.ask(new Call(scope, now), isRevoked(keys(scope), jti));
+        var call = new Call(scope, now);
+        return link.ask(call, isRevoked(call, jti)).first().equals("1");
     }
 
-    private static Request<Boolean> isRevoked(Keys keys, String jti) {
-        return Request.of(CommandType.HEXISTS, () -> new BooleanOutput<>(UTF8), keys.record(jti), "r");
+    private static Request isRevoked(Call call, String jti) {
+        return Request.of(CommandType.HEXISTS, call.keys.record(jti), "r");
     }
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
+        var call = new Call(scope, now);
         List<String> asked = List.copyOf(jtis);
-        Keys keys = keys(scope);
-        List<Boolean> answers = link.ask(
-                new Call(scope, now),
-                asked.stream().map(jti -> isRevoked(keys, jti)).toList());
+        List<Answer> answers =
+                link.ask(call, asked.stream().map(jti -> isRevoked(call, jti)).toList());
         return IntStream.range(0, asked.size())
-                .filter(answers::get)
+                .filter(i -> answers.get(i).first().equals("1"))
                 .mapToObj(asked::get)
                 .collect(Collectors.toSet());
     }
 
     @Override
     public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        Keys keys = keys(scope);
-        List<Object> answers = link.ask(
-                new Call(scope, now),
+        var call = new Call(scope, now);
+        List<Answer> answers = link.ask(
+                call,
                 List.of(
-                        Request.of(CommandType.HMGET, () -> new ValueListOutput<>(UTF8), keys.record(jti), FIELDS),
-                        watermark(keys, subject)));
-        Map<String, String> fields = new HashMap<>();
-        List<?> values = (List<?>) answers.get(0);
+                        Request.of(CommandType.HMGET, call.keys.record(jti), FIELDS),
+                        Request.of(CommandType.GET, call.keys.watermark(subject))));
+        Map<String, @Nullable String> fields = new HashMap<>();
         for (int i = 0; i < FIELDS.length; i++) {
-            if (values.get(i) instanceof String value) {
-                fields.put(FIELDS[i], value);
-            }
+            fields.put(FIELDS[i], answers.get(0).text(i));
         }
-        return new StoredState(record(scope, jti, fields, Outcome.UNCHANGED), time((String) answers.get(1)));
+        return new StoredState(
+                record(scope, jti, fields, Outcome.UNCHANGED),
+                time(answers.get(1).text(0)));
     }
 
     @Override
     public StoredState find(StoreScope scope, String jti, Instant now) {
         var call = new Call(scope, now);
-        TokenRecord record = record(scope, jti, link.ask(call, fields(keys(scope), jti)), Outcome.UNCHANGED);
+        Answer answer = link.ask(call, Request.of(CommandType.HGETALL, call.keys.record(jti)));
+        TokenRecord record = record(scope, jti, answer.fields(0), Outcome.UNCHANGED);
         if (record == null || !record.isLive(now) || record.isRevoked()) {
             return new StoredState(record, null);
         }
@@ -287,15 +264,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     }
 
     private @Nullable Instant watermark(Call call, @Nullable String subject) {
-        return subject == null ? null : time(link.<@Nullable String>ask(call, watermark(keys(call.scope), subject)));
-    }
-
-    private static Request<@Nullable String> watermark(Keys keys, String subject) {
-        return Request.<@Nullable String>of(CommandType.GET, () -> new ValueOutput<>(UTF8), keys.watermark(subject));
-    }
-
-    private static Request<Map<String, String>> fields(Keys keys, String jti) {
-        return Request.of(CommandType.HGETALL, () -> new MapOutput<>(UTF8), keys.record(jti));
+        return subject == null
+                ? null
+                : time(link.ask(call, Request.of(CommandType.GET, call.keys.watermark(subject)))
+                        .text(0));
     }
 
     // Changes
@@ -304,34 +276,33 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         var call = new Call(scope, now);
         String subject = Objects.requireNonNull(record.subject(), "subject");
-        String key = keys(scope).record(record.jti());
-        String index = keys(scope).index(subject);
+        String key = call.keys.record(record.jti());
+        String index = call.keys.index(subject);
         if (link.isInCluster()) {
             // The two keys may be on different servers. The index comes first, so that no failure leaves a live record
             // without an entry.
-            change(call, Script.INDEX, List.of(index), record.expiresAt(), record.jti());
+            change(call, Script.INDEX, index, record.expiresAt(), record.jti());
         }
         ExtraData data = record.extraData();
-        Request<List<String>> change = Request.of(
+        Request change = call.script(
                 Script.STORE,
                 link.isInCluster() ? List.of(key) : List.of(key, index),
-                call.arguments(
-                        subject,
-                        record.purpose(),
-                        record.issuedAt(),
-                        record.expiresAt(),
-                        data == null ? null : data.json(),
-                        record.jti()));
+                subject,
+                record.purpose(),
+                record.issuedAt(),
+                record.expiresAt(),
+                data == null ? null : data.json(),
+                record.jti());
         String answer;
         try {
-            answer = link.ask(call, change).get(0);
+            answer = link.ask(call, change).first();
         } catch (TokenStoreException e) {
             mark(call, index, record.expiresAt());
             throw e;
         }
         if (answer.equals("REVOKED") && minReplicas > 0) {
             // Before the caller is told that the token is revoked, the replicas must have the revocation.
-            answer = link.change(call, List.of(change)).get(0).get(0);
+            answer = link.change(call, List.of(change)).get(0).first();
         } else if (answer.equals("MISMATCH")) {
             throw new SubjectMismatchException();
         }
@@ -346,7 +317,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private void mark(Call call, String index, Instant expiresAt) {
         if (link.isInCluster() && call.left() > 0) {
             try {
-                link.ask(call, Request.of(Script.INDEX, List.of(index), call.arguments(expiresAt, Entries.SHORTENED)));
+                link.ask(call, call.script(Script.INDEX, List.of(index), expiresAt, Entries.SHORTENED));
             } catch (TokenStoreException e) {
                 // Then a list of several pages may leave the token out, until it is stored again.
             }
@@ -355,52 +326,46 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-        List<String> answer = change(
-                new Call(scope, now),
+        var call = new Call(scope, now);
+        Answer answer = change(
+                call,
                 Script.REVOKE,
-                List.of(keys(scope).record(revocation.jti())),
+                call.keys.record(revocation.jti()),
                 revocation.subject(),
                 revocation.issuedAt(),
                 revocation.expiresAt(),
                 keepUntil);
-        return RevokeOutcome.valueOf(answer.get(0));
+        return RevokeOutcome.valueOf(answer.first());
     }
 
     @Override
     public Watermarked<Consumption> consume(
             StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
         var call = new Call(scope, now);
-        Keys keys = keys(scope);
-        String watermarks = link.isInCluster() ? null : keys.watermarks();
-        List<String> answer = change(call, Script.CONSUME, List.of(keys.record(jti)), subject, purpose, watermarks);
-        if (!answer.get(0).equals("CONSUMED")) {
-            return new Watermarked<>(Refused.valueOf(answer.get(0)), null);
+        String watermarks = link.isInCluster() ? null : call.keys.watermarks();
+        Answer answer = change(call, Script.CONSUME, call.keys.record(jti), subject, purpose, watermarks);
+        if (!answer.first().equals("CONSUMED")) {
+            return new Watermarked<>(Refused.valueOf(answer.first()), null);
         }
-        Map<String, String> fields = new HashMap<>();
-        for (int i = 2; i < answer.size(); i += 2) {
-            fields.put(answer.get(i), answer.get(i + 1));
-        }
-        TokenRecord used = Objects.requireNonNull(record(scope, jti, fields, Outcome.UNKNOWN));
-        return new Watermarked<>(new Consumed(used), watermark(call, used, answer.get(1)));
-    }
-
-    /** The watermark that the script has read; in a cluster another server may have it. */
-    private @Nullable Instant watermark(Call call, TokenRecord used, String read) {
+        TokenRecord used = Objects.requireNonNull(record(scope, jti, answer.fields(2), Outcome.UNKNOWN));
         try {
-            return !link.isInCluster() ? time(read.isEmpty() ? null : read) : watermark(call, used.subject());
+            // The script has read the watermark, unless another node of the cluster may have it.
+            Instant watermark = link.isInCluster() ? watermark(call, used.subject()) : time(answer.text(1));
+            return new Watermarked<>(new Consumed(used), watermark);
         } catch (TokenStoreException e) {
-            throw Failures.of(Outcome.UNKNOWN, call.scope.domain(), "CONSUMED", e);
+            throw Failures.of(Outcome.UNKNOWN, scope.domain(), "CONSUMED", e);
         }
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
-        List<String> key = List.of(keys(scope).watermark(subject));
-        change(new Call(scope, now), Script.REVOKE_SUBJECT, key, watermark, keepUntil.plus(Call.MARGIN));
+        var call = new Call(scope, now);
+        String key = call.keys.watermark(subject);
+        change(call, Script.REVOKE_SUBJECT, key, watermark, keepUntil.plus(Call.MARGIN));
     }
 
-    private List<String> change(Call call, Script script, List<String> keys, @Nullable Object... arguments) {
-        return link.change(call, List.of(Request.of(script, keys, call.arguments(arguments))))
+    private Answer change(Call call, Script script, String key, @Nullable Object... arguments) {
+        return link.change(call, List.of(call.script(script, List.of(key), arguments)))
                 .get(0);
     }
 
@@ -409,31 +374,29 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         var call = new Call(scope, now);
-        Keys keys = keys(scope);
-        var entries = new Entries(link, call, keys.index(subject), now.toEpochMilli() + 1);
+        String index = call.keys.index(subject);
+        var entries = new Entries(link, call, index, now.toEpochMilli() + 1);
         int revoked = 0;
         try {
-            List<ScoredValue<String>> some = entries.next(limit);
+            Map<String, Long> some = entries.next(limit);
             while (!some.isEmpty()) {
-                List<Request<List<String>>> requests = some.stream()
-                        .map(entry -> Request.of(
-                                Script.REVOKE_STORED,
-                                List.of(keys.record(entry.getValue())),
-                                call.arguments(subject, score(entry))))
-                        .toList();
-                List<List<String>> answers = link.change(call, requests);
+                List<Request> requests = new ArrayList<>();
+                some.forEach((jti, score) -> requests.add(
+                        call.script(Script.REVOKE_STORED, List.of(call.keys.record(jti)), subject, score)));
+                Iterator<Answer> answers = link.change(call, requests).iterator();
                 List<String> done = new ArrayList<>();
-                for (int i = 0; i < answers.size(); i++) {
-                    String answer = answers.get(i).get(0);
+                for (Map.Entry<String, Long> entry : some.entrySet()) {
+                    String answer = answers.next().first();
                     if (!answer.equals("OTHER")) {
-                        done.addAll(List.of(some.get(i).getValue(), score(some.get(i))));
+                        done.add(entry.getKey());
+                        done.add(entry.getValue().toString());
                         revoked += answer.equals("REVOKED") ? 1 : 0;
                     }
                 }
                 if (!done.isEmpty()) {
-                    link.ask(call, Request.of(Script.DROP, List.of(keys.index(subject)), done.toArray(String[]::new)));
+                    link.ask(call, Request.of(Script.DROP, List.of(index), done.toArray(String[]::new)));
                 }
-                some = revoked < limit ? entries.next(limit - revoked) : List.of();
+                some = revoked < limit ? entries.next(limit - revoked) : Map.of();
             }
         } catch (TokenStoreException e) {
             boolean isWhole = e.outcome() == Outcome.APPLIED_NOT_REPLICATED ? entries.isAtEnd() : revoked == 0;
@@ -444,39 +407,33 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return revoked;
     }
 
-    private static String score(ScoredValue<String> entry) {
-        return Long.toString((long) entry.getScore());
-    }
-
     @Override
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         var call = new Call(scope, now);
-        Keys keys = keys(scope);
-        List<@Nullable Object> answers = link.ask(
+        String index = call.keys.index(subject);
+        List<Answer> answers = link.ask(
                 call,
                 List.of(
-                        Request.of(
-                                CommandType.ZSCORE,
-                                () -> new DoubleOutput<>(UTF8),
-                                keys.index(subject),
-                                Entries.SHORTENED),
-                        watermark(keys, subject)));
+                        Request.of(CommandType.ZSCORE, index, Entries.SHORTENED),
+                        Request.of(CommandType.GET, call.keys.watermark(subject))));
         // Up to the latest expiry that was shortened, the order of the scores may differ from that of the expiries.
-        double shortened = answers.get(0) instanceof Double latest ? latest : Double.NEGATIVE_INFINITY;
+        long shortened = Entries.score(answers.get(0).text(0));
         // No record expires later than its score. So a record that comes after this place cannot have a lower score.
         long from = Math.max(
                 now.toEpochMilli() + 1,
                 after == null ? Long.MIN_VALUE : after.expiresAt().toEpochMilli());
-        var entries = new Entries(link, call, keys.index(subject), from);
+        var entries = new Entries(link, call, index, from);
         var page = new TreeSet<>(TokenRecord.BY_EXPIRY);
         do {
-            List<ScoredValue<String>> some = entries.next(Math.min(limit + 1, PAGE));
-            List<Map<String, String>> found = link.ask(
-                    call,
-                    some.stream().map(entry -> fields(keys, entry.getValue())).toList());
-            for (int i = 0; i < some.size(); i++) {
-                TokenRecord record = record(scope, some.get(i).getValue(), found.get(i), Outcome.UNCHANGED);
+            List<String> jtis =
+                    List.copyOf(entries.next(Math.min(limit + 1, PAGE)).keySet());
+            List<Request> requests = jtis.stream()
+                    .map(jti -> Request.of(CommandType.HGETALL, call.keys.record(jti)))
+                    .toList();
+            List<Answer> found = link.ask(call, requests);
+            for (int i = 0; i < jtis.size(); i++) {
+                TokenRecord record = record(scope, jtis.get(i), found.get(i).fields(0), Outcome.UNCHANGED);
                 if (record != null
                         && subject.equals(record.subject())
                         && record.isLive(now)
@@ -492,7 +449,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 && (page.size() < limit
                         || page.last().expiresAt().toEpochMilli() >= entries.score()
                         || shortened >= entries.score()));
-        return new Watermarked<>(List.copyOf(page), time((String) answers.get(1)));
+        return new Watermarked<>(List.copyOf(page), time(answers.get(1).text(0)));
     }
 
     // Expiry
@@ -515,7 +472,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
 
     /** @param outcome of the action, for the exception if the fields are not a record's */
     private static @Nullable TokenRecord record(
-            StoreScope scope, String jti, Map<String, String> fields, Outcome outcome) {
+            StoreScope scope, String jti, Map<String, @Nullable String> fields, Outcome outcome) {
         String purpose = fields.get("p");
         if (purpose == null) {
             return null;

@@ -11,7 +11,6 @@ import io.lettuce.core.resource.ClientResources;
 import java.net.URI;
 import java.time.Duration;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
 import java.util.regex.Pattern;
 import org.slf4j.Logger;
@@ -45,30 +44,21 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
     public TokenStore open(String url, Duration callDeadline, Duration openDeadline) {
         var connectionUrl = new ConnectionUrl(url);
         String plain = connectionUrl.plain();
-        ClientResources resources = Clients.resources();
-        RedisTokenStore.Builder builder;
+        boolean isCluster = plain.matches("(?is)rediss?-cluster:.*");
+        List<RedisURI> uris;
         try {
-            if (plain.substring(0, plain.indexOf(':')).toLowerCase(Locale.ROOT).endsWith("-cluster")) {
-                List<RedisURI> uris =
-                        RedisClusterURIUtil.toRedisURIs(URI.create(plain.replaceFirst("(?i)-cluster", "")));
-                warnOfNetwork(uris);
-                builder = RedisTokenStore.builder(resources, uris);
-            } else {
-                RedisURI uri = RedisURI.create(plain);
-                warnOfNetwork(uri.getSentinels().isEmpty() ? List.of(uri) : uri.getSentinels());
-                builder = RedisTokenStore.builder(resources, uri);
-            }
+            uris = isCluster
+                    ? RedisClusterURIUtil.toRedisURIs(URI.create(plain.replaceFirst("(?i)-cluster", "")))
+                    : List.of(RedisURI.create(plain));
         } catch (IllegalArgumentException e) {
-            Clients.shutDown(resources);
             // Without its message, which quotes the URL.
-            throw new TokenStoreException(
-                    Outcome.UNCHANGED,
-                    "The URL is not one of Redis: redis://user:password@host:port/database,"
-                            + " redis-sentinel://host,host/database?sentinelMasterId=name or redis-cluster://host,host, and"
-                            + " the same with rediss for TLS; a special character in a password is written as in any URL,"
-                            + " such as %40 for @",
-                    null);
+            throw new TokenStoreException(Outcome.UNCHANGED, Failures.text("URL"), null);
         }
+        List<RedisURI> sentinels = uris.get(0).getSentinels();
+        warnOfNetwork(sentinels.isEmpty() ? uris : sentinels);
+        ClientResources resources = Clients.resources();
+        RedisTokenStore.Builder builder =
+                isCluster ? RedisTokenStore.builder(resources, uris) : RedisTokenStore.builder(resources, uris.get(0));
         return (connectionUrl.strictDurability() ? builder.strictDurability() : builder)
                 .minReplicas(connectionUrl.minReplicas())
                 .owning(resources)
@@ -78,17 +68,11 @@ public final class RedisTokenStoreProvider implements TokenStoreProvider {
     /** Logs one warning, without the host's name, if another machine could listen or answer in the server's place. */
     private static void warnOfNetwork(List<RedisURI> uris) {
         RedisURI uri = uris.get(0); // all of them have the same settings for TLS
-        if (uris.stream().allMatch(each -> THIS_MACHINE.matcher(each.getHost()).matches())) {
-            return;
-        }
-        if (!uri.isSsl()) {
-            LOG.warn(
-                    "The URL leads to another host without TLS: whoever is in between can read the password, and answer"
-                            + " in the server's place. Write rediss://, rediss-sentinel:// or rediss-cluster://.");
-        } else if (uri.getVerifyMode() == SslVerifyMode.NONE) {
-            LOG.warn(
-                    "The URL says verifyPeer=NONE: whoever is in between can answer in the server's place. Leave it out,"
-                            + " and name a trust store with the server's certificate: -Djavax.net.ssl.trustStore=…");
+        boolean isSafe = uri.isSsl() && uri.getVerifyMode() != SslVerifyMode.NONE;
+        if (!isSafe
+                && !uris.stream()
+                        .allMatch(each -> THIS_MACHINE.matcher(each.getHost()).matches())) {
+            LOG.warn(Failures.text(uri.isSsl() ? "UNVERIFIED" : "UNENCRYPTED"));
         }
     }
 }

@@ -1,13 +1,12 @@
 package dev.curfew.redis;
 
+import io.lettuce.core.codec.Base16;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Locale;
+import java.util.Objects;
 
 /** The Lua scripts; each has a file of its own under {@code META-INF/curfew/redis}. */
 enum Script {
@@ -30,19 +29,12 @@ enum Script {
             whole.append(file(part + ".lua"));
         }
         source = whole.append(file(name().toLowerCase(Locale.ROOT) + ".lua")).toString();
-        try {
-            byte[] digested = MessageDigest.getInstance("SHA-1").digest(source.getBytes(StandardCharsets.UTF_8));
-            digest = HexFormat.of().formatHex(digested);
-        } catch (NoSuchAlgorithmException e) {
-            throw new IllegalStateException(e); // every JDK has it
-        }
+        digest = Base16.digest(source.getBytes(StandardCharsets.UTF_8));
     }
 
     static String file(String name) {
         try (InputStream file = Script.class.getResourceAsStream("/META-INF/curfew/redis/" + name)) {
-            if (file == null) {
-                throw new IllegalStateException("The jar of the Redis store is not complete: it has no " + name);
-            }
+            Objects.requireNonNull(file, () -> "The jar of the Redis store is not complete: it has no " + name);
             return new String(file.readAllBytes(), StandardCharsets.UTF_8);
         } catch (IOException e) {
             throw new UncheckedIOException(e);

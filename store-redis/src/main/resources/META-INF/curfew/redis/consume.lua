@@ -1,5 +1,5 @@
 -- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose; and the beginning of a watermark's key, if
--- this server has all keys. Answers CONSUMED, the watermark of the record's subject or '', and the fields of the record,
+-- this server has all keys. Answers CONSUMED, the watermark of the record's subject or nothing, and the fields of the record,
 -- also to a repetition of the attempt that consumed the record. Otherwise answers UNKNOWN, ALREADY_USED or EXPIRED.
 local now, grace, attempt, subject, purpose, watermarks = unpack(ARGV)
 local record = redis.call('HGETALL', KEYS[1])
@@ -30,5 +30,5 @@ if not field.r then
   end
 end
 table.insert(record, 1, 'CONSUMED')
-table.insert(record, 2, watermark or '')
+table.insert(record, 2, watermark or false)
 return record

@@ -19,7 +19,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
-/** The same, on an application's own client, whose options nobody has touched: left alone, it queues and sends again. */
+/** The faults on an application's own client with default options, which queues commands and sends them again. */
 class ApplicationClientFaultsTest extends FaultsTest {
     private final List<AutoCloseable> opened = new ArrayList<>();
 
@@ -39,7 +39,7 @@ class ApplicationClientFaultsTest extends FaultsTest {
         }
     }
 
-    /** A connection that takes longer to make than a call may take is made all the same. */
+    /** A connection is made even if that takes longer than a call may take. */
     @Test
     void R8_4_aConnectionThatTakesLongerThanACallIsMade() {
         proxy.delay(Duration.ofMillis(60));
@@ -54,7 +54,7 @@ class ApplicationClientFaultsTest extends FaultsTest {
         client.shutdown();
     }
 
-    /** Whatever the driver throws becomes one exception, also when connections come and go. */
+    /** Each exception of the driver becomes a TokenStoreException, also when connections are closed and made. */
     @Test
     void R8_2_everyFailureIsATokenStoreException() throws Exception {
         var client = RedisClient.create(url(server().port()));

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.Test;
 /** Opened by URL, in threads whose context class loader knows neither Curfew nor Lettuce. */
 class ClassLoadersTest {
 
-    /** What an application does. */
+    /** The application's code: it opens a store and uses it. */
     public static final class Opening implements Callable<String> {
         private final String url;
 

@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Clocks that are off: the application's against the server's, and one application's against another's. */
 class ClocksTest {
     private static final Duration HOUR = Duration.ofHours(1);
-    /** What the page on Redis says: how much later than a skew past its retention end a key ends. */
+    /** How much later than a skew past its retention end a key ends, as the page on Redis says. */
     private static final Duration MARGIN = Duration.ofSeconds(10);
     /** The longest that a resource's tokens live. */
     private static final Duration LIFETIME = Duration.ofDays(1);
@@ -45,7 +45,7 @@ class ClocksTest {
         client.shutdown();
     }
 
-    /** The server's own time, and an application whose clock is off by that much. */
+    /** An application whose clock differs from the server's clock by this much. */
     private static Instant applicationTime(Duration off) {
         List<?> time = (List<?>) RedisServer.shared(RedisServer.version()).command("TIME");
         return Instant.ofEpochSecond(Long.parseLong((String) time.get(0)))
@@ -190,7 +190,7 @@ class ClocksTest {
     void R1_4_itIsThereUntilItsEndAndThenItGoes(long seconds) {
         Duration off = Duration.ofSeconds(seconds);
         Instant now = applicationTime(off);
-        // What is left of a token's life: half a second and a skew; and there is no margin for what is so short.
+        // The rest of a token's life is half a second and a skew, and there is no margin for so short a time.
         Instant expiry = now.plusMillis(500);
         Duration skew = Duration.ofMillis(500);
         try (TokenResource tokens = Fixture.builder(domain)

@@ -14,12 +14,12 @@ import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** What is left of a store that was closed. */
+/** A closed store leaves no thread and no connection behind. */
 class ClosingTest {
     private final String domain = Fixture.newDomain();
 
     private void assertThatNothingStaysBehind(String url, List<RedisServer> nodes) {
-        // Those of other tests' clients, which are still open.
+        // The threads of other tests' clients, which are still open.
         Set<Thread> before = Thread.getAllStackTraces().keySet();
         TokenResource tokens = Fixture.builder(domain).url(url).build();
         tokens.isRevoked("t");

@@ -30,7 +30,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** Counts the commands: by what the server says that it was asked, and by what goes over the wire. */
+/** Counts the commands: in the server's statistics, and on the wire. */
 class CommandsTest {
     private static final Pattern CALLS = Pattern.compile("(?m)^cmdstat_([^:]+):calls=(\\d+)");
 
@@ -48,7 +48,7 @@ class CommandsTest {
         server.close();
     }
 
-    /** What a client asked for and what scripts did, without the questions of this test. */
+    /** The commands of a client and of its scripts, without the commands of this test. */
     private static Map<String, Integer> commands(RedisServer of, Runnable action) {
         of.command("CONFIG", "RESETSTAT");
         action.run();
@@ -86,7 +86,7 @@ class CommandsTest {
                     .isEqualTo(Map.of("hmget", 1, "get", 1));
             assertThat(commands(server, () -> tokens.isRevoked(token("stored", "s2"))))
                     .isEqualTo(Map.of("hmget", 1, "get", 1));
-            // One more for the watermark of the record's subject, where that may decide.
+            // One more command for the watermark of the record's subject, if the watermark may decide.
             assertThat(commands(server, () -> tokens.getToken("stored"))).isEqualTo(Map.of("hgetall", 1, "get", 1));
             assertThat(commands(server, () -> tokens.getToken("warm"))).isEqualTo(Map.of("hgetall", 1));
             Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
@@ -187,7 +187,7 @@ class CommandsTest {
                 server.command("SCRIPT", "FLUSH");
                 assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
             }
-            // Whole once, and by the digest ever after.
+            // The whole script is sent once; then its digest is enough.
             assertThat(commands(server, () -> tokens.revokeToken(token("d", "s"))))
                     .containsEntry("eval", 1);
             assertThat(commands(server, () -> tokens.revokeToken(token("e", "s"))))
@@ -196,7 +196,7 @@ class CommandsTest {
         client.shutdown();
     }
 
-    /** Requests that leave in one piece, and are answered in one: no request waits for the answer to another. */
+    /** All requests are sent in one piece: no request waits for the answer to another. */
     @Test
     void R3_9_aBulkCheckIsOneRoundTrip() {
         try (TcpProxy proxy = TcpProxy.to("localhost", server.port())) {

@@ -17,7 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 
-/** What a URL may say, and what is said of it before anything is sent. */
+/** The parameters of a URL, and the warnings before anything is sent. */
 class ConnectionUrlTest {
     @Test
     void itsOwnParametersAreTakenOutWhereverTheyStand() {
@@ -37,7 +37,7 @@ class ConnectionUrlTest {
         assertThat(new ConnectionUrl("redis://host").plain()).isEqualTo("redis://host");
     }
 
-    /** Each of them opened a store without the safeguard. */
+    /** Each of these URLs once opened a store without the safeguard. */
     @ParameterizedTest
     @ValueSource(
             strings = {
@@ -128,7 +128,7 @@ class ConnectionUrlTest {
         assertThat(opened(url)).isEmpty();
     }
 
-    /** What is logged when the store is opened, which asks no server yet. */
+    /** The lines that are logged when the store is opened; no server is asked yet. */
     private static List<String> opened(String url) {
         var logger = (Logger) LoggerFactory.getLogger(RedisTokenStore.class);
         var lines = new ListAppender<ILoggingEvent>();

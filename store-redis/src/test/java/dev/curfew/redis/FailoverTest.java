@@ -102,7 +102,7 @@ class FailoverTest {
         load.awaitSuccesses(500);
         failure.run();
         load.awaitFailures();
-        // By itself: nobody opens the store again.
+        // The store recovers by itself: nobody opens it again.
         load.awaitSuccesses(500);
         await().atMost(Duration.ofSeconds(60))
                 .until(() -> free.stream().allMatch(token -> denying.check(token) == TokenStatus.ACTIVE));
@@ -138,7 +138,7 @@ class FailoverTest {
         }
     }
 
-    /** On an application's own client, with nobody's options but the driver's. */
+    /** On an application's own client, with default options. */
     @Test
     void R8_4_aMasterThatHangsIsLeftToo() throws Exception {
         try (RedisSentinels sentinels = RedisSentinels.start(RedisServer.version(), Map.of())) {
@@ -154,14 +154,14 @@ class FailoverTest {
                 master.resume();
                 await().atMost(Duration.ofSeconds(60))
                         .until(() -> master.info("role").equals("slave"));
-                // It comes back as a replica, and nobody goes by what it says.
+                // It comes back as a replica, and the store does not use it.
                 assertThat(tokens.revokeToken(Fixture.token("late", "s"))).isNotNull();
             }
             client.shutdown();
         }
     }
 
-    /** What {@code minReplicas} is for: replicas that lag behind, and a master that is lost meanwhile. */
+    /** Replicas lag behind, and a master is lost meanwhile: {@code minReplicas} is for this case. */
     @Test
     void R8_5_whatNoReplicaHasIsLostUnlessItWasWaitedFor() throws Exception {
         try (RedisSentinels sentinels = RedisSentinels.start(RedisServer.version(), Map.of());
@@ -174,14 +174,14 @@ class FailoverTest {
                     sentinels.nodes().stream().filter(node -> node != master).toList();
             assertThat(careful.revokeToken(Fixture.token("before", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             replicas.forEach(RedisServer::pause);
-            // Else what they are sent waits in their sockets, and they read it in the end.
+            // Otherwise the writes wait in the replicas' sockets, and the replicas read them in the end.
             master.command("CLIENT", "KILL", "TYPE", "replica");
             assertThat(hasty.revokeToken(Fixture.token("hasty", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             assertThatThrownBy(() -> careful.revokeToken(Fixture.token("careful", "s")))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("is applied")
                     .hasMessageContaining("0 of the 1 replicas");
-            // Also of what somebody else has revoked it is not said yet that it is so.
+            // The revocation of another node is not confirmed yet either.
             assertThatThrownBy(() -> careful.revokeToken(Fixture.token("hasty", "s")))
                     .hasMessageContaining("not yet replicated");
             assertThat(careful.isRevoked("careful")).isTrue();
@@ -191,9 +191,9 @@ class FailoverTest {
                     .ignoreException(TokenStoreException.class)
                     .until(() -> careful.inspect("nobody").isEmpty());
             assertThat(careful.isRevoked("before")).isTrue();
-            // Acknowledged, and lost: this is what it looks like.
+            // This revocation was acknowledged, and is lost.
             assertThat(careful.isRevoked("hasty")).isFalse();
-            // Not acknowledged: who asks again is told that it is done now.
+            // This revocation was not acknowledged: a second call revokes the token.
             assertThat(careful.revokeToken(Fixture.token("careful", "s"))).isEqualTo(RevokeOutcome.REVOKED);
         }
     }
@@ -236,7 +236,7 @@ class FailoverTest {
         }
     }
 
-    /** On an application's own client, with nobody's options but the driver's. */
+    /** On an application's own client, with default options. */
     @Test
     void R8_5_aClusterByAnApplicationsClient() throws Exception {
         try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of())) {

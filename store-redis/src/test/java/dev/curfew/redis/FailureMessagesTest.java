@@ -44,7 +44,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 
-/** What people read when something is wrong, and what they do not read. */
+/** The messages when something fails, which tell what to do and no secret. */
 class FailureMessagesTest {
     private static RedisServer server;
 
@@ -70,7 +70,7 @@ class FailureMessagesTest {
         root.setLevel(Level.DEBUG);
     }
 
-    /** Neither the log nor anything that is thrown tells a secret. */
+    /** Neither the log nor an exception tells a secret. */
     @AfterEach
     void R9_2_nothingWasGivenAway() {
         root.setLevel(Level.ERROR);
@@ -123,11 +123,11 @@ class FailureMessagesTest {
                 assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNCHANGED);
                 assertThat(outcome(() -> tokens.revokeAllStoredForSubject("one")))
                         .isEqualTo(Outcome.UNCHANGED);
-                // Of two that are asked for at once, one may be done.
+                // Of two requests that are sent at once, one may be done.
                 assertThat(outcome(() -> tokens.revokeAllStoredForSubject("two")))
                         .isEqualTo(Outcome.UNKNOWN);
                 strict.command("CONFIG", "SET", "maxmemory", "0");
-                // Before anything is done, and when a half is done.
+                // The first call fails before anything is done, the second one half way.
                 strict.command("ACL", "SETUSER", "clerk", "-evalsha");
                 assertThat(outcome(() -> tokens.revokeToken(token("t", "s")))).isEqualTo(Outcome.UNCHANGED);
                 strict.command("ACL", "SETUSER", "clerk", "+evalsha", "-pexpire");
@@ -167,7 +167,7 @@ class FailureMessagesTest {
             proxy.swallow();
             assertThat(outcome(() -> tokens.revokeToken(token("secret-jti", "s"))))
                     .isEqualTo(Outcome.UNKNOWN);
-            // This one finds no connection, and so sends nothing.
+            // This call finds no connection, and so sends nothing.
             assertThat(outcome(() -> tokens.revokeToken(token("secret-jti", "s"))))
                     .isEqualTo(Outcome.UNCHANGED);
             // A question changes nothing.
@@ -239,7 +239,7 @@ class FailureMessagesTest {
         }
     }
 
-    /** What was sent is sent again, by an application's driver or by the store: the first attempt is done, the second refused. */
+    /** An application's driver or the store sends a command again: the first attempt is done, the second is refused. */
     @ParameterizedTest
     @ValueSource(booleans = {true, false})
     void R8_7_aRefusalOfTheSecondAttemptDoesNotMeanThatNothingWasChanged(boolean byUrl) throws IOException {
@@ -320,7 +320,7 @@ class FailureMessagesTest {
                 "Nothing was changed");
     }
 
-    /** A server that refuses everybody is not asked by every call, nor is there a thread for each. */
+    /** A server that refuses all connections is not asked by every call, nor is there a thread for each call. */
     @Test
     void R8_2_aServerThatRefusesIsLeftAloneForAMoment() {
         server.command("ACL", "SETUSER", "secret-turn", "on", ">Pw7-of-test", "~*", "+@all");
@@ -382,7 +382,7 @@ class FailureMessagesTest {
             var begun = new AtomicBoolean();
             proxy.onRequest((connection, bytes) -> {
                 if (begun.compareAndSet(false, true)) {
-                    // This one goes nowhere.
+                    // This connection gets no answer.
                     proxy.swallow();
                 } else {
                     proxy.pass();
@@ -444,7 +444,7 @@ class FailureMessagesTest {
             String address = "127.0.0.1:" + withTls.setting("tls-port");
             assertTells(opening("rediss://" + address), "could not be reached", "certificate");
             assertThat(opening("rediss://" + address + "?verifyPeer=NONE")).isNull();
-            // By the other's port.
+            // Without TLS, to the port for TLS.
             assertTells(opening("redis://" + address), "Redis failed");
         }
     }
@@ -514,7 +514,7 @@ class FailureMessagesTest {
                 tokens.isRevoked("t");
                 loading.kill();
                 loading.restartLoading();
-                // It answers now and then, once in a thousand commands.
+                // While it loads, the server answers once in a thousand commands.
                 await().pollDelay(Duration.ZERO)
                         .pollInterval(Duration.ofMillis(10))
                         .untilAsserted(() -> assertTells(
@@ -568,7 +568,7 @@ class FailureMessagesTest {
         }
     }
 
-    /** A number beyond 64 bits: those that are listed with it must not suffer. */
+    /** A number beyond 64 bits breaks no other record of the page. */
     @Test
     void R2_7_extraDataOfSomebodyElsesBreakNoPage() {
         try (TokenResource tokens = builder().url(url()).build()) {

@@ -23,7 +23,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 
-/** What is promised when one server or the network fails, opened by the URL. */
+/** One server or the network fails; the store is opened by URL. */
 class FaultsTest extends ServerFaultsContract {
     private static RedisServer server;
     private static RedisClient client;
@@ -76,7 +76,7 @@ class FaultsTest extends ServerFaultsContract {
     /** The store has connected when it was opened: no check waits for a connection. */
     @Override
     protected void afterBurst() {
-        // This question has one of its own.
+        // This test's own question makes one connection too.
         assertThat(connections()).isEqualTo(connections + 1);
     }
 
@@ -84,7 +84,7 @@ class FaultsTest extends ServerFaultsContract {
         return Integer.parseInt(server.info("total_connections_received"));
     }
 
-    /** Every request and every reply late, and no reply so late that it would be missed by itself. */
+    /** Each request and each reply is late, but no single reply is later than the deadline. */
     @Test
     void R8_3_allThatACallAsksSharesItsDeadline() throws Exception {
         try (TcpProxy slow = TcpProxy.to("localhost", server.port());
@@ -103,7 +103,7 @@ class FaultsTest extends ServerFaultsContract {
         }
     }
 
-    /** As a firewall does to a connection that was idle for long: it drops what comes on it, and tells nobody. */
+    /** A firewall drops what is sent on a connection that was idle for long, and tells neither side. */
     @Test
     void R8_4_aConnectionThatAFirewallHasDroppedIsLeftAfterOneCall() {
         try (TokenResource tokens = open(proxy.port(), FailurePolicy.DENY)) {
@@ -140,7 +140,7 @@ class FaultsTest extends ServerFaultsContract {
                     .isEqualTo(Outcome.UNCHANGED);
             server.restart();
             awaitSuccess(tokens);
-            // What was said to have failed does not come true later.
+            // A call that has failed is not applied later.
             assertThat(tokens.isRevoked("stored")).isFalse();
             for (int i = 0; i < 50; i++) {
                 assertThat(tokens.inspect("t" + i)).isEmpty();

@@ -11,7 +11,7 @@ import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
-/** Which key a name becomes. */
+/** The names of keys. */
 class KeysTest {
     private static final List<String> NAMES = List.of(
             "a",
@@ -65,21 +65,21 @@ class KeysTest {
         List<Integer> slots = new ArrayList<>();
         for (int i = 0; i < 2000; i++) {
             String key = new Keys(scope("{tokens}", "{x}")).record("{same}" + i);
-            // What a server takes for a hash tag is what is between braces.
+            // A server takes the text between braces for a hash tag.
             assertThat(key).doesNotContain("{");
             slots.add(SlotHash.getSlot(key));
         }
         assertThat(new HashSet<>(slots)).hasSizeGreaterThan(1700);
     }
 
-    /** What is written before a WAIT must go to the server that has the key. */
+    /** The write before a WAIT must go to the server that has the key. */
     @Test
-    void R8_5_aNeighbourIsInTheSlotOfItsKey() {
+    void R8_5_aTemporaryKeyIsInTheSlotOfItsKey() {
         for (String name : NAMES) {
             var keys = new Keys(scope(name, name));
             String key = keys.record(name);
-            assertThat(keys.neighbour(key)).isNotEqualTo(key);
-            assertThat(SlotHash.getSlot(keys.neighbour(key))).isEqualTo(SlotHash.getSlot(key));
+            assertThat(keys.temporary(key)).isNotEqualTo(key);
+            assertThat(SlotHash.getSlot(keys.temporary(key))).isEqualTo(SlotHash.getSlot(key));
         }
     }
 }

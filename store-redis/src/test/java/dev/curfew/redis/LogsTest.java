@@ -24,7 +24,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.slf4j.LoggerFactory;
 
-/** What is logged, by us and by the driver, when everything is. */
+/** The lines that Curfew and the driver log when all loggers are at TRACE. */
 class LogsTest {
     private static final List<String> DRIVER = List.of("io.lettuce", "io.netty");
 
@@ -81,7 +81,7 @@ class LogsTest {
         }
     }
 
-    /** What the page on Redis says of the driver's log; and that ours tells nothing at any level. */
+    /** The driver logs what the page on Redis says; Curfew logs no secret at any level. */
     @Test
     void R9_2_noSecretIsLoggedButByTheDriverAtTheLevelsThatThePageNames() {
         String credentials = "redis://private-user:private-password@127.0.0.1:";

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What the page on Redis says of memory; run by its name. */
+/** Measures the memory that the page on Redis tells of; run by its name. */
 class MemoryMeasurement {
     private static final Logger LOG = LoggerFactory.getLogger(MemoryMeasurement.class);
     private static final int MANY = 20_000;

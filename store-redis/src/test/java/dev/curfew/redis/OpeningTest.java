@@ -38,9 +38,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.slf4j.LoggerFactory;
 
-/** What is said of a server when a resource is built on it. */
+/** The findings about a server when a resource is built on it. */
 class OpeningTest {
-    /** What only minReplicas needs, and what a store does without where it must. */
+    /** Rights that only minReplicas needs, or that a store can do without. */
     private static final Set<String> OPTIONAL = Set.of("+hello", "+wait", "+config|get");
 
     private final String domain = Fixture.newDomain();
@@ -157,7 +157,7 @@ class OpeningTest {
         }
     }
 
-    /** The page's line, and nothing but that. */
+    /** The rights in the page's line. */
     private static List<String> leastRights() throws IOException {
         Matcher line = Pattern.compile("(?m)^ACL SETUSER curfew on >PASSWORD (.*)$")
                 .matcher(Files.readString(Path.of("../docs/redis.md")));
@@ -191,7 +191,7 @@ class OpeningTest {
                 server.command("SCRIPT", "FLUSH");
                 assertThat(tokens.revokeToken(token("w", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             }
-            // And not one of them is too many.
+            // Each of the rights is needed.
             for (String right : rights.subList(5, rights.size())) {
                 if (right.startsWith("+") && !OPTIONAL.contains(right)) {
                     server.command("ACL", "SETUSER", "least", "-" + right.substring(1));
@@ -241,14 +241,14 @@ class OpeningTest {
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("strictDurability");
             server.command("ACL", "SETUSER", "visitor", "resetkeys", "~other:*");
-            // Without which the skew of the domain can be neither read nor kept.
+            // Without the keys the skew of the domain can be neither read nor kept.
             assertThatThrownBy(() -> said(url)).hasMessageContaining("a right is missing");
             server.command("ACL", "SETUSER", "visitor", "-info", "-evalsha", "-eval");
             assertThatThrownBy(() -> said(url)).hasMessageContaining("a right is missing");
-            // Nobody offers CONFIG to the public.
+            // Many providers do not allow CONFIG.
             server.command("ACL", "SETUSER", "visitor", "reset", "on", ">Pw7-of-test", "~*", "+@all", "-config");
             assertThat(said(url)).isEmpty();
-            // But who is strict wants to see it.
+            // But strictDurability has to see the settings.
             assertThatThrownBy(() -> said(url + "?strictDurability=true"))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("cannot be seen");
@@ -267,7 +267,7 @@ class OpeningTest {
                 assertThat(tokens.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             }
             assertThat(Servers.connections(List.of(server))).isZero();
-            // The resources are as good as before.
+            // The resources are still open.
             var client = RedisClient.create(resources, server.url());
             try (var connection = client.connect()) {
                 assertThat(connection.sync().ping()).isEqualTo("PONG");

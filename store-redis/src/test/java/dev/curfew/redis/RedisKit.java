@@ -13,12 +13,12 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     abstract Servers.Topology topology();
 
-    /** Whether the larger tests are as large as everywhere; {@code -Dcurfew.test.full} makes them so on all servers. */
+    /** Whether the larger tests have their full size, which {@code -Dcurfew.test.full} sets. */
     private static boolean isFull() {
         return Boolean.getBoolean("curfew.test.full");
     }
 
-    /** Whether they are large here in any case, if not as large as elsewhere, for the sake of those who wait. */
+    /** Whether the larger tests have a medium size here, even without {@code -Dcurfew.test.full}. */
     boolean many() {
         return false;
     }

@@ -35,7 +35,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What {@code minReplicas} waits for, when the replica does not answer. */
+/** Calls with {@code minReplicas} while the replica does not answer. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES)
 class ReplicasTest {
     private final String domain = Fixture.newDomain();
@@ -98,7 +98,7 @@ class ReplicasTest {
             assertThat(hasty.isRevoked("t" + i)).isTrue();
         }
         replica.resume();
-        // Those that were left waiting hold nobody up.
+        // The earlier waits delay no later call.
         assertThat(careful.revokeToken(token("t0", "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
         assertThat(careful.revokeToken(token("after", "s"))).isEqualTo(RevokeOutcome.REVOKED);
     }
@@ -112,7 +112,7 @@ class ReplicasTest {
         hasty.revokeJti("listed");
         hasty.consume("used", "link");
         hasty.revokeSubject("s");
-        // By a store that has written nothing of its own yet.
+        // This store has written nothing of its own yet.
         try (TokenResource fresh = resource(1)) {
             assertUnreplicated(catchThrowable(() -> fresh.revokeToken(token("t", "s"))));
             assertUnreplicated(catchThrowable(() -> fresh.consume("used", "link")));
@@ -150,7 +150,7 @@ class ReplicasTest {
         assertThat(hasty.isRevoked("t")).isTrue();
     }
 
-    /** Whoever is told that a token is revoked relies on it, also where it was to be stored. */
+    /** A caller who is told that a token is revoked relies on it, also when storing it. */
     @Test
     void R8_5_aStoreThatFindsTheTokenRevokedWaitsToo() {
         hasty.revokeToken(token("t", "s"));
@@ -158,11 +158,11 @@ class ReplicasTest {
         replica.pause();
         hasty.revokeToken(token("late", "s"));
         assertUnreplicated(catchThrowable(() -> careful.storeToken(token("late", "s"))));
-        // What is stored need not be there.
+        // For a stored token nobody waits.
         assertThat(careful.storeToken(token("new", "s"))).isEqualTo(StoreOutcome.STORED);
     }
 
-    /** Checks have a connection of their own, which says nothing of the other one. */
+    /** Checks have a connection of their own: their answers say nothing about the other connection. */
     @Test
     void R8_4_aConnectionThatIsSilentIsLeftAlsoWhileChecksAreAnswered() throws Exception {
         try (TcpProxy network = TcpProxy.to("127.0.0.1", master.port());

@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** Goes through all that servers hold. */
+/** Examines all keys of servers. */
 final class Scan {
     private static final int COUNT = 1000;
 
@@ -97,7 +97,7 @@ final class Scan {
         } while (!cursor.equals("0"));
         indexes.forEach((key, jtis) -> {
             if (jtis.isEmpty()) {
-                // Only what a master has itself.
+                // Only the keys that a master has itself.
                 try {
                     for (Object jti : (List<?>) connection.command("ZRANGE", key, "0", "-1")) {
                         jtis.add((String) jti);

@@ -24,7 +24,7 @@ final class Servers {
 
     /**
      * Some servers, and how an application opens a store on them: with a client, with a client of another node, and by a
-     * URL, where that says all.
+     * URL, if a URL is enough.
      */
     record Topology(
             List<RedisServer> nodes,
@@ -112,7 +112,7 @@ final class Servers {
         return most;
     }
 
-    /** How many clients the nodes have, without the one who asks, the sentinels, and the nodes among themselves. */
+    /** How many clients the nodes have, without this test, the sentinels and the other nodes. */
     static int connections(List<RedisServer> nodes) {
         return nodes.stream()
                 .mapToInt(node -> (int) String.valueOf(node.command("CLIENT", "LIST", "TYPE", "normal"))

@@ -34,9 +34,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** What becomes of a subject's index. */
+/** A subject's index: its end, its order, and what failures leave in it. */
 class SubjectIndexTest {
-    /** How many tokens are dealt with at a time: the resource's batch size. */
+    /** The resource's batch size. */
     private static final int BATCH = 1000;
 
     private static RedisServer server;
@@ -102,8 +102,8 @@ class SubjectIndexTest {
             tokens.storeToken(until("old" + i, NOW.plus(Duration.ofMinutes(1))));
         }
         // A skew past their retention end, and ten seconds: then no node takes them for live. And a day, since this
-        // clock is
-        // ahead of the server's by more than that.
+        // clock
+        // is ahead of the server's by more than a day.
         now.set(NOW.plus(Duration.ofMinutes(1))
                 .plus(Duration.ofDays(1))
                 .plus(SKEW)
@@ -149,7 +149,7 @@ class SubjectIndexTest {
         assertThat(all.get(0).jti()).isEqualTo("t299");
     }
 
-    /** A store that ended between its two commands: the entry is there, the record is not, and may come yet. */
+    /** A store has ended between its two commands: there is an entry without a record, which may still come. */
     @Test
     void R4_1_aStoreThatIsOnItsWayIsRevokedToo() {
         tokens.storeToken(token("t0", "s"));
@@ -157,13 +157,13 @@ class SubjectIndexTest {
         assertThat(tokens.listTokens("s")).hasSize(1);
         assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
         assertThat(entries("s")).isEmpty();
-        // Its second command comes after all, or the application tries again.
+        // The second command comes late, or the application tries again.
         assertThat(tokens.storeToken(token("underway", "s"))).isEqualTo(StoreOutcome.REVOKED);
         assertThat(tokens.isRevoked("underway")).isTrue();
         Scan.assertClean(List.of(server));
     }
 
-    /** As above, but the record was there, and was about to be extended: the store knows that it failed, and marks it. */
+    /** A store was to extend a record, and has failed between its two commands: the store marks the index. */
     @Test
     void R2_7_aRecordWhoseExtensionFailedIsNotLeftOut() {
         for (int i = 0; i < 10; i++) {
@@ -210,7 +210,7 @@ class SubjectIndexTest {
         }
     }
 
-    /** The last millisecond of a key is one in which it can still be extended. */
+    /** A key can still be extended in its last millisecond. */
     @Test
     void R3_3_aRevocationIsExtendedInTheLastMillisecondOfTheOldOne() {
         int met = 0;
@@ -253,7 +253,7 @@ class SubjectIndexTest {
                 .isInstanceOf(TokenStoreException.class)
                 .hasMessageContaining("another type")
                 .hasMessageContaining("Nothing was changed");
-        // Index first: there is no record that nobody would find.
+        // The index comes first: there is no record without an entry.
         assertThat(tokens.inspect("t")).isEmpty();
     }
 
@@ -274,7 +274,7 @@ class SubjectIndexTest {
         assertThat(entries("s")).isEmpty();
         try (RedisConnection connection = server.connect()) {
             List<?> commands = (List<?>) connection.command("SLOWLOG", "GET", "-1");
-            // What the server does at a time depends on the batch, not on how many tokens there are.
+            // A command's size depends on the batch, and not on the number of tokens.
             assertThat(commands).isNotEmpty();
             assertThat(commands)
                     .allSatisfy(command -> assertThat(words((List<?>) ((List<?>) command).get(3)))
