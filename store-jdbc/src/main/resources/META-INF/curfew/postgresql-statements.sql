@@ -1,18 +1,19 @@
--- The statements of the store, each under its name. A statement that only reads ("read") may be sent twice, one that
+-- The statements of the store, each under its name. A statement that only reads ("read") may be sent twice. One that
 -- writes is sent once. A name in quotes may be mapped to another one: in double quotes it is a table or a column, in
--- single quotes it is that name as a text. A row is t, and what is given is g.
+-- single quotes it is that name as a text. The alias t is a row of the table, the alias g is the values that are given.
 --
--- What stores or revokes inserts a row; if there is one already, it locks that, and updates it by what its newest version
--- says. What revokes or uses has to answer what was there, which the lock shows (stored); what stores looks at a row only
--- where that was not to be updated. The lock gives the newest version of a row, so that this is exact under READ COMMITTED;
--- under a higher level the server refuses (40001) what it cannot prove, and the statement is repeated. A row that changed
--- or came after the statement began can be met but not seen: then nothing is done, and the statement is repeated.
+-- A statement that stores or revokes inserts a row. If there is a row already, the statement locks the row, and updates it
+-- by the row's newest version. A statement that revokes or uses must answer what was there before: the lock shows that
+-- (stored). A statement that stores looks at a row only if the row was not to be updated. The lock gives the newest version
+-- of a row, so this is exact under READ COMMITTED. Under a higher level the server refuses (40001) what it cannot prove,
+-- and the statement is repeated. A row that changed or came after the statement began can be in the way without being
+-- seen: then nothing is done, and the statement is repeated.
 --
--- Every statement answers at least one row, and every row begins with {me}: the name of the statement, and a hash of it and
--- of the names in it; another text where a standby answers. So an answer that a pooler has mixed up is noticed, and one
--- of a server that may not have heard of a revocation yet. It is data and not the name of a column, since
--- the driver keeps the names of a prepared statement's columns. Where there may be no row, the row without columns on the
--- left side of a join takes care of that; such a join without a condition is a nested loop, which keeps the order.
+-- Every statement answers at least one row, and every row begins with {me}: the name of the statement, and a hash of the
+-- statement and of the names in it. On a standby it is another text. So the store notices an answer that a pooler has mixed
+-- up, and an answer of a server that may not know of a revocation yet. {me} is data and not the name of a column, since the
+-- driver keeps the names of a prepared statement's columns. If there may be no row, the left side of a join is a row
+-- without columns. Such a join without a condition is a nested loop, which keeps the order.
 
 -- write: store
 WITH given AS (
@@ -99,8 +100,8 @@ ON CONFLICT ("tenant", "subject") DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
 RETURNING {me}
 
--- Not SKIP LOCKED: what somebody is just storing again must be revoked too. By an array and not a join: that takes the
--- key's index, however many rows the planner expects.
+-- Not SKIP LOCKED: a token that somebody is just storing again must be revoked too. By an array and not a join: an array
+-- takes the key's index, however many rows the planner expects.
 -- write: revokeStored
 WITH batch AS (
     SELECT "jti" AS jti FROM "curfew_tokens"
@@ -128,9 +129,9 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     ORDER BY "expires_at", "jti" LIMIT ?
 ) r ON true
 
--- By place and not by key: a row that is locked stays where it is. By an array, as above; the part is for tables that are
--- partitioned, where a place is there more than once. One node at a time: a second one finds nothing to do, and leaves it
--- to the first, so that however many nodes there are, the server has the work of one.
+-- By place (ctid) and not by key: a row that is locked stays at its place. By an array, as above. In a table with
+-- partitions the same place is there more than once, so the partition (tableoid) is compared too. One node works at a time.
+-- A second node finds nothing to do. So the server has the work of one node, however many nodes there are.
 -- write: expunge
 WITH turn AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine
@@ -152,9 +153,9 @@ SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SE
 -- read: serverTime
 SELECT {me}, clock_timestamp()
 
--- How the tables differ from what the statements above need, in words: what they must not be started with (missing,
--- different), what is only to be said (slow, lossy: the server may lose what it has acknowledged), whether a table is
--- missing, and whether the DDL would create anything.
+-- How the tables differ from what the statements above need, in words. The columns of the answer: the differences with
+-- which the store must not start (missing, different); the differences that are only warned of (slow, and lossy: the server
+-- may lose what it has acknowledged); whether a table is missing; whether the DDL would create anything.
 -- read: differences
 WITH tables (name, key, ways) AS (VALUES
     ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject']),

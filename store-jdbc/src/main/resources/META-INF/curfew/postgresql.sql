@@ -1,4 +1,4 @@
--- What Curfew knows about the tokens of the domain "tokens". For PostgreSQL 13 and later; does no harm when run again.
+-- The tables of the domain "tokens". For PostgreSQL 13 and later. To run it again does no harm.
 -- For another domain, or under other names, see JdbcTokenStore.schema.
 
 CREATE TABLE IF NOT EXISTS "curfew_tokens" (
@@ -15,14 +15,14 @@ CREATE TABLE IF NOT EXISTS "curfew_tokens" (
     PRIMARY KEY ("tenant", "jti")
 );
 
--- The expunger's way: what expired first goes first.
+-- For the clean-up, which removes first what expired first.
 CREATE INDEX IF NOT EXISTS "curfew_tokens_expiry_idx" ON "curfew_tokens" ("expires_at");
 
 -- A subject's tokens that are not revoked, soonest expiry first.
 CREATE INDEX IF NOT EXISTS "curfew_tokens_subject_idx"
     ON "curfew_tokens" ("tenant", "subject", "expires_at", "jti") WHERE "revoked_at" IS NULL;
 
--- From when back a subject's tokens are revoked, stored or not.
+-- A watermark: a subject's tokens that were issued at or before it are revoked, stored or not.
 CREATE TABLE IF NOT EXISTS "curfew_tokens_watermarks" (
     "tenant"     text COLLATE "C" NOT NULL,
     "subject"    text COLLATE "C" NOT NULL,

@@ -1,7 +1,6 @@
 package dev.curfew.jdbc;
 
 import dev.curfew.TokenStoreException;
-import dev.curfew.TokenStoreException.Outcome;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.Properties;
@@ -32,7 +31,7 @@ record ConnectionUrl(String server, Properties properties, boolean createsSchema
     static ConnectionUrl of(String url, Properties defaults) {
         String[] parts = url.substring(SCHEME.length()).split("\\?", 2);
         if (!ADDRESS.matcher(parts[0]).matches()) {
-            throw refused();
+            throw Failures.ofOpening("URL", null);
         }
         String server = SCHEME + parts[0]; // the user's scheme may be in capitals, which the driver does not know
         var properties = new Properties();
@@ -51,20 +50,9 @@ record ConnectionUrl(String server, Properties properties, boolean createsSchema
                 }
             }
         } catch (IllegalArgumentException e) { // a % that begins nothing
-            throw refused();
+            throw Failures.ofOpening("URL", null);
         }
         return new ConnectionUrl(server, properties, createsSchema);
-    }
-
-    static TokenStoreException refused() {
-        return new TokenStoreException(
-                Outcome.UNCHANGED,
-                "The URL cannot be read. Write the user and the password as parameters:"
-                        + " jdbc:postgresql://host:port/database?user=…&password=…. Write two / before the host, and"
-                        + " one / after the host and the port. The port is a number from 1 to 65535. The parameters"
-                        + " begin with ? and have an & between them. A service must exist. In a name or a value write"
-                        + " % as %25, & as %26, + as %2B, ; as %3B, = as %3D and @ as %40",
-                null);
     }
 
     /** Without the password. */

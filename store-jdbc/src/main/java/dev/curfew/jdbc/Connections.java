@@ -36,7 +36,7 @@ final class Connections implements AutoCloseable {
         this.owned = owned;
     }
 
-    /** Performs the actions on this connection, as far as they are those of the calling thread. */
+    /** Performs the actions. All that the calling thread asks of the store meanwhile is done on this connection. */
     <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
         Connection outer = transaction.get();
         transaction.set(connection);
@@ -102,7 +102,7 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Asks the pool again where it gave up within half of the deadline: the pool may have tried connections that are
+     * Asks the pool once more if the pool gave up within half of the deadline: it may have tried connections that are
      * dead. Nothing has been sent yet, and the pool will give up again within the other half.
      */
     private Connection connection(Call call) {
@@ -115,7 +115,7 @@ final class Connections implements AutoCloseable {
                     throw Failures.of(call.domain, e, false);
                 }
                 if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
-                    emptyOwnPool(before); // else it was merely busy
+                    emptyOwnPool(before); // otherwise the pool was only busy
                 }
             }
         }
@@ -131,9 +131,8 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Lets go of all connections of the store's own pool: where one is dead, a firewall has most likely dropped the
-     * others too, and where one is to a standby, so are others. A connection that is in use is closed when it comes
-     * back.
+     * Lets go of all connections of the store's own pool. If one is dead, a firewall has most likely dropped the others
+     * too. If one leads to a standby, so do others. A connection that is in use is closed when it comes back.
      *
      * @param before the value of {@link #emptied} before the pool was asked: if it has changed since, another call has
      *     emptied the pool, and its new connections are kept

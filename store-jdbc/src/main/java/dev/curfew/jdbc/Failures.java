@@ -4,9 +4,10 @@ import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import java.net.UnknownHostException;
 import java.sql.SQLException;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** What went wrong, in words that help and give nothing away: a server's message may quote a row or a user. */
+/** Makes exceptions whose messages help and tell no secret. A server's own message may quote a row or a user. */
 final class Failures {
     /** The SQLState of a call for which the pool had no connection in time. */
     static final String TOO_LATE = "HYT00";
@@ -16,12 +17,13 @@ final class Failures {
 
     private static final String ADVICE = Statements.file("postgresql-failures.txt");
 
-    /** Where the server's own words name tables, columns, parameters or hosts, and neither values nor users. */
+    /** The SQLStates whose messages name tables, columns, parameters or hosts, and neither values nor users. */
     private static final String HARMLESS = "(08(?!P01)|22023|25|26|3D|3F|40|42|53100|53200|55|57|58|HY).*|";
 
     /**
-     * An error of the server's undoes the statement. One of the driver's, or of a server about to go, may come after
-     * it; and so may what is said of a prepared statement that a pooler has mixed up with another one.
+     * The SQLStates after which the statement may have been applied. An error of the server undoes the statement. But an
+     * error of the driver, or of a server that shuts down, may come after the statement was applied. So may an error
+     * about a prepared statement that a pooler has mixed up with another one.
      */
     private static final String UNSURE = "(0100E|02|08|22|26|40003|42P05|53200|57P|58|99|HYT01|XX).*|";
 
@@ -32,12 +34,12 @@ final class Failures {
         return state(e).matches("40001|40P01");
     }
 
-    /** Whether the connection has gone, or is to the wrong server, so that another one may answer. */
+    /** Whether the connection has gone, or leads to the wrong server, so that another connection may answer. */
     static boolean isOfConnection(SQLException e) {
         return state(e).matches("08(?!P01).*|57P0.*|25006");
     }
 
-    /** A server in recovery has answered: as when it refuses to write. */
+    /** A server in recovery has answered. The SQLState is that of a server that refuses to write. */
     static SQLException ofStandby() {
         return new SQLException("the server is a standby: pg_is_in_recovery() is true", "25006");
     }
@@ -50,8 +52,21 @@ final class Failures {
         return e.getSQLState() == null ? "" : e.getSQLState();
     }
 
+    private static Optional<String> advice(String state) {
+        return ADVICE.lines()
+                .map(line -> line.split(" ", 2))
+                .filter(line -> state.matches(line[0]))
+                .map(line -> line[1])
+                .findFirst();
+    }
+
+    /** Why a URL is not opened; no server was asked. The message is the line of the file that begins with this word. */
+    static TokenStoreException ofOpening(String word, @Nullable Throwable cause) {
+        return new TokenStoreException(Outcome.UNCHANGED, advice(word).orElseThrow(), cause);
+    }
+
     /**
-     * @param domain for which it was asked; {@code null} where there is none: then the message quotes the driver
+     * @param domain the domain of the call, or {@code null} if there is none: then the message quotes the driver
      * @param sent whether the statement may have reached the server
      */
     static TokenStoreException of(@Nullable String domain, SQLException e, boolean sent) {
@@ -59,12 +74,7 @@ final class Failures {
     }
 
     static TokenStoreException of(@Nullable String domain, String state, SQLException e, boolean sent) {
-        String what = ADVICE.lines()
-                .map(line -> line.split(" ", 2))
-                .filter(line -> state.matches(line[0]))
-                .map(line -> line[1])
-                .findFirst()
-                .orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
+        String what = advice(state).orElse(sent ? "the statement failed" : "no connection was to be had from the pool");
         SQLException cause = harmless(e);
         return exception(
                 sent && state.matches(UNSURE) ? Outcome.UNKNOWN : Outcome.UNCHANGED,

@@ -56,31 +56,31 @@ import org.slf4j.LoggerFactory;
  *   …_ended_idx             (kept_until)
  * </pre>
  *
- * <p>Every verb is one statement, in a transaction of its own, in one round trip. One that changes a record
+ * <p>Every verb is one statement, in a transaction of its own, in one round trip. A verb that changes a record
  *
  * <ol>
  *   <li>inserts a row, where there may be none;
- *   <li>locks the row if there was one, and waits for whoever has it;
- *   <li>updates it, if its newest version allows that;
- *   <li>answers what the lock showed.
+ *   <li>locks the row if there was one, and waits while another call has the lock;
+ *   <li>updates the row, if its newest version allows that;
+ *   <li>answers what was in the row when it was locked.
  * </ol>
  *
- * <p>That needs READ COMMITTED, and works with any level above: what the server refuses there (SQLState 40001), and a
- * deadlock (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give every
- * transaction another connection. Every answer says which statement it is of, in case a pooler mixes them up, and
- * whether a standby gave it, in case a pool connects elsewhere: that is an error, since a standby may not have heard of
- * a revocation.
+ * <p>This needs READ COMMITTED, and works at any level above. A statement that the server refuses there (SQLState 40001),
+ * or that a deadlock ends (40P01), is repeated until the deadline. Nothing is kept in the session, so a pooler may give
+ * every transaction another connection. Every answer names its statement, in case a pooler mixes statements up. Every
+ * answer also says whether a standby gave it, in case a pool connects to another server. An answer of a standby is an
+ * error, since a standby may not know of a revocation.
  *
- * <p>A statement that only reads is sent once more, on another connection, where the first one has broken, or is to a
+ * <p>A statement that only reads is sent once more, on another connection, if the first connection breaks, leads to a
  * standby, or has not answered within half of the deadline. A statement that writes is sent once.
  */
 public final class JdbcTokenStore implements TokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(JdbcTokenStore.class);
-    private static final Instant BEGINNING = Instant.parse("0000-01-01T00:00:00Z");
-    // For createSchema, which is not an action: it may have to wait for those who read the table.
+    static final Instant BEGINNING = Instant.parse("0000-01-01T00:00:00Z");
+    // For createSchema, which is not an action. It may have to wait for calls that read the table.
     private static final Duration SCHEMA_DEADLINE = Duration.ofMinutes(1);
 
-    // A time that ends something is never early (R1.3), where somebody else wrote a finer one.
+    // Somebody else may have written a finer expiry or watermark. It is rounded up, so that it is never early (R1.3).
     private static final int ROUND_UP = 999_999;
 
     private final Connections connections;
@@ -88,11 +88,9 @@ public final class JdbcTokenStore implements TokenStore {
     private final @Nullable String schema;
     private final @Nullable String table;
     private final Map<RecordField, String> columns;
-    // The domain of a table that was named: there is one.
+    // The only domain of a store whose table was named.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, Statements> domains = new ConcurrentHashMap<>();
-    // Where the last batch of a domain's clean-up ended: its rows lie dead in the index before that until a vacuum.
-    private final Map<String, Instant> expungedUntil = new ConcurrentHashMap<>();
 
     private JdbcTokenStore(Builder names, Connections connections, boolean createsSchema) {
         this.connections = connections;
@@ -104,8 +102,8 @@ public final class JdbcTokenStore implements TokenStore {
 
     /**
      * A store on the application's own pool, which stays open when the store is closed, with the tables as
-     * {@link #createSchema} makes them. The pool lends connections on which nothing has begun yet: not one that hands
-     * out the connection of a running transaction, for which there is {@link #inTransaction}.
+     * {@link #createSchema} makes them. The pool must lend connections on which no transaction has begun. For the
+     * connection of a running transaction there is {@link #inTransaction}.
      */
     public static JdbcTokenStore create(DataSource dataSource) {
         return builder(dataSource).build();
@@ -123,7 +121,7 @@ public final class JdbcTokenStore implements TokenStore {
         return argument;
     }
 
-    /** Under which names the tables are found; made by {@link JdbcTokenStore#builder}. */
+    /** The names under which the store finds its tables; made by {@link JdbcTokenStore#builder}. */
     public static final class Builder {
         private final DataSource dataSource;
         private final Map<RecordField, String> columns = new EnumMap<>(RecordField.class);
@@ -188,9 +186,9 @@ public final class JdbcTokenStore implements TokenStore {
     public void createSchema(String domain) {
         var scope = new StoreScope(domain, "", Duration.ZERO, SCHEMA_DEADLINE);
         if (!ask(scope, "differences", Differences::new).lackAny()) {
-            return; // and takes none of the locks that IF NOT EXISTS takes
+            return; // without the locks that IF NOT EXISTS takes
         }
-        // The lock lasts as long as the transaction, which these statements are together.
+        // These statements are one transaction. The lock lasts as long as that.
         String ddl = "SELECT pg_advisory_xact_lock(" + ("curfew " + domain).hashCode() + ");\n" + schema(domain);
         connections.perform(scope, false, connection -> {
             try (Statement statement = connection.createStatement()) {
@@ -225,8 +223,8 @@ public final class JdbcTokenStore implements TokenStore {
     /**
      * How the tables differ from what the statements need.
      *
-     * @param refused what the store does not work with, or {@code null}
-     * @param risky what the store works with, and the operator should know, or {@code null}
+     * @param refused differences that the store does not work with, or {@code null}
+     * @param risky differences that the store works with, and that the operator should know of, or {@code null}
      * @param lackTable whether a table is missing
      * @param lackAny whether a table or an index is missing
      */
@@ -331,11 +329,11 @@ public final class JdbcTokenStore implements TokenStore {
     public Watermarked<List<TokenRecord>> list(
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         TokenRecord last = after != null && after.isLive(now) ? after : null;
-        // Without a place to go on from: the first that can be live expires one millisecond from now, whatever its jti.
+        // The first page begins with the first record that can be live. It expires one millisecond from now or later.
         Instant expiry = last == null ? now.plusMillis(1) : last.expiresAt();
         String jti = last == null ? "" : last.jti();
         SqlFunction<ResultSet, Watermarked<List<TokenRecord>>> page = rows -> {
-            Instant watermark = watermark(rows); // on every row, also where there is no record
+            Instant watermark = watermark(rows); // is in every row, and in the one row if there is no record
             return new Watermarked<>(all(rows, JdbcTokenStore::record), watermark);
         };
         return ask(scope, "list", page, scope.tenant(), subject, expiry, jti, limit, scope.tenant(), subject);
@@ -352,20 +350,20 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
-        Instant from = expungedUntil.getOrDefault(scope.domain(), BEGINNING);
+        Statements domain = statements(scope.domain());
         SqlFunction<ResultSet, Integer> removed = row -> {
             Instant last = instant(row, 3, 0);
             // A batch that is not full is the last one of its run; the next run looks from the beginning.
-            expungedUntil.put(scope.domain(), row.getInt(2) < limit || last == null ? BEGINNING : last);
+            domain.expungedUntil = row.getInt(2) < limit || last == null ? BEGINNING : last;
             return row.getInt(2);
         };
-        return ask(scope, "expunge", removed, from, now.minus(scope.skew()), limit, now, limit);
+        return ask(scope, "expunge", removed, domain.expungedUntil, now.minus(scope.skew()), limit, now, limit);
     }
 
     /**
      * Sends a statement of the file, by its name there.
      *
-     * @param reader reads from the first row on, and from the second column on
+     * @param reader reads the rows. The first row is the current one; the first column is the signature
      */
     private <T> T ask(StoreScope scope, String name, SqlFunction<ResultSet, T> reader, @Nullable Object... parameters) {
         Statements.Prepared sent = statements(scope.domain()).get(name);
@@ -391,7 +389,7 @@ public final class JdbcTokenStore implements TokenStore {
             if (parameter instanceof Instant instant) {
                 parameter = instant.atOffset(ZoneOffset.UTC);
             } else if (parameter instanceof String[] texts) {
-                parameter = statement.getConnection().createArrayOf("text", texts);
+                parameter = statement.getConnection().createArrayOf("text", texts); // the driver would say varchar
             }
             statement.setObject(i + 1, parameter);
         }
@@ -403,11 +401,11 @@ public final class JdbcTokenStore implements TokenStore {
         try {
             return rows.next() ? rows.getString(1) : null;
         } catch (SQLException | RuntimeException e) {
-            return null; // the driver finds something else than it was told to expect
+            return null; // the answer has other columns than the driver was told to expect
         }
     }
 
-    /** All rows that there are, from this one on; a row without the second column stands for none. */
+    /** All rows, from the current one on. A row whose second column is null stands for no row. */
     private static <T> List<T> all(ResultSet rows, SqlFunction<ResultSet, T> reader) throws SQLException {
         List<T> all = new ArrayList<>();
         do {
@@ -448,10 +446,10 @@ public final class JdbcTokenStore implements TokenStore {
     // Transactions
 
     /**
-     * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's: they
-     * are part of it, and become true, also for others, when the caller commits. Interceptors and listeners hear of
-     * them before that. It holds for what the calling thread does. If an action throws {@link TokenStoreException}, the
-     * transaction must be rolled back.
+     * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's. The
+     * actions are part of that transaction. Others see the changes when the caller commits. Interceptors and listeners
+     * hear of them before that. Actions of other threads are not part of the transaction. If an action throws
+     * {@link TokenStoreException}, the transaction must be rolled back.
      *
      * @param connection to this store's database, with autocommit off; neither committed nor closed here
      * @return what the actions answer

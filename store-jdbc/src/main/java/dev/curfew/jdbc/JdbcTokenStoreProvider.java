@@ -3,8 +3,6 @@ package dev.curfew.jdbc;
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.TokenStore;
-import dev.curfew.TokenStoreException;
-import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.TokenStoreProvider;
 import java.sql.SQLException;
 import java.time.Duration;
@@ -28,7 +26,7 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
     // HikariCP takes no less.
     private static final long LEAST_MILLIS = 250;
     private static final String THIS_MACHINE = "(?i)|localhost|127(\\.\\d+){3}|\\[(::|(0:){7})1]";
-    // Classes of the user's, each of which may have parameters of its own.
+    // Each of these parameters names a class, which may have parameters of its own.
     private static final Set<String> EXTENSIONS =
             Set.of("socketFactory", "sslfactory", "authenticationPluginClassName");
 
@@ -72,7 +70,7 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         config.setPoolName("curfew");
         config.setMaximumPoolSize(POOL_SIZE);
         config.setMinimumIdle(1);
-        // Twice the one and once the other are less than the deadline, of which the statement has the rest.
+        // The store may wait twice for a connection, and the pool once for a test of one. The statement has the rest.
         config.setConnectionTimeout(Math.max(LEAST_MILLIS, callDeadline.toMillis() / 4));
         config.setValidationTimeout(Math.max(LEAST_MILLIS, callDeadline.toMillis() / 8));
         config.setInitializationFailTimeout(-1);
@@ -80,38 +78,32 @@ public final class JdbcTokenStoreProvider implements TokenStoreProvider {
         return JdbcTokenStore.builder(pool).build(pool, parsed.createsSchema());
     }
 
-    /** A server, a pooler or a class that the URL names may quote the user or a password. */
+    /**
+     * A server, a pooler or a class that the URL names may quote the user or a password. Such a message is left out. A
+     * secret within a word does not count: a user who is named {@code app} is not told by "applied".
+     */
     private static SQLException withoutSecrets(SQLException e, Properties given) {
         String said = String.valueOf(e.getMessage());
-        return Stream.of("user", "password", "sslpassword")
-                        .map(name -> given.getProperty(name, ""))
-                        .noneMatch(secret -> !secret.isEmpty() && isWordOf(secret, said))
-                ? e
-                : new SQLException(e.getClass().getName() + ", whose message may quote the URL", e.getSQLState());
+        boolean isQuoted = Stream.of("user", "password", "sslpassword")
+                .map(name -> given.getProperty(name, ""))
+                .filter(secret -> !secret.isEmpty())
+                .map(secret -> "(?<![\\p{L}\\p{N}_])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}_])")
+                .anyMatch(word -> Pattern.compile(word).matcher(said).find());
+        return isQuoted
+                ? new SQLException(e.getClass().getName() + ", whose message may quote the URL", e.getSQLState())
+                : e;
     }
 
-    /** Not within a word: a user who is named {@code app} is not told by "applied". */
-    private static boolean isWordOf(String secret, String text) {
-        return Pattern.compile("(?<![\\p{L}\\p{N}_])" + Pattern.quote(secret) + "(?![\\p{L}\\p{N}_])")
-                .matcher(text)
-                .find();
-    }
-
-    /** The driver drops a parameter that it does not know, be it sslMode. A class of the user's may know more of them. */
+    /** The driver drops a parameter that it does not know, such as sslMode. A class that the URL names may know more. */
     private static void refuseUnknown(Set<String> names, Set<String> known) {
         if (!known.containsAll(names)
                 && (Collections.disjoint(names, EXTENSIONS)
                         || names.stream().anyMatch("createSchema"::equalsIgnoreCase))) {
-            throw new TokenStoreException(
-                    Outcome.UNCHANGED,
-                    "The URL has a parameter that neither Curfew nor PostgreSQL's driver knows, which would do nothing."
-                            + " The driver tells upper from lower case: sslmode, ApplicationName. Curfew's is"
-                            + " createSchema=true or createSchema=false",
-                    null);
+            throw Failures.ofOpening("PARAMETER", null);
         }
     }
 
-    /** In one line without the host: who can listen can read the password, and answer that a token is good. */
+    /** Warns in one line, without the host. Somebody on the network can read the password, and answer that a token is good. */
     private static void warnOfNetwork(Properties given, String hosts) {
         boolean leavesThisMachine =
                 Pattern.compile(",").splitAsStream(hosts).anyMatch(host -> !host.matches(THIS_MACHINE));

@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -21,22 +22,27 @@ final class Statements {
     private static final String SCHEMA = file("postgresql.sql");
     private static final Pattern STATEMENT = Pattern.compile("(?ms)^-- (read|write): (\\w+)\\n(.*?)(?=\\n\\n|\\z)");
     private static final Pattern QUOTED = Pattern.compile("\"\\w+\"|'\\w+'");
-    // What derives its name from the table's ends like this, and leaves it so much room of PostgreSQL's 63 bytes.
+    // The names of the second table and of the indexes are the table's name with one of these endings. PostgreSQL's
+    // names
+    // have at most 63 bytes, so the table's name has at most 51.
     private static final Pattern DERIVED =
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
-    private static final int SIGNATURE_LENGTH = 18; // with 60 bits: it is in every row of an answer
+    private static final int SIGNATURE_LENGTH = 18; // 60 bits of a hash; short, as it is in every row of an answer
 
-    // What stands for a name of the files, which is in quotes: as a name where they are double, else as a text.
+    // What replaces a name of the files. A name in double quotes is replaced by a name, one in single quotes by a text.
     private final Map<String, String> names = new TreeMap<>();
     private final Map<String, Prepared> statements = new HashMap<>();
+
+    /** Where the last batch of the clean-up ended: its rows lie dead in the index before that until a vacuum. */
+    volatile Instant expungedUntil = JdbcTokenStore.BEGINNING;
 
     /**
      * A statement of the file.
      *
-     * @param signature with which every row of its answer begins, and no row of another statement's; where a standby
-     *     answers, behind "standby "
-     * @param reads whether it changes nothing, and may be sent again
+     * @param signature the text with which every row of its answer begins, and no row of another statement's answer. A
+     *     standby puts "standby " before it
+     * @param reads whether the statement changes nothing, and may be sent again
      */
     record Prepared(String sql, String signature, boolean reads) {}
 
@@ -51,7 +57,7 @@ final class Statements {
         while (found.find()) {
             String name = found.group(2);
             String signature = name + " " + hash(found.group(3) + names).substring(0, SIGNATURE_LENGTH);
-            // In the answer itself: the connection of the next statement may be to another server.
+            // Each statement asks that for itself: the connection of the next statement may lead to another server.
             String me = "CASE WHEN pg_is_in_recovery() THEN 'standby " + signature + "' ELSE '" + signature + "' END";
             String sql = named(found.group(3).replace("{me}", me));
             statements.put(name, new Prepared(sql, signature, found.group(1).equals("read")));
@@ -63,7 +69,7 @@ final class Statements {
         names.put("'" + name + "'", "'" + text.replace("'", "''") + "'");
     }
 
-    /** In one pass: what a name is replaced by may look like another name. */
+    /** Replaces the names in one pass: a replacement may look like another name. */
     private String named(String sql) {
         return QUOTED.matcher(sql)
                 .replaceAll(name -> Matcher.quoteReplacement(names.getOrDefault(name.group(), name.group())));
@@ -82,8 +88,8 @@ final class Statements {
     }
 
     /**
-     * The table of a domain where none is named: {@code curfew_} and the domain. One that would be too long, or could
-     * be taken for what belongs to another domain's table, is {@code curfew__} and a hash of the domain.
+     * The table of a domain if the application names none: {@code curfew_} and the domain. If that name would be too long,
+     * or could belong to another domain's table, it is {@code curfew__} and a hash of the domain.
      */
     static String table(String domain) {
         String table = "curfew_" + domain;
@@ -91,7 +97,7 @@ final class Statements {
         return plain ? table : "curfew__" + hash(domain);
     }
 
-    /** A table's name that leaves room for what is derived from it. */
+    /** Checks that a table's name leaves room for the endings. */
     static String checked(String table) {
         if (table.isEmpty() || bytes(table) > TABLE_BYTES || table.indexOf('\0') >= 0) {
             throw new IllegalArgumentException("table must have 1 to " + TABLE_BYTES + " bytes, and no NUL");

@@ -11,9 +11,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cuts the connection of a call that is past its deadline, whatever the call waits for: a reply, a lock, room to write.
- * One thread for all calls of a store, and none when all deadlines have passed. Nothing is set on the connection, so
- * nothing has to be set back.
+ * Cuts the connection of a call that is past its deadline. The call may wait for a reply, for a lock or for room to write.
+ * There is one thread for all calls of a store, and none when all deadlines have passed. Nothing is set on the
+ * connection, so nothing has to be set back.
  */
 final class Timeouts implements AutoCloseable {
     private static final long RETRY_NANOS = 10_000_000;
@@ -43,9 +43,9 @@ final class Timeouts implements AutoCloseable {
     }
 
     /**
-     * Performs work on a connection, which is cut where the work is not done within so many nanoseconds.
+     * Performs work on a connection. The connection is cut if the work is not done within so many nanoseconds.
      *
-     * @throws SQLException of the work, or that the connection has been closed
+     * @throws SQLException if the work fails, or the connection was cut
      * @throws IllegalStateException if the store is closed
      */
     <T> @Nullable T perform(Connection connection, long nanos, SqlFunction<Connection, T> work) throws SQLException {
@@ -65,7 +65,7 @@ final class Timeouts implements AutoCloseable {
                 cancelAfterNext(null); // there is no next call
             }
             if (!isOver.compareAndSet(false, true)) {
-                connection.abort(Runnable::run); // before it goes back to its pool
+                connection.abort(Runnable::run); // done before the connection goes back to its pool
                 connection.getAutoCommit(); // throws, so that the pool learns of it
             }
         }

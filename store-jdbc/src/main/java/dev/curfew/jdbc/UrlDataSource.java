@@ -1,7 +1,6 @@
 package dev.curfew.jdbc;
 
 import dev.curfew.TokenStoreException;
-import dev.curfew.TokenStoreException.Outcome;
 import java.io.PrintWriter;
 import java.sql.Connection;
 import java.sql.Driver;
@@ -25,64 +24,53 @@ import org.jspecify.annotations.Nullable;
  */
 final class UrlDataSource implements DataSource {
     private final Driver driver;
-    private final String server;
-    private final Properties properties;
+    private final ConnectionUrl url;
     private final int loginSeconds;
     private final AtomicReference<@Nullable Connection> first = new AtomicReference<>();
 
     /** @param loginSeconds how long making a connection may take */
     UrlDataSource(ConnectionUrl url, int loginSeconds) {
-        this.driver = driver();
-        this.server = url.server();
-        this.properties = url.properties();
+        this.url = url;
         this.loginSeconds = loginSeconds;
-    }
-
-    /**
-     * PostgreSQL's driver, not from DriverManager: DriverManager looks for drivers once. In a servlet container it has
-     * done so before there was an application.
-     */
-    private static Driver driver() {
         try {
-            Class<?> driver = Class.forName("org.postgresql.Driver");
-            return (Driver) driver.getDeclaredConstructor().newInstance();
+            // Not from DriverManager, which looks for drivers once. In a servlet container it has done so before the
+            // application was there.
+            Class<?> type = Class.forName("org.postgresql.Driver");
+            driver = (Driver) type.getDeclaredConstructor().newInstance();
         } catch (ReflectiveOperationException | LinkageError e) {
-            throw new TokenStoreException(
-                    Outcome.UNCHANGED,
-                    "PostgreSQL's driver is not on the class path: add org.postgresql:postgresql",
-                    e);
+            throw Failures.ofOpening("DRIVER", e);
         }
     }
 
     /**
-     * All parameters that the driver knows, with what the URL makes of them.
+     * All parameters that the driver knows, with the values that the URL gives them.
      *
      * @throws TokenStoreException if the driver cannot read the URL
      */
     Map<String, String> parameters() throws SQLException {
-        if (!driver.acceptsURL(server)) {
-            throw ConnectionUrl.refused();
+        if (!driver.acceptsURL(url.server())) {
+            throw Failures.ofOpening("URL", null);
         }
-        return Arrays.stream(driver.getPropertyInfo(server, properties))
+        return Arrays.stream(driver.getPropertyInfo(url.server(), url.properties()))
                 .collect(Collectors.toMap(known -> known.name, known -> Objects.requireNonNullElse(known.value, "")));
     }
 
-    /** Makes the connection that is handed out first; with more time than the others, since the JVM may be cold. */
+    /** Makes the connection that is handed out first. It has more time than the others, since the JVM may be cold. */
     void connect(int seconds) throws SQLException {
         var patient = new Properties();
-        patient.putAll(properties);
+        patient.putAll(url.properties());
         for (String name : List.of("connectTimeout", "loginTimeout")) {
-            // Where the URL does not say another one.
+            // Unless the URL has a value of its own.
             patient.replace(name, Integer.toString(loginSeconds), Integer.toString(seconds));
         }
-        first.set(driver.connect(server, patient));
+        first.set(driver.connect(url.server(), patient));
     }
 
     @Override
     public Connection getConnection() throws SQLException {
         Connection made = first.getAndSet(null);
         try {
-            return made != null ? made : driver.connect(server, properties);
+            return made != null ? made : driver.connect(url.server(), url.properties());
         } catch (SQLException e) {
             throw Failures.harmless(e);
         }
@@ -104,7 +92,7 @@ final class UrlDataSource implements DataSource {
     @Override
     public void setLoginTimeout(int seconds) {}
 
-    /** In seconds: a pool that is closed waits so long for a connection that is being made. */
+    /** In seconds. A pool that is closed waits so long for a connection that is being made. */
     @Override
     public int getLoginTimeout() {
         return loginSeconds;

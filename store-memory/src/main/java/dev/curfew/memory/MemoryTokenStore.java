@@ -130,9 +130,9 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     }
 
     /**
-     * A store that refuses a new record with a {@link TokenStoreException} when it holds so many already, a new watermark
-     * when it holds so many of these, and likewise the revocation of a session. A revocation of a stored token needs no new record, and always succeeds.
-     * Calls at the same moment may exceed the number by one record each.
+     * A store with a bound. It refuses a new record with a {@link TokenStoreException} when it holds {@code maxRecords}
+     * records already, and likewise a new watermark or a newly revoked session. A revocation of a stored token needs no new
+     * record, and always succeeds. Calls at the same moment may exceed the bound by one record each.
      *
      * @throws IllegalArgumentException if {@code maxRecords} is not positive
      */
@@ -170,7 +170,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         ticker.observe(now);
     }
 
-    /** When an entry is dropped that must be kept until then, as seen from {@code now}. */
+    /** The reading of the ticker at which an entry is dropped that must be kept until {@code keptUntil}. */
     private long dropAt(Instant keptUntil, Instant now) {
         Duration left =
                 Duration.ofMillis(keptUntil.toEpochMilli() - now.toEpochMilli()).plus(MARGIN);
@@ -404,7 +404,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
         List<TokenRecord> page = indexed(scope, subject, after, now).stream()
-                // The index may still have what was revoked just now, and have already what is just being stored.
+                // The index may still hold a record that was revoked just now, and hold already one that is being
+                // stored.
                 .filter(entry -> records.getIfPresent(key(scope, entry.record.jti())) == entry)
                 .limit(limit)
                 .map(entry -> entry.record)
@@ -414,7 +415,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     /** The subject's records in the index that are live, soonest expiry first, after the given one. */
     private Collection<Entry> indexed(StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
-        // Without a place to go on from: the first that can be live expires one millisecond from now, whatever its jti.
+        // The first page begins with the first record that can be live. It expires one millisecond from now or later.
         TokenRecord from = after != null && after.isLive(now) ? after : place(subject, now.plusMillis(1));
         TokenRecord to = place(subject, Instant.MAX);
         return unrevoked
@@ -427,14 +428,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return new TokenRecord("", subject, "", null, expiresAt, null, expiresAt, expiresAt, null, null, null);
     }
 
-    /** Nothing: Caffeine has dropped what is past its retention end (R7.7). */
+    /** An empty page: Caffeine drops the records that are past their retention end (R7.7). */
     @Override
     public List<TokenRecord> readExpired(StoreScope scope, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
         return List.of();
     }
 
-    /** Gives back the memory of what Caffeine has found past its end, and removes nothing else (R7.7). */
+    /** Gives back the memory of entries that are past their end, and removes nothing else (R7.7). */
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         at(now);
@@ -467,7 +468,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         return kept == null ? null : now.plusNanos(kept.dropAt() - ticker.read());
     }
 
-    /** How many records there are; those past their end may be among them. */
+    /** How many records there are. Records past their end may be among them. */
     long size() {
         return records.estimatedSize();
     }

@@ -12,8 +12,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens {@code memory:}, which holds 1,000,000 records at most, and {@code memory:?maxRecords=N}; the store where no other
- * is named.
+ * Opens {@code memory:}, which holds 1,000,000 records at most, and {@code memory:?maxRecords=N}. This is the store that is
+ * opened if the application names no store.
  */
 public final class MemoryTokenStoreProvider implements TokenStoreProvider {
     private static final Logger LOG = LoggerFactory.getLogger(MemoryTokenStore.class);

@@ -5,8 +5,9 @@ import java.time.Instant;
 import java.util.concurrent.TimeUnit;
 
 /**
- * The time by which Caffeine drops entries: nanoseconds that go on by themselves, and not the clock of the calls. How long an
- * entry is kept is counted from the {@code now} of the call that makes it. So a clock that jumps drops nothing (R1.6).
+ * The time by which Caffeine drops entries. It is a count of nanoseconds that goes on by itself, and not the clock of the
+ * calls. The time that an entry is kept is counted from the {@code now} of the call that makes the entry. So a clock that
+ * jumps drops nothing (R1.6).
  *
  * <p>An entry that is made while the clock is ahead would be kept for too short a time. When the clock is put right, this
  * time is set back by as much as the clock was ahead. Every entry is then kept for so much longer, which does no harm.
