@@ -79,7 +79,7 @@ abstract class R13Sessions extends R11Actions {
     final void R13_2_ofConcurrentRevocationsExactlyOneWins() {
         Race.run(
                 "revokeSession",
-                Math.min(races(), 10_000),
+                Math.min(races(), 3000),
                 round -> {},
                 (round, racer) -> node(racer).revokeSession("s" + round),
                 (round, answers) -> assertOneRevoked(answers));

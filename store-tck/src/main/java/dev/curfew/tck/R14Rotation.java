@@ -84,7 +84,7 @@ abstract class R14Rotation extends R13Sessions {
     final void R14_1_ofConcurrentRotationsExactlyOneWins() {
         Race.run(
                 "rotate",
-                Math.min(races(), 5000),
+                Math.min(races(), 2000),
                 round -> refresh("t" + round),
                 (round, racer) -> {
                     Token presented = token("r-t" + round, "s", "session of t" + round);
