@@ -31,10 +31,12 @@ final class Documents {
     static final String ID = "_id";
     /** The field with the watermark, in a subject's document. */
     static final String WATERMARK = "watermark";
-    /** The field with the mark of the call that revoked a record, so that a repetition recognises its call (R8.7). */
+    /** The field with the time of the revocation, in a session's document. */
+    static final String SESSION_REVOKED_AT = "session_revoked_at";
+    /** The field with the mark of the call that revoked, so that a repetition recognises its call (R8.7). */
     static final String ATTEMPT = "attempt";
 
-    private static final Set<String> TAKEN = Set.of(ID, WATERMARK, ATTEMPT);
+    private static final Set<String> TAKEN = Set.of(ID, WATERMARK, SESSION_REVOKED_AT, ATTEMPT);
 
     final String tenant;
     final String subject;
@@ -45,6 +47,8 @@ final class Documents {
     final String createdAt;
     final String updatedAt;
     final String revokedAt;
+    final String session;
+    final String successor;
 
     /** The text of a file that belongs to the store. */
     static String file(String name) {
@@ -66,6 +70,8 @@ final class Documents {
         createdAt = Objects.requireNonNull(names.get(RecordField.CREATED_AT));
         updatedAt = Objects.requireNonNull(names.get(RecordField.UPDATED_AT));
         revokedAt = Objects.requireNonNull(names.get(RecordField.REVOKED_AT));
+        session = Objects.requireNonNull(names.get(RecordField.SESSION));
+        successor = Objects.requireNonNull(names.get(RecordField.SUCCESSOR));
     }
 
     /** Checks that a field's name is no path and no operator of MongoDB, and no name that this store uses itself. */
@@ -88,18 +94,30 @@ final class Documents {
         return new BsonString(escaped(scope.tenant()) + '@' + subject);
     }
 
-    /** The first : or @ of an {@code _id} ends the tenant: after : comes a jti, after @ a subject. */
+    static BsonString sessionId(StoreScope scope, String session) {
+        return new BsonString(escaped(scope.tenant()) + '#' + session);
+    }
+
+    /** The first :, @ or # of an {@code _id} ends the tenant: after : comes a jti, after @ a subject, after # a session. */
     private static String escaped(String tenant) {
-        return tenant.replace("%", "%25").replace(":", "%3A").replace("@", "%40");
+        return tenant.replace("%", "%25")
+                .replace(":", "%3A")
+                .replace("@", "%40")
+                .replace("#", "%23");
     }
 
     static BsonValue id(BsonDocument document) {
         return Objects.requireNonNull(document.get(ID));
     }
 
-    static String jti(BsonDocument document) {
+    private static String jti(BsonDocument document) {
+        return name(document, ':');
+    }
+
+    /** The part of the {@code _id} behind the tenant, which ends with the separator. */
+    static String name(BsonDocument document, char separator) {
         String id = document.getString(ID).getValue();
-        return id.substring(id.indexOf(':') + 1);
+        return id.substring(id.indexOf(separator) + 1);
     }
 
     static BsonValue date(@Nullable Instant time) {
@@ -122,7 +140,9 @@ final class Documents {
                 json == null ? null : ExtraData.ofJson(json),
                 instant(document.getDateTime(createdAt)),
                 instant(document.getDateTime(updatedAt)),
-                time(document, revokedAt));
+                time(document, revokedAt),
+                text(document, session),
+                text(document, successor));
     }
 
     /** @throws BsonInvalidOperationException if it is not a record's document */
@@ -136,15 +156,26 @@ final class Documents {
         return instant(document.getDateTime(WATERMARK));
     }
 
+    /**
+     * Whether the document says that a session is revoked, as every session's document does.
+     *
+     * @throws BsonInvalidOperationException if it is not a session's document
+     */
+    static boolean isSessionRevoked(BsonDocument document) {
+        document.getDateTime(SESSION_REVOKED_AT);
+        return true;
+    }
+
     /** @param answer to a query for the server's time */
     static Instant serverTime(BsonDocument answer) {
         return instant(answer.getDateTime("now"));
     }
 
-    /** A filter for documents that are neither a record nor a subject's watermark. */
+    /** A filter for documents that are neither a record, nor a subject's watermark, nor a revoked session. */
     Bson foreign() {
         return nor(
                 and(type(expiresAt, BsonType.DATE_TIME), type(WATERMARK, BsonType.DATE_TIME)),
+                and(type(expiresAt, BsonType.DATE_TIME), type(SESSION_REVOKED_AT, BsonType.DATE_TIME)),
                 and(
                         type(expiresAt, BsonType.DATE_TIME),
                         type(purpose, BsonType.STRING),

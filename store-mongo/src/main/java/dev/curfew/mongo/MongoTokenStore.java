@@ -20,6 +20,7 @@ import static com.mongodb.client.model.Updates.combine;
 import static com.mongodb.client.model.Updates.max;
 import static com.mongodb.client.model.Updates.set;
 import static com.mongodb.client.model.Updates.setOnInsert;
+import static com.mongodb.client.model.Updates.unset;
 
 import com.mongodb.MongoClientSettings;
 import com.mongodb.MongoCommandException;
@@ -59,7 +60,6 @@ import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.EnumMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -71,6 +71,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bson.BsonDocument;
 import org.bson.BsonInt64;
@@ -86,13 +88,15 @@ import org.slf4j.LoggerFactory;
 /**
  * A store in MongoDB 4.4 or later: a standalone server, a replica set or a sharded cluster.
  *
- * <p>The collection below is that of the domain {@code tokens}. It has two kinds of documents. All times are dates.
+ * <p>The collection below is that of the domain {@code tokens}. It has three kinds of documents. All times are dates.
  *
  * <pre>
  * curfew_tokens
  *   { _id: "TENANT:JTI", tenant, subject, purpose, issued_at, expires_at, extra_data (JSON text),
- *     created_at, updated_at, revoked_at (null or absent while not revoked), attempt }
+ *     created_at, updated_at, revoked_at (null or absent while not revoked), attempt,
+ *     session (absent if there is none), successor (absent unless the token was rotated) }
  *   { _id: "TENANT&#64;SUBJECT", watermark, expires_at }
+ *   { _id: "TENANT#SESSION", session_revoked_at, expires_at, attempt }
  *
  *   { expires_at: 1 }, expireAfterSeconds: two skews    used by the TTL monitor and by expunge
  *   { tenant: 1, subject: 1, revoked_at: 1, expires_at: 1, _id: 1 }
@@ -130,6 +134,7 @@ public final class MongoTokenStore implements TokenStore {
                     "{$match: {_id: ''}}", "{$facet: {none: [{$limit: 1}]}}", "{$project: {now: '$$NOW'}}")
             .map(BsonDocument::parse)
             .toList();
+    private static final BsonDocument EMPTY = new BsonDocument();
     private static final UpdateOptions UPSERT = new UpdateOptions().upsert(true);
 
     private final @Nullable MongoDatabase database;
@@ -318,6 +323,7 @@ public final class MongoTokenStore implements TokenStore {
                 set(names.issuedAt, Documents.date(record.issuedAt())),
                 set(names.expiresAt, Documents.date(record.expiresAt())),
                 set(names.extraData, Documents.text(extraData == null ? null : extraData.json())),
+                record.session() == null ? unset(names.session) : set(names.session, record.session()),
                 set(names.updatedAt, Documents.date(now)),
                 setOnInsert(names.createdAt, Documents.date(now)));
         return run(scope, call -> {
@@ -342,8 +348,8 @@ public final class MongoTokenStore implements TokenStore {
         return run(scope, call -> {
             TokenRecord record = call.look(c -> c.find(byId).map(names::record).first());
             return record == null || record.isRevoked() || !record.isLive(now)
-                    ? new StoredState(record, null)
-                    : new StoredState(record, call.watermark(record.subject()));
+                    ? new StoredState(record, null, false)
+                    : new StoredState(record, call.watermark(record.subject()), false);
         });
     }
 
@@ -360,39 +366,39 @@ public final class MongoTokenStore implements TokenStore {
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
         List<BsonString> ids =
                 jtis.stream().map(jti -> Documents.recordId(scope, jti)).toList();
-        return run(scope, call -> {
-            Set<String> revoked = new HashSet<>();
-            for (int from = 0; from < ids.size(); from += CHUNK) {
-                List<BsonString> chunk = ids.subList(from, Math.min(ids.size(), from + CHUNK));
-                // Also documents of other programs: they must not count as not revoked.
-                Bson filter = all(
-                        in(Documents.ID, chunk),
-                        or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME))));
-                for (BsonDocument found : call.look(c -> all(c.find(filter).projection(ends), chunk.size() + 1))) {
-                    if (names.isRevoked(found)) {
-                        revoked.add(Documents.jti(found));
-                    }
-                }
-            }
-            return revoked;
-        });
+        // Also documents of other programs: they must not count as not revoked.
+        Bson filter = or(ne(names.revokedAt, null), not(type(names.expiresAt, BsonType.DATE_TIME)));
+        return run(
+                scope,
+                call -> call.look(ids, filter, ends)
+                        .filter(names::isRevoked)
+                        .map(found -> Documents.name(found, ':'))
+                        .collect(Collectors.toSet()));
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
         BsonString id = Documents.recordId(scope, jti);
-        Bson both = in(Documents.ID, id, Documents.watermarkId(scope, subject));
+        BsonString watermarkId = Documents.watermarkId(scope, subject);
+        List<BsonString> ids = session == null
+                ? List.of(id, watermarkId)
+                : List.of(id, watermarkId, Documents.sessionId(scope, session));
+        Bson byIds = in(Documents.ID, ids);
         return run(scope, call -> {
             TokenRecord record = null;
             Instant watermark = null;
-            for (BsonDocument found : call.look(c -> all(c.find(both).projection(exclude(names.extraData)), 3))) {
+            boolean isSessionRevoked = false;
+            for (BsonDocument found :
+                    call.look(c -> all(c.find(byIds).projection(exclude(names.extraData)), ids.size() + 1))) {
                 if (id.equals(found.get(Documents.ID))) {
                     record = names.record(found);
-                } else {
+                } else if (watermarkId.equals(found.get(Documents.ID))) {
                     watermark = Documents.watermark(found);
+                } else {
+                    isSessionRevoked = Documents.isSessionRevoked(found);
                 }
             }
-            return new StoredState(record, watermark);
+            return new StoredState(record, watermark, isSessionRevoked);
         });
     }
 
@@ -406,13 +412,19 @@ public final class MongoTokenStore implements TokenStore {
                 setOnInsert(names.purpose, revocation.purpose()),
                 setOnInsert(names.issuedAt, Documents.date(revocation.issuedAt())),
                 setOnInsert(names.createdAt, Documents.date(now)),
+                revocation.session() == null ? EMPTY : setOnInsert(names.session, revocation.session()),
                 // An update allows one operator for a field. If keepUntil is not the earlier one, max fits both cases.
                 keepUntil.isBefore(revocation.expiresAt())
                         ? setOnInsert(names.expiresAt, Documents.date(revocation.expiresAt()))
                         : max(names.expiresAt, Documents.date(keepUntil)));
-        Bson shorter = all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
-        Bson longer =
-                combine(set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
+        Bson incomplete = all(
+                eq(id),
+                ne(names.revokedAt, null),
+                or(lt(names.expiresAt, Documents.date(keepUntil)), exists(names.successor)));
+        Bson completion = combine(
+                max(names.expiresAt, Documents.date(keepUntil)),
+                unset(names.successor),
+                set(names.updatedAt, Documents.date(now)));
         return run(scope, call -> {
             Bson update = combine(call.revocation(now), insertion);
             while (call.revoke(id, c -> c.updateOne(filter, update, UPSERT)) == null) {
@@ -422,9 +434,9 @@ public final class MongoTokenStore implements TokenStore {
                     if (call.isRevokedBy(found)) {
                         break;
                     }
-                    boolean isKept = !keepUntil.isAfter(stored.expiresAt());
-                    while (!isKept) {
-                        isKept = call.attempt(c -> c.updateOne(shorter, longer)) != null;
+                    boolean isComplete = stored.revoked(now, keepUntil).equals(stored);
+                    while (!isComplete) {
+                        isComplete = call.attempt(c -> c.updateOne(incomplete, completion)) != null;
                     }
                     return RevokeOutcome.ALREADY_REVOKED;
                 }
@@ -435,7 +447,12 @@ public final class MongoTokenStore implements TokenStore {
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         BsonString id = Documents.recordId(scope, jti);
         Bson anySubject = all(
                 eq(id),
@@ -443,10 +460,12 @@ public final class MongoTokenStore implements TokenStore {
                 eq(names.revokedAt, null),
                 gt(names.expiresAt, Documents.date(now)));
         Bson filter = subject == null ? anySubject : all(anySubject, eq(names.subject, subject));
+        Bson rotation = successor == null ? EMPTY : set(names.successor, successor);
         var options = new FindOneAndUpdateOptions().returnDocument(ReturnDocument.AFTER);
         return run(scope, call -> {
+            Bson update = combine(call.revocation(now), rotation);
             while (true) {
-                BsonDocument used = call.revoke(id, c -> c.findOneAndUpdate(filter, call.revocation(now), options));
+                BsonDocument used = call.revoke(id, c -> c.findOneAndUpdate(filter, update, options));
                 BsonDocument found = used == null ? call.confirmed(id) : used;
                 TokenRecord stored = found == null ? null : names.record(found);
                 if (stored == null
@@ -482,6 +501,43 @@ public final class MongoTokenStore implements TokenStore {
             }
             return true;
         });
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        BsonString id = Documents.sessionId(scope, session);
+        Bson filter = all(eq(id), type(Documents.SESSION_REVOKED_AT, BsonType.DATE_TIME));
+        var options = new FindOneAndUpdateOptions().upsert(true).returnDocument(ReturnDocument.AFTER);
+        return run(scope, call -> {
+            Bson update = combine(
+                    setOnInsert(Documents.SESSION_REVOKED_AT, Documents.date(now)),
+                    setOnInsert(Documents.ATTEMPT, call.mark),
+                    max(names.expiresAt, Documents.date(keepUntil.minus(scope.skew()))));
+            while (true) {
+                BsonDocument revoked = call.revoke(id, c -> c.findOneAndUpdate(filter, update, options));
+                if (revoked != null) {
+                    return call.isRevokedBy(revoked) ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
+                }
+                BsonDocument found = call.confirmed(id);
+                if (found != null) {
+                    Documents.isSessionRevoked(found); // fails if the document is not Curfew's
+                }
+            }
+        });
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> sessions, Instant now) {
+        List<BsonString> ids = sessions.stream()
+                .map(session -> Documents.sessionId(scope, session))
+                .toList();
+        Bson fields = include(Documents.SESSION_REVOKED_AT);
+        return run(
+                scope,
+                call -> call.look(ids, EMPTY, fields)
+                        .filter(Documents::isSessionRevoked)
+                        .map(found -> Documents.name(found, '#'))
+                        .collect(Collectors.toSet()));
     }
 
     @Override
@@ -521,7 +577,7 @@ public final class MongoTokenStore implements TokenStore {
                 gt(names.expiresAt, Documents.date(now)));
     }
 
-    /** The domain's records and watermarks that are past their retention end. */
+    /** The domain's records, watermarks and revoked sessions that are past their retention end. */
     private Bson due(StoreScope scope, Instant now) {
         return lte(names.expiresAt, Documents.date(now.minus(scope.skew())));
     }
@@ -652,6 +708,16 @@ public final class MongoTokenStore implements TokenStore {
             return readConcern.equals(ReadConcern.LOCAL)
                     ? read(command)
                     : read(collection -> command.apply(collection.withReadConcern(readConcern)));
+        }
+
+        /** Looks for the documents with these ids that also fit the filter; one command for each chunk of ids. */
+        Stream<BsonDocument> look(List<BsonString> ids, Bson filter, Bson fields) {
+            return IntStream.iterate(0, from -> from < ids.size(), from -> from + CHUNK)
+                    .mapToObj(from -> ids.subList(from, Math.min(ids.size(), from + CHUNK)))
+                    .flatMap(chunk -> {
+                        Bson both = all(in(Documents.ID, chunk), filter);
+                        return look(c -> all(c.find(both).projection(fields), chunk.size() + 1)).stream();
+                    });
         }
 
         @Nullable

@@ -95,6 +95,7 @@ class ClockTest {
         store.revoke(scope, revocation("before", end, NOW), end, NOW);
         store.store(scope, stored("stored before", end, NOW), NOW);
         store.revokeSubject(scope, "s", NOW, end, NOW);
+        store.revokeSession(scope, "s", end, NOW);
         // By the clock that is ahead.
         assertThat(store.revoke(scope, revocation("before", end, ahead), NOW, ahead))
                 .isEqualTo(RevokeOutcome.ALREADY_REVOKED);
@@ -102,10 +103,12 @@ class ClockTest {
                 .isEqualTo(RevokeOutcome.REVOKED);
         assertThat(store.store(scope, stored("stored during", end, ahead), ahead))
                 .isEqualTo(StoreOutcome.STORED);
-        assertThat(store.consume(scope, "stored before", "s", "p", ahead).answer())
+        assertThat(store.consume(scope, "stored before", "s", "p", null, ahead).answer())
                 .isInstanceOf(Consumed.class);
         store.revokeSubject(scope, "s", ahead, end.plus(HOUR), ahead);
         store.revokeSubject(scope, "during", ahead, end, ahead);
+        assertThat(store.revokeSession(scope, "s", end, ahead)).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+        assertThat(store.revokeSession(scope, "during", end, ahead)).isEqualTo(RevokeOutcome.REVOKED);
         // After, by the clock that is right again, on what the other one wrote.
         assertThat(store.revoke(scope, revocation("during", end, NOW), end, NOW))
                 .isEqualTo(RevokeOutcome.ALREADY_REVOKED);
@@ -113,18 +116,21 @@ class ClockTest {
                 .isEqualTo(RevokeOutcome.REVOKED);
         store.revokeSubject(scope, "s", NOW, end, NOW);
         store.revokeSubject(scope, "during", NOW, NOW.plus(HOUR), NOW);
+        assertThat(store.revokeSession(scope, "during", NOW.plus(HOUR), NOW)).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
         // A clean-up by the right clock removes nothing of it until its retention end.
         assertThat(store.expunge(scope, 100, end.minusMillis(1))).isZero();
         for (String jti : List.of("before", "during", "stored before", "stored during")) {
             assertThat(store.isRevoked(scope, jti, NOW)).as(jti).isTrue();
             assertThat(store.find(scope, jti, NOW).record().expiresAt()).as(jti).isEqualTo(end);
         }
-        StoredState state = store.state(scope, "none", "s", NOW);
+        assertThat(store.revokedSessions(scope, List.of("s", "during", "none"), NOW))
+                .containsExactlyInAnyOrder("s", "during");
+        StoredState state = store.state(scope, "none", "s", null, NOW);
         assertThat(state.watermark()).isEqualTo(ahead);
-        assertThat(store.state(scope, "none", "during", NOW).watermark()).isEqualTo(ahead);
+        assertThat(store.state(scope, "none", "during", null, NOW).watermark()).isEqualTo(ahead);
         // The TTL monitor goes by these, and by the server's clock.
         assertThat(database.getCollection(MongoTokenStore.collection(domain)).find())
-                .hasSize(6)
+                .hasSize(8)
                 .allSatisfy(document -> assertThat(end(document)).isAfterOrEqualTo(end.minus(SKEW)));
     }
 
@@ -147,23 +153,27 @@ class ClockTest {
         Instant last = Instant.parse("9999-12-31T23:59:59.999Z");
         for (Instant time : times) {
             String jti = time.toString();
-            var record = new TokenRecord(jti, "s", "p", time, last, null, time, time, null);
+            var record = new TokenRecord(jti, "s", "p", time, last, null, time, time, null, null, null);
             assertThat(store.store(scope, record, time)).isEqualTo(StoreOutcome.STORED);
             assertThat(store.find(scope, jti, NOW).record()).isEqualTo(record);
-            store.revoke(scope, new TokenRecord("r" + jti, "s", "p", time, time, null, time, time, time), time, time);
+            store.revoke(
+                    scope,
+                    new TokenRecord("r" + jti, "s", "p", time, time, null, time, time, time, null, null),
+                    time,
+                    time);
             TokenRecord revoked = store.find(scope, "r" + jti, NOW).record();
             assertThat(List.of(revoked.issuedAt(), revoked.expiresAt(), revoked.createdAt(), revoked.revokedAt()))
                     .containsOnly(time);
             store.revokeSubject(scope, jti, time, last, time);
-            assertThat(store.state(scope, jti, jti, NOW).watermark()).isEqualTo(time);
+            assertThat(store.state(scope, jti, jti, null, NOW).watermark()).isEqualTo(time);
         }
     }
 
     private static TokenRecord stored(String jti, Instant end, Instant now) {
-        return new TokenRecord(jti, "s", "p", null, end, null, now, now, null);
+        return new TokenRecord(jti, "s", "p", null, end, null, now, now, null, null, null);
     }
 
     private static TokenRecord revocation(String jti, Instant end, Instant now) {
-        return new TokenRecord(jti, "s", "revocation", null, end, null, now, now, now);
+        return new TokenRecord(jti, "s", "revocation", null, end, null, now, now, now, null, null);
     }
 }

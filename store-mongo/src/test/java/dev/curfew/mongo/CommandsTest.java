@@ -15,6 +15,7 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
+import dev.curfew.Rotation;
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
@@ -131,6 +132,63 @@ class CommandsTest {
     }
 
     @Test
+    void R13_3_aSessionIsAskedForInTheSameCommand() {
+        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+            assertThat(COMMANDS.of(() -> tokens.check(token("t", "s"))))
+                    .singleElement()
+                    .satisfies(
+                            command -> assertThat(command.getDocument("filter").toJson())
+                                    .isEqualTo("{\"_id\": {\"$in\": [\":t\", \"@s\"]}}"));
+            assertThat(COMMANDS.of(() -> tokens.check(token("t", "s").withSession("one"))))
+                    .singleElement()
+                    .satisfies(
+                            command -> assertThat(command.getDocument("filter").toJson())
+                                    .isEqualTo("{\"_id\": {\"$in\": [\":t\", \"@s\", \"#one\"]}}"));
+            // The first one revokes, and the second one is told that it is done.
+            for (int call = 0; call < 2; call++) {
+                assertThat(COMMANDS.namesOf(() -> tokens.revokeSession("one"))).containsExactly("findAndModify");
+            }
+            assertThat(COMMANDS.namesOf(() -> tokens.check(token("t", "s").withSession("one"))))
+                    .containsExactly("find");
+            // Where only the record tells the session, the last command asks for it.
+            tokens.storeToken(token("live", "s").withSession("two"), "p");
+            assertThat(COMMANDS.namesOf(() -> tokens.getToken("live"))).containsExactly("find", "find", "find");
+            assertThat(COMMANDS.namesOf(() -> tokens.listTokens("s"))).containsExactly("find", "find", "find");
+            assertThat(COMMANDS.namesOf(() -> tokens.check(token("live", "s")))).containsExactly("find", "find");
+            assertThat(COMMANDS.namesOf(() -> tokens.consume("live", "p")))
+                    .containsExactly("findAndModify", "find", "find");
+        }
+    }
+
+    @Test
+    void R14_1_theSuccessorIsKeptByTheCommandThatUses() {
+        MongoTokenStore store = MongoTokenStore.create(database);
+        StoreScope scope = Fixture.scope(domain);
+        try (TokenResource tokens = Fixture.resource(store, domain)) {
+            Token first = token("first", "s").withSession("one");
+            Token second = token("second", "s").withSession("one");
+            tokens.storeToken(first, "p");
+            assertThat(COMMANDS.namesOf(
+                            () -> assertThat(tokens.rotate(first, "p", second)).isInstanceOf(Rotation.Rotated.class)))
+                    .containsExactly("find", "update", "findAndModify", "find");
+            assertThat(tokens.inspect("first").orElseThrow().successor()).isEqualTo("second");
+            // A revocation of a used token removes the successor (R14.6). It is the third command, and only sent once.
+            assertThat(COMMANDS.namesOf(() -> tokens.revokeToken(first)))
+                    .containsExactly("update", "findAndModify", "update");
+            assertThat(COMMANDS.namesOf(() -> tokens.revokeToken(first))).containsExactly("update", "findAndModify");
+            assertThat(tokens.inspect("first").orElseThrow().successor()).isNull();
+            // A token that is presented again ends its session.
+            tokens.rotate(second, "p", token("third", "s").withSession("one"));
+            assertThat(COMMANDS.namesOf(() -> assertThat(tokens.rotate(
+                                    second, "p", token("fourth", "s").withSession("one")))
+                            .isInstanceOf(Rotation.Reused.class)))
+                    .containsExactly("find", "findAndModify");
+            assertThat(store.state(scope, "third", "s", "one", NOW).isSessionRevoked())
+                    .isTrue();
+        }
+    }
+
+    @Test
     void R3_9_veryManyAreAskedForInAFewCommands() {
         try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
             Set<String> many = IntStream.range(0, 10_001).mapToObj(i -> "t" + i).collect(Collectors.toSet());
@@ -139,6 +197,19 @@ class CommandsTest {
                     () -> assertThat(tokens.isRevoked(many)).containsExactlyInAnyOrder("t0", "t5000", "t10000"));
             assertThat(sent).hasSize(2);
             assertThat(millis(sent)).allMatch(ms -> ms <= Fixture.DEADLINE.toMillis() * 3 / 4);
+        }
+    }
+
+    @Test
+    void R13_4_veryManySessionsAreAskedForInAFewCommands() {
+        try (MongoTokenStore store = MongoTokenStore.create(database)) {
+            StoreScope scope = Fixture.scope(domain);
+            Set<String> many = IntStream.range(0, 10_001).mapToObj(i -> "s" + i).collect(Collectors.toSet());
+            Set<String> revoked = Set.of("s0", "s5000", "s10000");
+            revoked.forEach(session -> store.revokeSession(scope, session, NOW.plus(HOUR), NOW));
+            assertThat(COMMANDS.namesOf(() ->
+                            assertThat(store.revokedSessions(scope, many, NOW)).isEqualTo(revoked)))
+                    .containsExactly("find", "find");
         }
     }
 
@@ -159,7 +230,8 @@ class CommandsTest {
                             () -> tokens.consume("t", "p"),
                             () -> tokens.consume("t", "p"),
                             () -> tokens.revokeJti("t"),
-                            () -> tokens.revokeSubject("s"))) {
+                            () -> tokens.revokeSubject("s"),
+                            () -> tokens.revokeSession("one"))) {
                         assertThat(COMMANDS.of(write)).isNotEmpty().allSatisfy(command -> {
                             boolean reads = command.getFirstKey().equals("find");
                             assertThat(command.get(reads ? "readConcern" : "writeConcern"))
@@ -171,6 +243,8 @@ class CommandsTest {
                             () -> tokens.isRevoked("t"),
                             () -> tokens.isRevoked(Set.of("t", "u")),
                             () -> tokens.check(token("t", "s")),
+                            () -> tokens.check(token("t", "s").withSession("one")),
+                            () -> store.revokedSessions(Fixture.scope(domain), Set.of("one", "two"), NOW),
                             () -> tokens.inspect("t"))) {
                         assertThat(COMMANDS.of(look)).isNotEmpty().allSatisfy(command -> {
                             assertThat(command.get("readConcern")).isEqualTo(strict ? linearizable : local);

@@ -88,6 +88,8 @@ class FaultsTest extends ServerFaultsContract {
                 assertThat(tokens.storeToken(token("kept" + n, "s"), "link")).isEqualTo(StoreOutcome.STORED);
                 lose("updates");
                 tokens.revokeSubject("all" + n);
+                lose("findAndModify");
+                assertThat(tokens.revokeSession("session" + n)).isEqualTo(RevokeOutcome.REVOKED);
                 // And what is asked only, is asked again by the driver.
                 lose("find");
                 assertThat(tokens.isRevoked("new" + n)).isTrue();
@@ -96,6 +98,8 @@ class FaultsTest extends ServerFaultsContract {
                 assertThat(tokens.revokeToken(token("stored" + n, "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
                 lose("findAndModify");
                 assertThat(tokens.consume("used" + n, "link")).isNotInstanceOf(Consumed.class);
+                lose("findAndModify");
+                assertThat(tokens.revokeSession("session" + n)).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
                 assertThat(proxy.hasStruck()).isTrue();
                 assertThat(direct.isRevoked("used" + n)).isTrue();
                 assertThat(direct.getToken("kept" + n)).isPresent();
@@ -130,6 +134,7 @@ class FaultsTest extends ServerFaultsContract {
             Map<String, Runnable> revocations = new LinkedHashMap<>();
             revocations.put("updates", () -> tokens.revokeToken(token("new", "s")));
             revocations.put("findAndModify", () -> tokens.consume("used", "link"));
+            revocations.put("session_revoked_at", () -> tokens.revokeSession("session"));
             revocations.forEach((command, revocation) -> {
                 awaitSuccess(tokens);
                 proxy.silenceOnReplyTo(command);
@@ -140,6 +145,7 @@ class FaultsTest extends ServerFaultsContract {
             });
             assertThat(direct.revokeToken(token("new", "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
             assertThat(direct.isRevoked("used")).isTrue();
+            assertThat(direct.revokeSession("session")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
         }
     }
 
@@ -156,6 +162,7 @@ class FaultsTest extends ServerFaultsContract {
             calls.put(() -> tokens.readExpired(10), Outcome.UNCHANGED);
             calls.put(() -> tokens.storeToken(token("t", "s")), Outcome.UNKNOWN);
             calls.put(() -> tokens.revokeSubject("s"), Outcome.UNKNOWN);
+            calls.put(() -> tokens.revokeSession("s"), Outcome.UNKNOWN);
             calls.forEach((call, outcome) -> {
                 awaitSuccess(tokens);
                 proxy.swallow();

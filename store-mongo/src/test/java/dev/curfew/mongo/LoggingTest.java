@@ -16,6 +16,7 @@ import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoClients;
 import com.mongodb.client.MongoCollection;
 import dev.curfew.SubjectMismatchException;
+import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
@@ -93,6 +94,12 @@ class LoggingTest {
         tokens.isRevoked(Set.of("secret-jti", "secret-unknown"));
         tokens.revokeSubject("secret-subject");
         tokens.revokeAllStoredForSubject("secret-subject");
+        Token presented = token("secret-rotated", "secret-subject").withSession("secret-session");
+        tokens.storeToken(presented, "p");
+        tokens.rotate(
+                presented, "p", token("secret-successor", "secret-subject").withSession("secret-session"));
+        tokens.revokeSession("secret-session");
+        tokens.check(presented);
         tokens.readExpired(10);
         tokens.expungeExpired();
     }

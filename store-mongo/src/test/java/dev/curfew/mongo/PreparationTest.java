@@ -14,6 +14,7 @@ import com.mongodb.client.model.Indexes;
 import dev.curfew.RecordField;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
+import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
@@ -102,12 +103,16 @@ class PreparationTest {
                             .isEqualTo((2 * skew + 999) / 1000));
             drop();
         }
-        // A watermark ends where a record does that expires a skew before it.
+        // A watermark and a revoked session end where a record does that expires a skew before them.
         MongoTokenStore store = MongoTokenStore.create(database);
         StoreScope scope = Fixture.scope(domain);
         store.revokeSubject(scope, "s", NOW, NOW.plus(Fixture.HOUR), NOW);
-        assertThat(collection.find().first().getDate("expires_at").toInstant())
-                .isEqualTo(NOW.plus(Fixture.HOUR).minus(Fixture.SKEW));
+        store.revokeSession(scope, "s", NOW.plus(Fixture.HOUR), NOW);
+        assertThat(collection.find())
+                .hasSize(2)
+                .allSatisfy(
+                        document -> assertThat(document.getDate("expires_at").toInstant())
+                                .isEqualTo(NOW.plus(Fixture.HOUR).minus(Fixture.SKEW)));
     }
 
     @Test
@@ -205,18 +210,23 @@ class PreparationTest {
     void aForeignDocumentUnderAnIdOfOursIsSaidAndLeftAlone() {
         Document foreign = new Document("_id", ":t").append("secret", "secret");
         Document foreignSubject = new Document("_id", "@secret").append("secret", 1);
-        collection.insertMany(List.of(foreign, foreignSubject));
-        try (TokenResource tokens = Fixture.resource(MongoTokenStore.create(database), domain)) {
+        Document foreignSession = new Document("_id", "#secret").append("secret", 1);
+        collection.insertMany(List.of(foreign, foreignSubject, foreignSession));
+        MongoTokenStore store = MongoTokenStore.create(database);
+        try (TokenResource tokens = Fixture.resource(store, domain)) {
             for (Runnable action : List.<Runnable>of(
                     () -> tokens.isRevoked("t"),
                     () -> tokens.isRevoked(Set.of("t", "u")),
                     () -> tokens.check(token("t", "s")),
                     () -> tokens.check(token("u", "secret")),
+                    () -> tokens.check(token("u", "s").withSession("secret")),
+                    () -> store.revokedSessions(Fixture.scope(domain), Set.of("secret"), NOW),
                     () -> tokens.inspect("t"),
                     () -> tokens.revokeJti("t"),
                     () -> tokens.storeToken(token("t", "s")),
                     () -> tokens.consume("t", "p"),
-                    () -> tokens.revokeSubject("secret"))) {
+                    () -> tokens.revokeSubject("secret"),
+                    () -> tokens.revokeSession("secret"))) {
                 assertThatThrownBy(action::run)
                         .isInstanceOf(TokenStoreException.class)
                         .hasMessageContainingAll("curfew_" + domain, "somebody else", "\"find\"")
@@ -228,7 +238,7 @@ class PreparationTest {
             assertThat(collection
                             .find(new Document("_id", new Document("$ne", "@")))
                             .into(new ArrayList<>()))
-                    .containsExactlyInAnyOrder(foreign, foreignSubject);
+                    .containsExactlyInAnyOrder(foreign, foreignSubject, foreignSession);
             assertThat(tokens.revokeAllStoredForSubject("s")).isZero();
             assertThat(tokens.expungeExpired().removed()).isZero();
         }
@@ -242,6 +252,7 @@ class PreparationTest {
             tokens.revokeToken(token("revoked", "s"));
             tokens.revokeJti("revoked by its jti");
             tokens.revokeSubject("s");
+            tokens.revokeSession("one");
             for (Document foreign : List.of(
                     new Document("_id", ":t"),
                     new Document("_id", ":t").append("expires_at", "tomorrow"),
@@ -301,12 +312,15 @@ class PreparationTest {
                 .field(RecordField.CREATED_AT, "inserted_at")
                 .field(RecordField.EXPIRES_AT, "exp")
                 .field(RecordField.SUBJECT, "sub")
+                .field(RecordField.SESSION, "sid")
+                .field(RecordField.SUCCESSOR, "next")
                 .build();
         try (TokenResource tokens = Fixture.resource(store, domain)) {
             assertThat(indexes())
                     .extracting(index -> ((Document) index.get("key")).keySet())
                     .contains(Set.of("exp"), Set.of("tenant", "sub", "revoked_at", "exp", "_id"));
-            assertThat(tokens.storeToken(token("t", "s"), "p", Map.of("k", 1))).isEqualTo(StoreOutcome.STORED);
+            Token first = token("t", "s").withSession("one");
+            assertThat(tokens.storeToken(first, "p", Map.of("k", 1))).isEqualTo(StoreOutcome.STORED);
             TokenRecord record = tokens.inspect("t").orElseThrow();
             assertThat(record.subject()).isEqualTo("s");
             assertThat(record.createdAt()).isEqualTo(NOW);
@@ -322,13 +336,16 @@ class PreparationTest {
                             "extra_data",
                             "inserted_at",
                             "updated_at",
-                            "revoked_at");
+                            "revoked_at",
+                            "sid");
+            tokens.rotate(first, "p", token("u", "s").withSession("one"));
+            assertThat(collection.find(new Document("_id", ":t")).first()).containsEntry("next", "u");
             assertThat(tokens.listTokens("s")).hasSize(1);
             assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
             tokens.revokeSubject("s");
             assertThat(tokens.check(token("u", "s"))).isEqualTo(TokenStatus.REVOKED);
         }
-        for (String name : List.of("a.b", "$a", "_id", "attempt", "watermark")) {
+        for (String name : List.of("a.b", "$a", "_id", "attempt", "watermark", "session_revoked_at")) {
             assertThatThrownBy(() -> MongoTokenStore.builder(database).field(RecordField.PURPOSE, name))
                     .isInstanceOf(IllegalArgumentException.class)
                     .hasMessageContaining("PURPOSE");

@@ -127,7 +127,17 @@ class RealMongoDbTest {
         // Past its end, past its expiry, and live.
         for (Instant end : List.of(now.minusSeconds(61), now.minusSeconds(1), now.plusSeconds(600))) {
             var revocation = new TokenRecord(
-                    "until" + Duration.between(now, end).toSeconds(), "s", "p", null, end, null, now, now, now);
+                    "until" + Duration.between(now, end).toSeconds(),
+                    "s",
+                    "p",
+                    null,
+                    end,
+                    null,
+                    now,
+                    now,
+                    now,
+                    null,
+                    null);
             store.revoke(scope, revocation, end, now);
         }
         await().atMost(Duration.ofMinutes(3))
@@ -148,7 +158,11 @@ class RealMongoDbTest {
                 Instant time = store.serverTime(scope);
                 assertThat(time).isBetween(before, hello().getDate("localTime").toInstant());
                 Instant end = time.plus(HOUR);
-                store.revoke(scope, new TokenRecord("t", "s", "p", null, end, null, time, time, time), end, time);
+                store.revoke(
+                        scope,
+                        new TokenRecord("t", "s", "p", null, end, null, time, time, time, null, null),
+                        end,
+                        time);
             }
         }
     }
@@ -292,10 +306,14 @@ class RealMongoDbTest {
                     () -> tokens.isRevoked("t1"),
                     () -> tokens.isRevoked(Set.of("t1", "t2", "t3")),
                     () -> tokens.check(token("t1", "s1")),
+                    () -> tokens.check(token("t1", "s1").withSession("one")),
                     () -> tokens.inspect("t1"),
                     () -> tokens.storeToken(token("t2", "s2")),
                     () -> tokens.consume("t2", "other"),
                     () -> tokens.revokeToken(token("t1", "s1")),
+                    () -> tokens.revokeToken(Token.of("t1", "s1", now, now.plus(HOUR.multipliedBy(2)))),
+                    () -> tokens.revokeSession("one"),
+                    () -> store.revokedSessions(scope, Set.of("one", "two"), now),
                     () -> tokens.revokeSubject("s1"),
                     () -> tokens.listTokens("s0"),
                     () -> tokens.listTokens("s0", 10, after),

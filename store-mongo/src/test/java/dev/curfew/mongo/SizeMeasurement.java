@@ -5,6 +5,7 @@ import static dev.curfew.servers.Fixture.token;
 import com.mongodb.client.MongoClient;
 import com.mongodb.client.MongoCollection;
 import com.mongodb.client.MongoDatabase;
+import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
@@ -34,7 +35,18 @@ class SizeMeasurement {
             tokens.storeToken(token(jti, SUBJECT));
             tokens.revokeJti(jti);
         });
+        String session = UUID.randomUUID().toString();
+        measure(
+                "stored with a session",
+                tokens -> tokens.storeToken(token(jti, SUBJECT).withSession(session)));
+        measure("rotated", tokens -> {
+            Token presented = token(jti, SUBJECT).withSession(session);
+            tokens.storeToken(presented);
+            Token successor = token(UUID.randomUUID().toString(), SUBJECT).withSession(session);
+            tokens.rotate(presented, Token.DEFAULT_PURPOSE, successor);
+        });
         measure("a watermark", tokens -> tokens.revokeSubject(SUBJECT));
+        measure("a revoked session", tokens -> tokens.revokeSession(session));
     }
 
     private interface Action {
