@@ -27,6 +27,11 @@ final class Keys {
         return prefix + ":watermark:";
     }
 
+    /** The revocation of a session. */
+    String session(String session) {
+        return prefix + ":session:" + escape(session);
+    }
+
     String index(String subject) {
         return prefix + ":subject:" + escape(subject);
     }

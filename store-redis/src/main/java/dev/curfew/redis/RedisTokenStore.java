@@ -32,6 +32,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -47,15 +48,17 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  * curfew:tokens::token:JTI          hash: s subject, p purpose, i issued, e expires, d extra data, c created,
- *                                   u updated, r revoked, a the attempt that revoked it; times in milliseconds
+ *                                   u updated, r revoked, a the attempt that revoked it, g session, n successor;
+ *                                   times in milliseconds
  * curfew:tokens::watermark:SUBJECT  string: the watermark
+ * curfew:tokens::session:SESSION    hash of a revoked session: r revoked, a the attempt that revoked it
  * curfew:tokens::subject:SUBJECT    sorted set: the jti of each record, whose score is the latest expiry that the
  *                                   record has had; and an empty jti, whose score is the latest expiry that was
  *                                   shortened
  * </pre>
  *
- * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record and a GET of the watermark, pipelined.
- * Every change of a record is one script. The script that stores a record also writes the subject's index. In a
+ * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record, a GET of the watermark and, if the
+ * token has a session, an HEXISTS of its revocation, pipelined. Every change of a record is one script. The script that stores a record also writes the subject's index. In a
  * cluster, the record and the index may be on different servers. There, storing is two scripts:
  *
  * <ol>
@@ -72,7 +75,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     private static final Logger LOG = LoggerFactory.getLogger(RedisTokenStore.class);
 
     /** The fields of a record that a check needs: all but the extra data. */
-    private static final String[] FIELDS = {"s", "p", "i", "e", "c", "u", "r"};
+    private static final String[] FIELDS = {"s", "p", "i", "e", "c", "u", "r", "g", "n"};
 
     private static final int PAGE = 200;
 
@@ -216,40 +219,58 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public boolean isRevoked(StoreScope scope, String jti, Instant now) {
         var call = new Call(scope, now);
-        return link.ask(call, isRevoked(call, jti)).first().equals("1");
+        return isYes(link.ask(call, isRevoked(call.keys.record(jti))));
     }
 
-    private static Request isRevoked(Call call, String jti) {
-        return Request.of(CommandType.HEXISTS, call.keys.record(jti), "r");
+    /** @param key of a record, or of the revocation of a session */
+    private static Request isRevoked(String key) {
+        return Request.of(CommandType.HEXISTS, key, "r");
+    }
+
+    private static boolean isYes(Answer answer) {
+        return answer.first().equals("1");
     }
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
         var call = new Call(scope, now);
-        List<String> asked = List.copyOf(jtis);
-        List<Answer> answers =
-                link.ask(call, asked.stream().map(jti -> isRevoked(call, jti)).toList());
+        return revoked(call, jtis, call.keys::record);
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> sessions, Instant now) {
+        var call = new Call(scope, now);
+        return revoked(call, sessions, call.keys::session);
+    }
+
+    private Set<String> revoked(Call call, Collection<String> names, UnaryOperator<String> key) {
+        List<String> asked = List.copyOf(names);
+        List<Answer> answers = link.ask(
+                call, asked.stream().map(key).map(RedisTokenStore::isRevoked).toList());
         return IntStream.range(0, asked.size())
-                .filter(i -> answers.get(i).first().equals("1"))
+                .filter(i -> isYes(answers.get(i)))
                 .mapToObj(asked::get)
                 .collect(Collectors.toSet());
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
         var call = new Call(scope, now);
-        List<Answer> answers = link.ask(
-                call,
-                List.of(
-                        Request.of(CommandType.HMGET, call.keys.record(jti), FIELDS),
-                        Request.of(CommandType.GET, call.keys.watermark(subject))));
+        List<Request> requests = new ArrayList<>(List.of(
+                Request.of(CommandType.HMGET, call.keys.record(jti), FIELDS),
+                Request.of(CommandType.GET, call.keys.watermark(subject))));
+        if (session != null) {
+            requests.add(isRevoked(call.keys.session(session)));
+        }
+        List<Answer> answers = link.ask(call, requests);
         Map<String, @Nullable String> fields = new HashMap<>();
         for (int i = 0; i < FIELDS.length; i++) {
             fields.put(FIELDS[i], answers.get(0).text(i));
         }
         return new StoredState(
                 record(scope, jti, fields, Outcome.UNCHANGED),
-                time(answers.get(1).text(0)));
+                time(answers.get(1).text(0)),
+                session != null && isYes(answers.get(2)));
     }
 
     @Override
@@ -258,9 +279,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         Answer answer = link.ask(call, Request.of(CommandType.HGETALL, call.keys.record(jti)));
         TokenRecord record = record(scope, jti, answer.fields(0), Outcome.UNCHANGED);
         if (record == null || !record.isLive(now) || record.isRevoked()) {
-            return new StoredState(record, null);
+            return new StoredState(record, null, false);
         }
-        return new StoredState(record, watermark(call, record.subject()));
+        return new StoredState(record, watermark(call, record.subject()), false);
     }
 
     private @Nullable Instant watermark(Call call, @Nullable String subject) {
@@ -292,6 +313,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 record.issuedAt(),
                 record.expiresAt(),
                 data == null ? null : data.json(),
+                record.session(),
                 record.jti());
         String answer;
         try {
@@ -334,16 +356,22 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 revocation.subject(),
                 revocation.issuedAt(),
                 revocation.expiresAt(),
+                revocation.session(),
                 keepUntil);
         return RevokeOutcome.valueOf(answer.first());
     }
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
         var call = new Call(scope, now);
         String watermarks = link.isInCluster() ? null : call.keys.watermarks();
-        Answer answer = change(call, Script.CONSUME, call.keys.record(jti), subject, purpose, watermarks);
+        Answer answer = change(call, Script.CONSUME, call.keys.record(jti), subject, purpose, successor, watermarks);
         if (!answer.first().equals("CONSUMED")) {
             return new Watermarked<>(Refused.valueOf(answer.first()), null);
         }
@@ -362,6 +390,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         var call = new Call(scope, now);
         String key = call.keys.watermark(subject);
         change(call, Script.REVOKE_SUBJECT, key, watermark, keepUntil.plus(Call.MARGIN));
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        var call = new Call(scope, now);
+        String key = call.keys.session(session);
+        return RevokeOutcome.valueOf(change(call, Script.REVOKE_SESSION, key, keepUntil.plus(Call.MARGIN))
+                .first());
     }
 
     private Answer change(Call call, Script script, String key, @Nullable Object... arguments) {
@@ -488,7 +524,9 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                     json == null ? null : ExtraData.ofJson(json),
                     Objects.requireNonNull(time(fields.get("c"))),
                     Objects.requireNonNull(time(fields.get("u"))),
-                    time(fields.get("r")));
+                    time(fields.get("r")),
+                    fields.get("g"),
+                    fields.get("n"));
         } catch (IllegalArgumentException | NullPointerException e) {
             // Without the cause, whose message quotes the fields.
             throw Failures.of(outcome, scope.domain(), "SPOILED", null);

@@ -15,6 +15,7 @@ enum Script {
     CONSUME("keep"),
     REVOKE_STORED("keep"),
     REVOKE_SUBJECT("keep"),
+    REVOKE_SESSION("keep"),
     INDEX("keep", "enter"),
     DROP,
     PROBE;

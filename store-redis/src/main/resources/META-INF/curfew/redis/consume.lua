@@ -1,7 +1,8 @@
--- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose; and the beginning of a watermark's key, if
--- this server has all keys. Answers CONSUMED, the watermark of the record's subject or nothing, and the fields of the record,
--- also to a repetition of the attempt that consumed the record. Otherwise answers UNKNOWN, ALREADY_USED or EXPIRED.
-local now, grace, attempt, subject, purpose, watermarks = unpack(ARGV)
+-- KEYS: the record. ARGV: now, grace, attempt, subject or '', purpose, successor or ''; and the beginning of a
+-- watermark's key, if this server has all keys.
+-- Answers CONSUMED, the watermark of the record's subject or nothing, and the fields of the record, also to a repetition
+-- of the attempt that consumed the record. Otherwise answers UNKNOWN, ALREADY_USED or EXPIRED.
+local now, grace, attempt, subject, purpose, successor, watermarks = unpack(ARGV)
 local record = redis.call('HGETALL', KEYS[1])
 local field = {}
 for i = 1, #record, 2 do
@@ -23,9 +24,14 @@ if watermarks ~= '' and field.s then
   watermark = redis.call('GET', watermarks .. name)
 end
 if not field.r then
-  redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
+  local use = {'r', now, 'u', now, 'a', attempt}
+  if successor ~= '' then
+    table.insert(use, 'n')
+    table.insert(use, successor)
+  end
+  redis.call('HSET', KEYS[1], unpack(use))
   keep(KEYS[1], false, field.e + grace, now)
-  for _, each in ipairs({'r', now, 'u', now}) do
+  for _, each in ipairs(use) do
     table.insert(record, each)
   end
 end

@@ -1,16 +1,14 @@
--- KEYS: the record. ARGV: now, grace, attempt, subject or '', issued or '', expires, keep until.
+-- KEYS: the record. ARGV: now, grace, attempt, subject or '', issued or '', expires, session or '', keep until.
 -- Answers REVOKED, also to a repetition of the attempt that revoked the record. Otherwise answers ALREADY_REVOKED.
-local now, grace, attempt, subject, issued, expires, keepUntil = unpack(ARGV)
-local e, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a'))
+local now, grace, attempt, subject, issued, expires, session, keepUntil = unpack(ARGV)
+local e, r, a, successor = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a', 'n'))
 if not e then
   local fields = {'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now, 'a', attempt}
-  if subject ~= '' then
-    table.insert(fields, 's')
-    table.insert(fields, subject)
-  end
-  if issued ~= '' then
-    table.insert(fields, 'i')
-    table.insert(fields, issued)
+  for field, value in pairs({s = subject, i = issued, g = session}) do
+    if value ~= '' then
+      table.insert(fields, field)
+      table.insert(fields, value)
+    end
   end
   redis.call('HSET', KEYS[1], unpack(fields))
   keep(KEYS[1], true, expires + grace, now)
@@ -22,8 +20,11 @@ if longer then
 end
 if not r then
   redis.call('HSET', KEYS[1], 'e', e, 'u', now, 'r', now, 'a', attempt)
-elseif longer then
+elseif longer or successor then
   redis.call('HSET', KEYS[1], 'e', e, 'u', now)
+end
+if successor then
+  redis.call('HDEL', KEYS[1], 'n')
 end
 keep(KEYS[1], false, e + grace, now)
 return {(not r or a == attempt) and 'REVOKED' or 'ALREADY_REVOKED'}

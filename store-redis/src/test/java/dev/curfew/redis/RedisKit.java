@@ -54,6 +54,11 @@ abstract class RedisKit extends SelfExpiringStoreContract {
         return removalTime(new Keys(scope).watermark(subject), now);
     }
 
+    @Override
+    protected @Nullable Instant sessionRemovalTime(StoreScope scope, String session, Instant now) {
+        return removalTime(new Keys(scope).session(session), now);
+    }
+
     private @Nullable Instant removalTime(String key, Instant now) {
         long left = Servers.timeToLive(topology().nodes(), key);
         return left == -2 ? null : left == -1 ? Instant.MAX : now.plusMillis(left);
