@@ -265,7 +265,10 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         List<Answer> answers = link.ask(call, requests);
         Map<String, @Nullable String> fields = new HashMap<>();
         for (int i = 0; i < FIELDS.length; i++) {
-            fields.put(FIELDS[i], answers.get(0).text(i));
+            String value = answers.get(0).text(i);
+            if (value != null) {
+                fields.put(FIELDS[i], value);
+            }
         }
         return new StoredState(
                 record(scope, jti, fields, Outcome.UNCHANGED),
