@@ -14,18 +14,21 @@
 -- up, and an answer of a server that may not know of a revocation yet. {me} is data and not the name of a column, since the
 -- driver keeps the names of a prepared statement's columns. If there may be no row, the left side of a join is a row
 -- without columns. Such a join without a condition is a nested loop, which keeps the order.
+--
+-- A row of the watermarks table is the watermark of a subject, and has the session '', or it is a revoked session, and has
+-- the subject ''. No session is named '' (R13.1), so the two never meet.
 
 -- write: store
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
-        ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::timestamptz AS now
+        ?::timestamptz AS expires_at, ?::jsonb AS extra_data, ?::text AS session, ?::timestamptz AS now
 ), kept AS (
     INSERT INTO "curfew_tokens" AS t
-        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at")
-    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.now, g.now FROM given g
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "session", "created_at", "updated_at")
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.extra_data, g.session, g.now, g.now FROM given g
     ON CONFLICT ("tenant", "jti") DO UPDATE SET "subject" = EXCLUDED."subject", "purpose" = EXCLUDED."purpose",
         "issued_at" = EXCLUDED."issued_at", "expires_at" = EXCLUDED."expires_at",
-        "extra_data" = EXCLUDED."extra_data", "updated_at" = EXCLUDED."updated_at"
+        "extra_data" = EXCLUDED."extra_data", "session" = EXCLUDED."session", "updated_at" = EXCLUDED."updated_at"
     WHERE t."revoked_at" IS NULL AND (t."subject" IS NULL OR t."subject" = EXCLUDED."subject") RETURNING 1
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
@@ -35,7 +38,8 @@ SELECT {me}, CASE WHEN EXISTS (SELECT FROM kept) THEN 'STORED' ELSE (
 -- read: find
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
-        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = t."tenant" AND w."subject" = t."subject")
+        "session", "successor", (SELECT watermark FROM "curfew_tokens_watermarks" w
+            WHERE w."tenant" = t."tenant" AND w."subject" = t."subject" AND w."session" = '')
     FROM "curfew_tokens" t WHERE t."tenant" = ? AND t."jti" = ?
 ) r ON true
 
@@ -49,29 +53,38 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 
 -- read: state
 SELECT {me}, t."jti", t."subject", t."purpose", t."issued_at", t."expires_at", NULL, t."created_at",
-    t."updated_at", t."revoked_at", w.watermark
+    t."updated_at", t."revoked_at", t."session", t."successor", w.watermark
 FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject) g
 LEFT JOIN "curfew_tokens" t ON (t."tenant", t."jti") = (g.tenant, g.jti)
-LEFT JOIN "curfew_tokens_watermarks" w ON w."tenant" = g.tenant AND w."subject" = g.subject
+LEFT JOIN "curfew_tokens_watermarks" w ON w."tenant" = g.tenant AND w."subject" = g.subject AND w."session" = ''
+
+-- read: stateOfSession
+SELECT {me}, t."jti", t."subject", t."purpose", t."issued_at", t."expires_at", NULL, t."created_at",
+    t."updated_at", t."revoked_at", t."session", t."successor", w.watermark, e.kept_until IS NOT NULL
+FROM (SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS session) g
+LEFT JOIN "curfew_tokens" t ON (t."tenant", t."jti") = (g.tenant, g.jti)
+LEFT JOIN "curfew_tokens_watermarks" w ON w."tenant" = g.tenant AND w."subject" = g.subject AND w."session" = ''
+LEFT JOIN "curfew_tokens_watermarks" e ON e."tenant" = g.tenant AND e."subject" = '' AND e."session" = g.session
 
 -- write: revoke
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
-        ?::timestamptz AS expires_at, ?::timestamptz AS keep_until, ?::timestamptz AS now
+        ?::timestamptz AS expires_at, ?::text AS session, ?::timestamptz AS keep_until, ?::timestamptz AS now
 ), inserted AS (
     INSERT INTO "curfew_tokens"
-        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "created_at", "updated_at", "revoked_at")
-    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.now, g.now, g.now FROM given g
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "session", "created_at", "updated_at", "revoked_at")
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.session, g.now, g.now, g.now FROM given g
     ON CONFLICT ("tenant", "jti") DO NOTHING RETURNING 1
 ), stored AS (
-    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at
+    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at, t."successor" AS successor
     FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
     WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE "curfew_tokens" t SET "revoked_at" = COALESCE(s.revoked_at, g.now),
-        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now
+        "expires_at" = GREATEST(s.expires_at, g.keep_until), "successor" = NULL, "updated_at" = g.now
     FROM given g, stored s
-    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti)
+        AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until OR s.successor IS NOT NULL)
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
@@ -79,26 +92,40 @@ FROM given LEFT JOIN stored s ON true
 
 -- write: consume
 WITH given AS (
-    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::timestamptz AS now
+    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::text AS successor,
+        ?::timestamptz AS now
 ), stored AS (
     SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
         AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject) FOR UPDATE OF t
 ), updated AS (
-    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "successor" = g.successor, "updated_at" = g.now
     FROM given g, stored s
     WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND s."revoked_at" IS NULL AND s."expires_at" > g.now
 )
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
-        (SELECT watermark FROM "curfew_tokens_watermarks" w WHERE w."tenant" = s."tenant" AND w."subject" = s."subject")
+        "session", "successor", (SELECT watermark FROM "curfew_tokens_watermarks" w
+            WHERE w."tenant" = s."tenant" AND w."subject" = s."subject" AND w."session" = '')
     FROM stored s
 ) r ON true
 
 -- write: revokeSubject
-INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", watermark, kept_until) VALUES (?, ?, ?, ?)
-ON CONFLICT ("tenant", "subject") DO UPDATE SET
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until)
+VALUES (?, ?, '', ?, ?) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
     watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
 RETURNING {me}
+
+-- A row that is inserted has no xmax. One that is updated has the transaction's own, which locked it for that.
+-- write: revokeSession
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until)
+VALUES (?, '', ?, ?, ?) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
+    kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
+RETURNING {me}, CASE WHEN xmax = 0 THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
+
+-- read: revokedSessions
+SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
+    SELECT "session" FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = '' AND "session" = ANY (?)
+) r ON true
 
 -- Not SKIP LOCKED: a token that somebody is just storing again must be revoked too. By an array and not a join: an array
 -- takes the key's index, however many rows the planner expects.
@@ -116,15 +143,19 @@ SELECT {me}, count(*) FROM updated
 
 -- read: list
 SELECT {me}, r.*, w.watermark FROM (SELECT) g LEFT JOIN (
-    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        "session", "successor"
     FROM "curfew_tokens"
     WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND ("expires_at", "jti") > (?, ?)
     ORDER BY "expires_at", "jti" LIMIT ?
-) r ON true LEFT JOIN (SELECT watermark FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = ?) w ON true
+) r ON true LEFT JOIN (
+    SELECT watermark FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = ? AND "session" = ''
+) w ON true
 
 -- read: readExpired
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
-    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at"
+    SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
+        "session", "successor"
     FROM "curfew_tokens" WHERE "tenant" = ? AND "expires_at" <= ? AND ("expires_at", "jti") > (?, ?)
     ORDER BY "expires_at", "jti" LIMIT ?
 ) r ON true
@@ -159,7 +190,7 @@ SELECT {me}, clock_timestamp()
 -- read: differences
 WITH tables (name, key, ways) AS (VALUES
     ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject']),
-    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject'], ARRAY['kept_until'])
+    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject', 'session'], ARRAY['kept_until'])
 ), columns (table_name, name, type, presence) AS (VALUES
     ('curfew_tokens', 'tenant', 'text', 'required'),
     ('curfew_tokens', 'jti', 'text', 'required'),
@@ -171,8 +202,11 @@ WITH tables (name, key, ways) AS (VALUES
     ('curfew_tokens', 'created_at', 'timestamp with time zone', 'required'),
     ('curfew_tokens', 'updated_at', 'timestamp with time zone', 'required'),
     ('curfew_tokens', 'revoked_at', 'timestamp with time zone', 'optional'),
+    ('curfew_tokens', 'session', 'text', 'optional'),
+    ('curfew_tokens', 'successor', 'text', 'optional'),
     ('curfew_tokens_watermarks', 'tenant', 'text', 'required'),
     ('curfew_tokens_watermarks', 'subject', 'text', 'required'),
+    ('curfew_tokens_watermarks', 'session', 'text', 'required'),
     ('curfew_tokens_watermarks', 'watermark', 'timestamp with time zone', 'required'),
     ('curfew_tokens_watermarks', 'kept_until', 'timestamp with time zone', 'required')
 ), present AS (

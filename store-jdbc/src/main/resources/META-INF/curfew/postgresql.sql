@@ -12,6 +12,8 @@ CREATE TABLE IF NOT EXISTS "curfew_tokens" (
     "created_at" timestamptz NOT NULL,
     "updated_at" timestamptz NOT NULL,
     "revoked_at" timestamptz,
+    "session"    text COLLATE "C",
+    "successor"  text COLLATE "C",
     PRIMARY KEY ("tenant", "jti")
 );
 
@@ -22,13 +24,15 @@ CREATE INDEX IF NOT EXISTS "curfew_tokens_expiry_idx" ON "curfew_tokens" ("expir
 CREATE INDEX IF NOT EXISTS "curfew_tokens_subject_idx"
     ON "curfew_tokens" ("tenant", "subject", "expires_at", "jti") WHERE "revoked_at" IS NULL;
 
--- A watermark: a subject's tokens that were issued at or before it are revoked, stored or not.
+-- A watermark: a subject's tokens that were issued at or before it are revoked, stored or not. Its session is ''.
+-- Or a revoked session, since the time in "watermark": all its tokens are revoked, stored or not. Its subject is ''.
 CREATE TABLE IF NOT EXISTS "curfew_tokens_watermarks" (
     "tenant"     text COLLATE "C" NOT NULL,
     "subject"    text COLLATE "C" NOT NULL,
+    "session"    text COLLATE "C" NOT NULL,
     "watermark"  timestamptz NOT NULL,
     "kept_until" timestamptz NOT NULL,
-    PRIMARY KEY ("tenant", "subject")
+    PRIMARY KEY ("tenant", "subject", "session")
 );
 
 CREATE INDEX IF NOT EXISTS "curfew_tokens_ended_idx" ON "curfew_tokens_watermarks" ("kept_until");

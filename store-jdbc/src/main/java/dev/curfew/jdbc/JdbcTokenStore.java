@@ -49,12 +49,14 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  * curfew_tokens             tenant, jti, subject, purpose, issued_at, expires_at, extra_data (jsonb),
- *                           created_at, updated_at, revoked_at; primary key (tenant, jti)
+ *                           created_at, updated_at, revoked_at, session, successor; primary key (tenant, jti)
  *   …_expiry_idx            (expires_at)
  *   …_subject_idx           (tenant, subject, expires_at, jti) where revoked_at is null
- * curfew_tokens_watermarks  tenant, subject, watermark, kept_until; primary key (tenant, subject)
+ * curfew_tokens_watermarks  tenant, subject, session, watermark, kept_until; primary key (tenant, subject, session)
  *   …_ended_idx             (kept_until)
  * </pre>
+ *
+ * <p>A row of the watermarks is a subject's watermark, with the session '', or a revoked session, with the subject ''.
  *
  * <p>Every verb is one statement, in a transaction of its own, in one round trip. A verb that changes a record
  *
@@ -139,8 +141,8 @@ public final class JdbcTokenStore implements TokenStore {
         }
 
         /**
-         * The table's name, at most 51 bytes, case-sensitive; the watermarks are in a table of this name and
-         * {@code _watermarks}. Such a store serves one domain. By default the name is {@code curfew_} and the domain.
+         * The table's name, at most 51 bytes, case-sensitive; watermarks and revoked sessions are in a table of this name
+         * and {@code _watermarks}. Such a store serves one domain. By default the name is {@code curfew_} and the domain.
          */
         public Builder table(String name) {
             this.table = Statements.checked(present("name", name));
@@ -213,7 +215,8 @@ public final class JdbcTokenStore implements TokenStore {
         if (found.refused() != null) {
             throw new TokenStoreException("PostgreSQL is not ready for domain '" + scope.domain() + "': "
                     + found.refused() + ". Run JdbcTokenStore.createSchema, or the DDL of JdbcTokenStore.schema,"
-                    + " or name the table and columns that you have");
+                    + " or name the table and columns that you have. For tables of an earlier version,"
+                    + " docs/postgresql.md has the ALTER TABLE");
         }
         if (found.risky() != null) {
             LOG.warn("Domain '{}': {}", scope.domain(), found.risky());
@@ -259,7 +262,8 @@ public final class JdbcTokenStore implements TokenStore {
     public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
         TokenRecord r = record;
         String json = r.extraData() == null ? null : r.extraData().json();
-        Object[] parameters = {scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), json, now
+        Object[] parameters = {
+            scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), json, r.session(), now
         };
         String outcome = ask(scope, "store", row -> row.getString(2), parameters);
         if (outcome.equals("MISMATCH")) {
@@ -280,43 +284,66 @@ public final class JdbcTokenStore implements TokenStore {
 
     @Override
     public Set<String> revoked(StoreScope scope, Collection<String> jtis, Instant now) {
-        String[] asked = jtis.toArray(String[]::new);
-        return new HashSet<>(ask(scope, "revoked", rows -> all(rows, row -> row.getString(2)), scope.tenant(), asked));
+        return among(scope, "revoked", jtis);
+    }
+
+    private Set<String> among(StoreScope scope, String statement, Collection<String> names) {
+        String[] asked = names.toArray(String[]::new);
+        return new HashSet<>(ask(scope, statement, rows -> all(rows, row -> row.getString(2)), scope.tenant(), asked));
     }
 
     @Override
-    public StoredState state(StoreScope scope, String jti, String subject, Instant now) {
-        return ask(scope, "state", JdbcTokenStore::state, scope.tenant(), jti, subject);
+    public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
+        return session == null
+                ? ask(scope, "state", JdbcTokenStore::state, scope.tenant(), jti, subject)
+                : ask(scope, "stateOfSession", JdbcTokenStore::stateOfSession, scope.tenant(), jti, subject, session);
     }
 
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         TokenRecord r = revocation;
         Object[] parameters = {
-            scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), keepUntil, now
+            scope.tenant(), r.jti(), r.subject(), r.purpose(), r.issuedAt(), r.expiresAt(), r.session(), keepUntil, now
         };
         return RevokeOutcome.valueOf(ask(scope, "revoke", row -> row.getString(2), parameters));
     }
 
     @Override
     public Watermarked<Consumption> consume(
-            StoreScope scope, String jti, @Nullable String subject, String purpose, Instant now) {
-        StoredState found = ask(scope, "consume", JdbcTokenStore::state, scope.tenant(), jti, purpose, subject, now);
-        return new Watermarked<>(consumption(found.record(), now), found.watermark());
+            StoreScope scope,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
+        Object[] parameters = {scope.tenant(), jti, purpose, subject, successor, now};
+        StoredState found = ask(scope, "consume", JdbcTokenStore::state, parameters);
+        return new Watermarked<>(consumption(found.record(), successor, now), found.watermark());
     }
 
-    private static Consumption consumption(@Nullable TokenRecord stored, Instant now) {
+    private static Consumption consumption(@Nullable TokenRecord stored, @Nullable String successor, Instant now) {
         if (stored == null) {
             return Refused.UNKNOWN;
         } else if (stored.isRevoked()) {
             return Refused.ALREADY_USED;
         }
-        return stored.isLive(now) ? new Consumed(stored.revoked(now, stored.expiresAt())) : Refused.EXPIRED;
+        return stored.isLive(now) ? new Consumed(stored.used(now, successor)) : Refused.EXPIRED;
     }
 
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         ask(scope, "revokeSubject", row -> true, scope.tenant(), subject, watermark, keepUntil);
+    }
+
+    @Override
+    public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+        String outcome = ask(scope, "revokeSession", row -> row.getString(2), scope.tenant(), session, now, keepUntil);
+        return RevokeOutcome.valueOf(outcome);
+    }
+
+    @Override
+    public Set<String> revokedSessions(StoreScope scope, Collection<String> sessions, Instant now) {
+        return among(scope, "revokedSessions", sessions);
     }
 
     @Override
@@ -417,11 +444,19 @@ public final class JdbcTokenStore implements TokenStore {
     }
 
     private static StoredState state(ResultSet row) throws SQLException {
-        return new StoredState(row.getString(2) == null ? null : record(row), watermark(row));
+        return state(row, false);
+    }
+
+    private static StoredState stateOfSession(ResultSet row) throws SQLException {
+        return state(row, row.getBoolean(14));
+    }
+
+    private static StoredState state(ResultSet row, boolean isSessionRevoked) throws SQLException {
+        return new StoredState(row.getString(2) == null ? null : record(row), watermark(row), isSessionRevoked);
     }
 
     private static @Nullable Instant watermark(ResultSet row) throws SQLException {
-        return instant(row, 11, ROUND_UP);
+        return instant(row, 13, ROUND_UP);
     }
 
     private static TokenRecord record(ResultSet row) throws SQLException {
@@ -435,7 +470,9 @@ public final class JdbcTokenStore implements TokenStore {
                 json == null ? null : ExtraData.ofJson(json),
                 Objects.requireNonNull(instant(row, 8, 0)),
                 Objects.requireNonNull(instant(row, 9, 0)),
-                instant(row, 10, 0));
+                instant(row, 10, 0),
+                row.getString(11),
+                row.getString(12));
     }
 
     private static @Nullable Instant instant(ResultSet row, int column, int plusNanos) throws SQLException {

@@ -79,11 +79,12 @@ class ConcurrencyTest {
                         String jti = "t" + random.nextInt(40);
                         String subject = "s" + jti.hashCode() % 3;
                         Instant expiry = NOW.plusSeconds(60 + random.nextInt(1000));
-                        switch (random.nextInt(6)) {
+                        switch (random.nextInt(7)) {
                             case 0, 1 -> tokens.storeToken(Token.withoutIssuedAt(jti, subject, expiry));
                             case 2 -> tokens.revokeAllStoredForSubject(subject);
                             case 3 -> tokens.revokeToken(Token.withoutIssuedAt(jti, subject, expiry));
                             case 4 -> tokens.revokeSubject(subject);
+                            case 5 -> tokens.revokeSession(subject);
                             // Later: what was stored is garbage by now.
                             default -> removed.addAndGet(store.expunge(scope, 10, NOW.plus(HOUR)));
                         }
@@ -138,9 +139,7 @@ class ConcurrencyTest {
         try (HikariDataSource pool = Fixture.pool(URL, 2);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             String ddl = store.schema(domain)
-                    .replaceFirst(
-                            "\"revoked_at\" timestamptz,(\\s+PRIMARY KEY [^)]+\\))\\s+\\)",
-                            "\"revoked_at\" timestamptz,$1) PARTITION BY HASH (\"tenant\", \"jti\")");
+                    .replaceFirst("(PRIMARY KEY [^)]+\\))\\s+\\)", "$1) PARTITION BY HASH (\"tenant\", \"jti\")");
             assertThat(ddl).contains("PARTITION BY");
             sql(URL, ddl);
             for (int part = 0; part < 4; part++) {
@@ -217,7 +216,8 @@ class ConcurrencyTest {
                         holder,
                         () -> store.revoke(
                                 scope,
-                                new TokenRecord("t2", null, "revocation", null, until, null, later, later, later),
+                                new TokenRecord(
+                                        "t2", null, "revocation", null, until, null, later, later, later, null, null),
                                 until,
                                 later));
                 assertThat(store.expunge(scope, 10, later)).isEqualTo(10);

@@ -141,7 +141,8 @@ class FaultsTest extends ServerFaultsContract {
                 TokenResource tokens = ready(store)) {
             clock.isRevoked(Fixture.scope(domain), "t", NOW); // has a connection
             Connection busy = pool.getConnection();
-            var revocation = new TokenRecord("t", "s", "user", NOW, NOW.plus(Fixture.HOUR), null, NOW, NOW, NOW);
+            var revocation =
+                    new TokenRecord("t", "s", "user", NOW, NOW.plus(Fixture.HOUR), null, NOW, NOW, NOW, null, null);
             Future<?> call = threads.submit(() -> assertThatThrownBy(
                             () -> store.revoke(Fixture.scope(domain, shortly), revocation, revocation.expiresAt(), NOW))
                     .isInstanceOf(TokenStoreException.class)

@@ -63,17 +63,20 @@ class MixedUpStatementsTest {
     /** Every verb, by the name of its statement. */
     static Map<String, VerbCall> verbs() {
         TokenRecord record =
-                new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null);
+                new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null, null, null);
         Instant later = NOW.plus(HOUR);
         Map<String, VerbCall> verbs = new LinkedHashMap<>();
         verbs.put("store", (store, scope) -> store.store(scope, record, NOW));
         verbs.put("find", (store, scope) -> store.find(scope, "t", NOW));
         verbs.put("isRevoked", (store, scope) -> store.isRevoked(scope, "t", NOW));
         verbs.put("revoked", (store, scope) -> store.revoked(scope, Set.of("t", "u"), NOW));
-        verbs.put("state", (store, scope) -> store.state(scope, "t", "s", NOW));
+        verbs.put("state", (store, scope) -> store.state(scope, "t", "s", null, NOW));
+        verbs.put("stateOfSession", (store, scope) -> store.state(scope, "t", "s", "sid", NOW));
         verbs.put("revoke", (store, scope) -> store.revoke(scope, record, later, NOW));
-        verbs.put("consume", (store, scope) -> store.consume(scope, "t", "s", "p", NOW));
+        verbs.put("consume", (store, scope) -> store.consume(scope, "t", "s", "p", null, NOW));
         verbs.put("revokeSubject", (store, scope) -> store.revokeSubject(scope, "s", NOW, later, NOW));
+        verbs.put("revokeSession", (store, scope) -> store.revokeSession(scope, "sid", later, NOW));
+        verbs.put("revokedSessions", (store, scope) -> store.revokedSessions(scope, Set.of("sid"), NOW));
         verbs.put("revokeStored", (store, scope) -> store.revokeStored(scope, "s", 10, NOW));
         verbs.put("list", (store, scope) -> store.list(scope, "s", null, 10, NOW));
         verbs.put("readExpired", (store, scope) -> store.readExpired(scope, null, 10, NOW));

@@ -98,8 +98,8 @@ class OutcomeTest {
                 JdbcTokenStore store =
                         JdbcTokenStore.builder(pool).table(Fixture.newDomain()).build()) {
             store.createSchema("one");
-            TokenRecord record =
-                    new TokenRecord("t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null);
+            TokenRecord record = new TokenRecord(
+                    "t", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of()), NOW, NOW, null, null, null);
             assertThatThrownBy(() -> store.store(Fixture.scope("another"), record, NOW))
                     .hasMessageContaining("serves domain 'one'")
                     .satisfies(thrown -> assertOutcome(thrown, Outcome.UNCHANGED));

@@ -40,8 +40,9 @@ class PlansTest {
                 """);
         Fixture.sql(URL, """
                 INSERT INTO plans_watermarks
-                SELECT '', 's' || i, '2099-01-01Z', timestamptz '2100-01-01Z' + i * interval '1 second'
-                FROM generate_series(1, 100000) i
+                SELECT '', CASE WHEN of_session THEN '' ELSE 's' || i END, CASE WHEN of_session THEN 'sid' || i ELSE '' END,
+                    '2099-01-01Z', timestamptz '2100-01-01Z' + i * interval '1 second'
+                FROM generate_series(1, 100000) i, (VALUES (true), (false)) v (of_session)
                 """);
         Fixture.sql(URL, "VACUUM ANALYZE plans, plans_watermarks");
     }
@@ -53,14 +54,17 @@ class PlansTest {
 
     private static Map<String, Object[]> statements() {
         Map<String, Object[]> all = new LinkedHashMap<>();
-        all.put("store", new Object[] {"", "t", "s1", "user", NOW, NOW, "{}", NOW});
+        all.put("store", new Object[] {"", "t", "s1", "user", NOW, NOW, "{}", "sid", NOW});
         all.put("find", new Object[] {"", "t"});
         all.put("isRevoked", new Object[] {"", "t"});
         all.put("revoked", new Object[] {"", "hundred"});
         all.put("state", new Object[] {"", "t", "s1"});
-        all.put("revoke", new Object[] {"", "t", "s1", "user", NOW, NOW, NOW, NOW});
-        all.put("consume", new Object[] {"", "t", "user", "s1", NOW});
+        all.put("stateOfSession", new Object[] {"", "t", "s1", "sid1"});
+        all.put("revoke", new Object[] {"", "t", "s1", "user", NOW, NOW, "sid", NOW, NOW});
+        all.put("consume", new Object[] {"", "t", "user", "s1", "u", NOW});
         all.put("revokeSubject", new Object[] {"", "s1", NOW, NOW});
+        all.put("revokeSession", new Object[] {"", "sid1", NOW, NOW});
+        all.put("revokedSessions", new Object[] {"", "hundred"});
         all.put("revokeStored", new Object[] {"", "many", NOW.minusDays(10), 1000, "", NOW});
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});

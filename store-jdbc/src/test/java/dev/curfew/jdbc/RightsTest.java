@@ -84,6 +84,8 @@ class RightsTest {
             assertThat(tokens.listTokens("s")).hasSize(1);
             assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
             tokens.revokeSubject("s");
+            assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
             assertThat(tokens.check(token("never stored", "s"))).isEqualTo(TokenStatus.REVOKED);
             assertThatThrownBy(tokens::expungeExpired)
                     .isInstanceOf(TokenStoreException.class)
@@ -109,6 +111,7 @@ class RightsTest {
                 TokenResource tokens = builder(store).build()) {
             tokens.revokeToken(token("t", "s"));
             tokens.revokeSubject("s");
+            tokens.revokeSession("sid");
         }
         try (HikariDataSource pool = Fixture.pool(url("cleaner"), 1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool);
@@ -119,7 +122,7 @@ class RightsTest {
             assertThatThrownBy(() -> now.revokeJti("u"))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContainingAll("a right is missing", "42501");
-            assertThat(later.expungeExpired().removed()).isEqualTo(2);
+            assertThat(later.expungeExpired().removed()).isEqualTo(3);
         }
     }
 }

@@ -7,6 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.ExtraData;
+import dev.curfew.RecordField;
+import dev.curfew.Rotation.Rotated;
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
@@ -25,6 +27,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -111,8 +114,11 @@ class RoundTripsTest {
             store.createSchema(domain);
             TokenResource tokens = Fixture.resource(store, domain);
             tokens.storeToken(token("warm", "s"));
+            tokens.storeToken(token("rotated", "s"));
+            store.consume(scope, "rotated", "s", Token.DEFAULT_PURPOSE, "successor", NOW);
+            Token ofSession = token("again", "s").withSession("sid");
             TokenRecord again = new TokenRecord(
-                    "again", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of("k", 1)), NOW, NOW, null);
+                    "again", "s", "p", NOW, NOW.plus(HOUR), ExtraData.of(Map.of("k", 1)), NOW, NOW, null, null, null);
             Token longer = Token.of("unknown", "s", NOW, NOW.plus(HOUR.multipliedBy(2)));
             Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
 
@@ -138,9 +144,15 @@ class RoundTripsTest {
             actions.put("check", () -> tokens.check(token("again", "s")));
             actions.put("revoke subject", () -> tokens.revokeSubject("s"));
             actions.put("check with a watermark", () -> tokens.check(token("again", "s")));
+            actions.put("check of a session", () -> tokens.check(ofSession));
+            actions.put("revoke session", () -> tokens.revokeSession("sid"));
+            actions.put("revoke session again", () -> tokens.revokeSession("sid"));
+            actions.put("check of a revoked session", () -> tokens.check(ofSession));
+            actions.put("which of a hundred sessions are revoked", () -> store.revokedSessions(scope, hundred, NOW));
             actions.put("consume for another purpose", () -> tokens.consume("again", "other"));
             actions.put("consume", () -> tokens.consume("again", "p"));
             actions.put("consume again", () -> tokens.consume("again", "p"));
+            actions.put("revoke a used one with a successor", () -> tokens.revokeJti("rotated"));
             actions.put("revoke stored", () -> tokens.revokeJti("warm"));
             actions.put("list", () -> tokens.listTokens("s"));
             actions.put("a batch of revocations", () -> store.revokeStored(scope, "s", 10, NOW));
@@ -156,6 +168,38 @@ class RoundTripsTest {
             });
             tokens.close();
         }
+    }
+
+    /** A look at the presented token, a successor that is stored, and the use of the presented one. */
+    @Test
+    void R14_5_aRotationIsThreeStatements() {
+        String domain = Fixture.newDomain();
+        try (HikariDataSource pool = Fixture.pool(url(), 1);
+                JdbcTokenStore store = JdbcTokenStore.create(pool)) {
+            store.createSchema(domain);
+            TokenResource tokens = Fixture.resource(store, domain);
+            Token presented = token("presented", "s").withSession("sid");
+            tokens.storeToken(presented);
+            messages.executed.set(0);
+            messages.roundTrips.set(0);
+            assertThat(tokens.rotate(
+                            presented,
+                            Token.DEFAULT_PURPOSE,
+                            token("successor", "s").withSession("sid")))
+                    .isInstanceOf(Rotated.class);
+            assertThat(messages.executed).hasValue(3);
+            assertThat(messages.roundTrips).hasValue(3);
+            tokens.close();
+        }
+    }
+
+    /** It reads two keys, the record and the watermark, as if there were no sessions. */
+    @Test
+    void R13_3_aTokenWithoutASessionCostsNothingMore() {
+        Statements statements = new Statements(null, "any", RecordField.names(Map.of()));
+        assertThat(statements.get("state").sql().split("LEFT JOIN", -1)).hasSize(3);
+        assertThat(statements.get("stateOfSession").sql().split("LEFT JOIN", -1))
+                .hasSize(4);
     }
 
     @ParameterizedTest

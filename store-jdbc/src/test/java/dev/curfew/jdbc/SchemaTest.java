@@ -30,6 +30,8 @@ import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.flywaydb.core.Flyway;
 import org.junit.jupiter.api.AfterEach;
@@ -72,6 +74,8 @@ class SchemaTest {
             assertThat(tokens.revokeToken(token("u", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             tokens.revokeSubject("s2");
             assertThat(tokens.check(token("v", "s2"))).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.check(token("w", "s").withSession("sid"))).isEqualTo(TokenStatus.REVOKED);
             assertThat(tokens.readExpired(10)).isEmpty();
             assertThat(tokens.expungeExpired().removed()).isZero();
         }
@@ -171,7 +175,9 @@ class SchemaTest {
                             "extra_data",
                             "inserted_at",
                             "updated_at",
-                            "revoked_at");
+                            "revoked_at",
+                            "session",
+                            "successor");
             // One table, one domain: two would see each other's records.
             assertThatThrownBy(() -> Fixture.resource(store, domain + "2"))
                     .isInstanceOf(TokenStoreException.class)
@@ -186,11 +192,12 @@ class SchemaTest {
                 "CREATE TABLE \"" + schema + "\".tokens (id bigserial, jti varchar NOT NULL, subject text,"
                         + " tenant text NOT NULL, purpose varchar NOT NULL, expires_at timestamptz NOT NULL, issued_at timestamptz,"
                         + " extra_data jsonb, inserted_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,"
-                        + " revoked_at timestamptz, note text, UNIQUE (jti, tenant))");
+                        + " revoked_at timestamptz, note text, sid varchar, successor text, UNIQUE (jti, tenant))");
         try (JdbcTokenStore store = JdbcTokenStore.builder(pool)
                 .schema(schema)
                 .table("tokens")
                 .column(RecordField.CREATED_AT, "inserted_at")
+                .column(RecordField.SESSION, "sid")
                 .build()) {
             // Adds what is missing, and leaves what is there.
             assertThatThrownBy(() -> Fixture.resource(store, domain)).hasMessageContaining("tokens_watermarks");
@@ -311,6 +318,36 @@ class SchemaTest {
                         .hasMessageContaining("createSchema")
                         .hasMessageContaining("Nothing was changed");
             }
+        }
+    }
+
+    /** Tables of the layout before sessions are named in one message, and the page's ALTER TABLE makes them good. */
+    @Test
+    void aFormerLayoutIsRefusedWithTheRemedy() throws Exception {
+        String table = "\"" + schema + "\".\"curfew_tokens";
+        try (JdbcTokenStore store = JdbcTokenStore.builder(pool).schema(schema).build(null, true)) {
+            store.createSchema("tokens");
+            sql(URL, "ALTER TABLE " + table + "\" DROP session, DROP successor");
+            sql(URL, "ALTER TABLE " + table + "_watermarks\" DROP session, ADD PRIMARY KEY (tenant, subject)");
+            sql(URL, "INSERT INTO " + table + "_watermarks\" VALUES ('', 's', '2100-01-01Z', '2200-01-01Z')");
+            assertThatThrownBy(() -> Fixture.resource(store, "tokens"))
+                    .isInstanceOf(TokenStoreException.class)
+                    .hasMessageContaining("column session of " + table + "\" is missing")
+                    .hasMessageContaining("column successor of " + table + "\" is missing")
+                    .hasMessageContaining("column session of " + table + "_watermarks\" is missing")
+                    .hasMessageContaining("docs/postgresql.md");
+            List<String> alters = Pattern.compile("(?m)^ALTER TABLE curfew_tokens\\w* ADD [^;]*;")
+                    .matcher(Files.readString(Path.of("../docs/postgresql.md")))
+                    .results()
+                    .map(MatchResult::group)
+                    .toList();
+            assertThat(alters).hasSize(2);
+            alters.forEach(alter -> sql(URL, "SET search_path = \"" + schema + "\"; " + alter));
+            try (TokenResource tokens = Fixture.resource(store, "tokens")) {
+                assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.REVOKED);
+            }
+            sql(URL, "DELETE FROM " + table + "_watermarks\"");
+            tellsTheStory(store, "tokens");
         }
     }
 

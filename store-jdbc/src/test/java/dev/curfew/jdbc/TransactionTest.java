@@ -158,7 +158,7 @@ class TransactionTest {
                 changePassword(running);
                 List<Runnable> calls = List.of(
                         () -> wrong.isRevoked(Fixture.scope(domain), "t", NOW),
-                        () -> wrong.state(Fixture.scope(domain), "t", "s", NOW),
+                        () -> wrong.state(Fixture.scope(domain), "t", "s", null, NOW),
                         () -> wrong.revokeSubject(Fixture.scope(domain), "s", NOW, NOW, NOW),
                         () -> wrong.prepare(Fixture.scope(domain)),
                         () -> wrong.createSchema(Fixture.newDomain()));
