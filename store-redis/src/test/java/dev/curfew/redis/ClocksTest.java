@@ -121,6 +121,7 @@ class ClocksTest {
             wrong.storeToken(Token.withoutIssuedAt("all", "all", expiry));
             wrong.revokeAllStoredForSubject("all");
             wrong.revokeSubject("s");
+            wrong.revokeSession("s");
         }
         Duration took = Duration.between(right, applicationTime(Duration.ZERO));
         var scope = Fixture.scope(domain);
@@ -136,9 +137,12 @@ class ClocksTest {
                 new Keys(scope).index("s"))) {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
-        Instant watermarkEnd = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
-        assertThat(removalOf(new Keys(scope).watermark("s")))
-                .isBetween(watermarkEnd, watermarkEnd.plus(MARGIN).plus(took));
+        Instant longest = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
+        for (String key : List.of(new Keys(scope).watermark("s"), new Keys(scope).session("s"))) {
+            assertThat(removalOf(key))
+                    .as(key)
+                    .isBetween(longest, longest.plus(MARGIN).plus(took));
+        }
     }
 
     /** To a node that is ahead, the entry of a live record has ended; to the others it has not. */

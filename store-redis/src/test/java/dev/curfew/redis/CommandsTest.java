@@ -5,6 +5,8 @@ import static dev.curfew.servers.Fixture.NOW;
 import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.RevokeOutcome;
+import dev.curfew.Rotation.Rotated;
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
 import dev.curfew.Token;
@@ -50,13 +52,19 @@ class CommandsTest {
 
     /** The commands of a client and of its scripts, without the commands of this test. */
     private static Map<String, Integer> commands(RedisServer of, Runnable action) {
-        of.command("CONFIG", "RESETSTAT");
+        return commands(List.of(of), action);
+    }
+
+    private static Map<String, Integer> commands(List<RedisServer> of, Runnable action) {
+        of.forEach(each -> each.command("CONFIG", "RESETSTAT"));
         action.run();
         Map<String, Integer> commands = new TreeMap<>();
-        Matcher calls = CALLS.matcher(String.valueOf(of.command("INFO", "commandstats")));
-        while (calls.find()) {
-            if (!Set.of("info", "config|resetstat", "ping", "replconf").contains(calls.group(1))) {
-                commands.put(calls.group(1), Integer.parseInt(calls.group(2)));
+        for (RedisServer each : of) {
+            Matcher calls = CALLS.matcher(String.valueOf(each.command("INFO", "commandstats")));
+            while (calls.find()) {
+                if (!Set.of("info", "config|resetstat", "ping", "replconf").contains(calls.group(1))) {
+                    commands.merge(calls.group(1), Integer.parseInt(calls.group(2)), Integer::sum);
+                }
             }
         }
         return commands;
@@ -167,6 +175,60 @@ class CommandsTest {
         client.shutdown();
     }
 
+    @Test
+    void R13_3_aSessionIsOneMoreCommandOfACheck() {
+        var client = RedisClient.create(server.url());
+        try (RedisTokenStore store = RedisTokenStore.create(client);
+                TokenResource tokens = Fixture.resource(store, domain)) {
+            // Once, so that the server knows the scripts.
+            storeAndRotate(tokens, "warm");
+            tokens.revokeToken(ofSession("warm"));
+            tokens.revokeSession("warm");
+
+            Token stored = ofSession("stored");
+            tokens.storeToken(stored, "p");
+            assertThat(commands(server, () -> tokens.check(stored)))
+                    .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+            // The token does not name the session of its record.
+            assertThat(commands(server, () -> tokens.check(token("stored", "s"))))
+                    .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+            assertThat(commands(server, () -> tokens.getToken("stored")))
+                    .isEqualTo(Map.of("hgetall", 1, "get", 1, "hexists", 1));
+
+            assertThat(commands(server, () -> tokens.revokeSession("laptop")))
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "pexpire", 1));
+            assertThat(commands(server, () -> tokens.revokeSession("laptop")))
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "pexpire", 1));
+
+            // One look, one script that stores the successor, and one that uses the presented token.
+            tokens.storeToken(ofSession("r"), "p");
+            assertThat(commands(server, () -> rotate(tokens, "r")))
+                    .containsAllEntriesOf(Map.of("evalsha", 2, "hmget", 2, "hgetall", 1, "get", 2, "hexists", 1))
+                    .containsAllEntriesOf(Map.of("time", 2, "hset", 2, "zadd", 1, "zrangebyscore", 1))
+                    .hasSize(10);
+            // A revocation removes the successor, once.
+            Token used = ofSession("r");
+            assertThat(commands(server, () -> tokens.revokeToken(used)))
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "hdel", 1, "pexpire", 1));
+            assertThat(commands(server, () -> tokens.revokeToken(used)))
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "pexpire", 1));
+        }
+        client.shutdown();
+    }
+
+    private static Token ofSession(String jti) {
+        return token(jti, "s").withSession("phone");
+    }
+
+    private static void storeAndRotate(TokenResource tokens, String jti) {
+        tokens.storeToken(ofSession(jti), "p");
+        rotate(tokens, jti);
+    }
+
+    private static void rotate(TokenResource tokens, String jti) {
+        assertThat(tokens.rotate(ofSession(jti), "p", ofSession(jti + "-next"))).isInstanceOf(Rotated.class);
+    }
+
     private static Token longer(String jti, int hours) {
         return Token.of(jti, "s", NOW, NOW.plus(HOUR.multipliedBy(hours)));
     }
@@ -184,6 +246,7 @@ class CommandsTest {
                 assertThat(tokens.consume("a" + n, "p")).isInstanceOf(dev.curfew.Consumption.Consumed.class);
                 tokens.revokeToken(token("c" + n, "s"));
                 tokens.revokeSubject("s2");
+                assertThat(tokens.revokeSession("d" + n)).isEqualTo(RevokeOutcome.REVOKED);
                 server.command("SCRIPT", "FLUSH");
                 assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
             }
@@ -212,7 +275,9 @@ class CommandsTest {
                 tokens.isRevoked("warm");
                 for (Runnable check : List.<Runnable>of(
                         () -> tokens.isRevoked(Set.of("t1", "t2", "t3", "t4", "t5", "t6")),
-                        () -> tokens.check(token("t1", "s")))) {
+                        () -> tokens.check(token("t1", "s")),
+                        () -> tokens.check(ofSession("t1")),
+                        () -> store.revokedSessions(Fixture.scope(domain), Set.of("a", "b", "c"), NOW))) {
                     synchronized (pieces) {
                         pieces.clear();
                     }
@@ -221,6 +286,32 @@ class CommandsTest {
                         assertThat(pieces).hasSize(1);
                     }
                 }
+            }
+            client.shutdown();
+        }
+    }
+
+    @Test
+    void R13_3_inAClusterASessionIsOneMoreCommandToo() {
+        try (RedisCluster cluster = RedisCluster.start(RedisServer.version(), Map.of("appendonly", "no"))) {
+            var client = Servers.clusterClient(cluster);
+            try (RedisTokenStore store = RedisTokenStore.create(client);
+                    TokenResource tokens = Fixture.resource(store, domain)) {
+                List<RedisServer> masters = cluster.masters();
+                // So that every server knows the scripts, and the driver is connected to all of them.
+                for (int i = 0; i < 30; i++) {
+                    storeAndRotate(tokens, "warm" + i);
+                    tokens.revokeSession("warm" + i);
+                }
+                Token stored = ofSession("r");
+                tokens.storeToken(stored, "p");
+                assertThat(commands(masters, () -> tokens.check(stored)))
+                        .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+                assertThat(commands(masters, () -> tokens.revokeSession("laptop")))
+                        .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "pexpire", 1));
+                // One more script for the index.
+                assertThat(commands(masters, () -> rotate(tokens, "r")))
+                        .containsAllEntriesOf(Map.of("evalsha", 3, "hmget", 2, "hgetall", 1, "get", 2, "hexists", 1));
             }
             client.shutdown();
         }

@@ -466,6 +466,7 @@ class FailureMessagesTest {
             assertTells(catchThrowable(() -> tokens.storeToken(token("secret-jti", "secret-subject"))), "OOM");
             assertTells(catchThrowable(() -> tokens.consume("stored", "p")), "OOM", "Nothing was changed");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "OOM");
+            assertTells(catchThrowable(() -> tokens.revokeSession("secret-session")), "OOM", "Nothing was changed");
             // Checks still work.
             assertThat(tokens.isRevoked("revoked")).isTrue();
             assertThat(tokens.check(token("stored", "s"))).isEqualTo(TokenStatus.ACTIVE);
@@ -549,6 +550,11 @@ class FailureMessagesTest {
             server.command("EXPIRE", watermark, "100");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "another type");
             assertTells(catchThrowable(() -> tokens.check(token("t", "secret-subject"))), "another type");
+            String session = new Keys(Fixture.scope(domain)).session("secret-session");
+            server.command("SET", session, "somebody else's", "EX", "100");
+            assertTells(catchThrowable(() -> tokens.revokeSession("secret-session")), "another type");
+            assertTells(
+                    catchThrowable(() -> tokens.check(token("t", "s").withSession("secret-session"))), "another type");
         }
     }
 

@@ -28,6 +28,7 @@ class KeysTest {
             "a:token:b",
             ":token:",
             "token",
+            "session",
             "subject");
 
     private static StoreScope scope(String domain, String tenant) {
@@ -39,6 +40,7 @@ class KeysTest {
         assertThat(new Keys(scope("tokens", "")).record("id")).isEqualTo("curfew:tokens::token:id");
         assertThat(new Keys(scope("tokens", "acme")).watermark("ada@example.com"))
                 .isEqualTo("curfew:tokens:acme:watermark:ada@example.com");
+        assertThat(new Keys(scope("tokens", "")).session("id")).isEqualTo("curfew:tokens::session:id");
         assertThat(new Keys(scope("tokens", "acme")).index("a{1}:50%"))
                 .isEqualTo("curfew:tokens:acme:subject:a%7B1%7D%3A50%25");
     }
@@ -52,8 +54,9 @@ class KeysTest {
                 for (String name : NAMES) {
                     keys.add(new Keys(scope(domain, tenant)).record(name));
                     keys.add(new Keys(scope(domain, tenant)).watermark(name));
+                    keys.add(new Keys(scope(domain, tenant)).session(name));
                     keys.add(new Keys(scope(domain, tenant)).index(name));
-                    count += 3;
+                    count += 4;
                 }
             }
         }

@@ -10,6 +10,7 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.classic.spi.ThrowableProxyUtil;
 import ch.qos.logback.core.Appender;
 import ch.qos.logback.core.read.ListAppender;
+import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.Fixture;
@@ -76,6 +77,11 @@ class LogsTest {
             tokens.listTokens("private-subject");
             tokens.consume("private-jti", "p");
             tokens.revokeToken(token("private-jti-2", "private-subject"));
+            Token refresh = token("private-jti-3", "private-subject").withSession("private-session");
+            tokens.storeToken(refresh, "p");
+            tokens.rotate(
+                    refresh, "p", token("private-jti-4", "private-subject").withSession("private-session"));
+            tokens.revokeSession("private-session");
             tokens.revokeSubject("private-subject");
             tokens.revokeAllStoredForSubject("private-subject");
         }

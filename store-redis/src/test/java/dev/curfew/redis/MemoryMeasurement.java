@@ -42,7 +42,17 @@ class MemoryMeasurement {
             tokens.storeToken(token(i));
             tokens.revokeToken(token(i));
         });
+        measure("stored, one subject each, in a session", (tokens, i) -> tokens.storeToken(ofSession(i)));
+        measure("a revoked session", (tokens, i) -> tokens.revokeSession(session(i)));
         measure("a watermark", (tokens, i) -> tokens.revokeSubject("user-" + (100_000 + i)));
+    }
+
+    private static Token ofSession(int i) {
+        return token(i).withSession(session(i));
+    }
+
+    private static String session(int i) {
+        return new UUID(8, i).toString();
     }
 
     private static Token token(int i) {

@@ -11,6 +11,8 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.Rotation.Rotated;
+import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.Fixture;
@@ -188,6 +190,14 @@ class OpeningTest {
                 assertThat(tokens.revokeAllStoredForSubject("s")).isEqualTo(1);
                 assertThat(tokens.revokeToken(token("v", "s"))).isEqualTo(RevokeOutcome.REVOKED);
                 assertThat(tokens.isRevoked("v")).isTrue();
+                Token refresh = token("r", "s2").withSession("phone");
+                tokens.storeToken(refresh, "p");
+                assertThat(tokens.rotate(refresh, "p", token("r2", "s2").withSession("phone")))
+                        .isInstanceOf(Rotated.class);
+                assertThat(tokens.revokeToken(refresh)).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+                assertThat(tokens.revokeSession("phone")).isEqualTo(RevokeOutcome.REVOKED);
+                assertThat(tokens.revokeSession("phone")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+                assertThat(tokens.getToken("r2")).isEmpty();
                 server.command("SCRIPT", "FLUSH");
                 assertThat(tokens.revokeToken(token("w", "s"))).isEqualTo(RevokeOutcome.REVOKED);
             }

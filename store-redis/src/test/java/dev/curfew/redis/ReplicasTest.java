@@ -101,6 +101,7 @@ class ReplicasTest {
         // The earlier waits delay no later call.
         assertThat(careful.revokeToken(token("t0", "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
         assertThat(careful.revokeToken(token("after", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+        assertThat(careful.revokeSession("after")).isEqualTo(RevokeOutcome.REVOKED);
     }
 
     @Test
@@ -112,12 +113,15 @@ class ReplicasTest {
         hasty.revokeJti("listed");
         hasty.consume("used", "link");
         hasty.revokeSubject("s");
+        hasty.revokeSession("ended");
         // This store has written nothing of its own yet.
         try (TokenResource fresh = resource(1)) {
             assertUnreplicated(catchThrowable(() -> fresh.revokeToken(token("t", "s"))));
             assertUnreplicated(catchThrowable(() -> fresh.consume("used", "link")));
             assertUnreplicated(catchThrowable(() -> fresh.revokeAllStoredForSubject("all")));
             assertUnreplicated(catchThrowable(() -> fresh.revokeSubject("s")));
+            assertUnreplicated(catchThrowable(() -> fresh.revokeSession("ended")));
+            assertUnreplicated(catchThrowable(() -> fresh.revokeSession("new")));
             // There is nothing to wait for.
             assertThat(fresh.consume("unknown", "link")).isNotNull();
             assertThat(fresh.isRevoked("t")).isTrue();

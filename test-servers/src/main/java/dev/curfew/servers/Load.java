@@ -25,7 +25,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 
-/** Eight threads that store, use and revoke tokens while a server fails, and remember what they were told. */
+/** Eight threads that store, use and revoke tokens, and revoke sessions, while a server fails, and remember what they were told. */
 public final class Load {
     /** What the clock of the resource under load must say. */
     public static final Instant NOW = Instant.parse("2100-01-01T00:00:00Z");
@@ -42,6 +42,7 @@ public final class Load {
     private final TokenResource tokens;
     private final String subject;
     private final Set<String> revoked = ConcurrentHashMap.newKeySet();
+    private final Set<String> ended = ConcurrentHashMap.newKeySet();
     private final Set<String> used = ConcurrentHashMap.newKeySet();
     private final Set<String> stored = ConcurrentHashMap.newKeySet();
     private final Set<String> asked = ConcurrentHashMap.newKeySet();
@@ -58,19 +59,25 @@ public final class Load {
             String prefix = subject + "-" + thread + "-";
             running.add(threads.submit(() -> {
                 for (int i = 0; !over.get(); i++) {
-                    act(prefix + i, i % 3);
+                    act(prefix + i, i % 4);
                 }
             }));
         }
     }
 
     private void act(String jti, int how) {
-        asked.add(jti);
+        if (how != 3) {
+            asked.add(jti);
+        }
         Token token = Token.of(jti, subject, NOW, EXPIRY);
         try {
             if (how == 0) {
                 if (tokens.revokeToken(token) == RevokeOutcome.REVOKED) {
                     revoked.add(jti);
+                }
+            } else if (how == 3) {
+                if (tokens.revokeSession(jti) == RevokeOutcome.REVOKED) {
+                    ended.add(jti);
                 }
             } else {
                 tokens.storeToken(token, "link", Map.of("jti", jti));
@@ -136,6 +143,9 @@ public final class Load {
         Set<String> acknowledged = new HashSet<>(revoked);
         acknowledged.addAll(used);
         assertThat(tokens.isRevoked(acknowledged)).isEqualTo(acknowledged);
+        assertThat(ended)
+                .allMatch(session ->
+                        tokens.isRevoked(Token.of("any", subject, NOW, EXPIRY).withSession(session)));
         Set<String> live = new HashSet<>();
         for (String jti : asked) {
             TokenRecord record = tokens.inspect(jti).orElse(null);

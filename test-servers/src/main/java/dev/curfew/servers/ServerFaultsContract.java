@@ -183,6 +183,7 @@ public abstract class ServerFaultsContract {
             calls.put("revoke", () -> tokens.revokeJti("t"));
             calls.put("consume", () -> tokens.consume("t", "link"));
             calls.put("revoke subject", () -> tokens.revokeSubject("s"));
+            calls.put("revoke session", () -> tokens.revokeSession("phone"));
             calls.put("revoke all stored", () -> tokens.revokeAllStoredForSubject("s"));
             calls.put("list", () -> tokens.listTokens("s"));
             alsoCalled(tokens, calls);
@@ -312,6 +313,7 @@ public abstract class ServerFaultsContract {
             direct.storeToken(token("known", "s"), "link");
             direct.consume("known", "link");
             direct.revokeToken(token("known too", "s"));
+            direct.revokeSession("known");
             for (int round = 0; round < 10; round++) {
                 String n = Integer.toString(round);
                 direct.storeToken(token("used" + n, "s"), "link");
@@ -328,6 +330,10 @@ public abstract class ServerFaultsContract {
                             .as("not used by itself: " + use)
                             .isTrue();
                     awaitSuccess(tokens);
+                    Token ofSession = token("any", "s").withSession("ended" + n);
+                    assertThat(attempt(() -> tokens.revokeSession("ended" + n), answer -> direct.isRevoked(ofSession)))
+                            .isIn(RevokeOutcome.REVOKED, "unknown");
+                    awaitSuccess(tokens);
                     assertThat(attempt(
                                     () -> tokens.storeToken(token("stored" + n, "s")),
                                     // A store may need more than one request for it, and hear nothing of the first.
@@ -338,6 +344,7 @@ public abstract class ServerFaultsContract {
                 // Who asks again is told the truth.
                 assertThat(direct.revokeToken(token("revoked" + n, "s"))).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
                 assertThat(direct.consume("used" + n, "link")).isNotInstanceOf(Consumed.class);
+                assertThat(direct.revokeSession("ended" + n)).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
                 direct.revokeAllStoredForSubject("s");
             }
         }
