@@ -29,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -166,6 +167,11 @@ class DemoServiceTest {
     /** The lines that are printed for a shell do what they are to show. */
     @Test
     void thePrintedLinesRun() throws Exception {
+        service.close();
+        // Each look at the clock is a millisecond later: what is issued after a watermark is newer than the watermark.
+        var looks = new AtomicLong();
+        service = DemoService.start(
+                TokenResource.builder().url("memory:"), () -> clock.instant().plusMillis(looks.incrementAndGet()), 0);
         var printed = new ByteArrayOutputStream();
         service.printCurlLines(new PrintStream(printed, true, UTF_8));
         String lines = printed.toString(UTF_8).lines().skip(1).collect(Collectors.joining("\n"));
@@ -199,7 +205,7 @@ class DemoServiceTest {
                         "Not signed in: the token is REVOKED.",
                         "You are logged out.",
                         "Not signed in: the token is REVOKED.",
-                        "You are logged out everywhere; tokens revoked: 1",
+                        "You are logged out everywhere; tokens revoked: 6",
                         "Not signed in: the token is REVOKED.",
                         "ada, ada@new.example");
     }
