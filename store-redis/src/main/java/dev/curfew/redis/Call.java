@@ -27,7 +27,7 @@ final class Call {
 
     Call(StoreScope scope, Instant now) {
         this.scope = scope;
-        this.keys = new Keys(scope);
+        this.keys = Keys.of(scope);
         this.now = now;
         this.deadline = Deadline.after(scope.deadline());
     }

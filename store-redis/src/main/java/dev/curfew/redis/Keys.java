@@ -1,6 +1,7 @@
 package dev.curfew.redis;
 
 import dev.curfew.StoreScope;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The names of a scope's keys. In each part of a name, a colon, a brace and a percent sign are percent-encoded. So the
@@ -8,10 +9,24 @@ import dev.curfew.StoreScope;
  * cluster computes the slot from the whole key.
  */
 final class Keys {
+    private static volatile @Nullable Keys last;
+
+    private final StoreScope scope;
     private final String prefix;
 
-    Keys(StoreScope scope) {
+    private Keys(StoreScope scope) {
+        this.scope = scope;
         this.prefix = "curfew:" + escape(scope.domain()) + ':' + escape(scope.tenant());
+    }
+
+    /** The names of the scope's keys. Most processes have one scope, so that its names are made once. */
+    static Keys of(StoreScope scope) {
+        Keys known = last;
+        if (known == null || !known.scope.equals(scope)) {
+            known = new Keys(scope);
+            last = known;
+        }
+        return known;
     }
 
     String record(String jti) {

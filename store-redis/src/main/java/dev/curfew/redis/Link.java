@@ -135,7 +135,13 @@ final class Link implements RedisConnectionStateListener {
                 if (line instanceof GroupCommit group) {
                     group.awaitReplicas(call, connection, answers, replicas);
                 }
-                return answers;
+                if (disconnects.get() == disconnectsBefore) {
+                    return answers;
+                }
+                // The driver may have sent a command again, and then puts the reply behind what came of the first
+                // reply.
+                isUnsure = true;
+                failure = new NotSentException("DISCONNECTED");
             } catch (TokenStoreException e) {
                 throw e;
             } catch (InterruptedException | ExecutionException | TimeoutException | RuntimeException e) {

@@ -59,7 +59,7 @@ class ClocksTest {
 
     /** When the server will remove the record, by the server's clock. */
     private Instant removal(String jti) {
-        return removalOf(new Keys(Fixture.scope(domain)).record(jti));
+        return removalOf(Keys.of(Fixture.scope(domain)).record(jti));
     }
 
     private static Instant removalOf(String key) {
@@ -129,16 +129,16 @@ class ClocksTest {
         // Each node reckons with an hour to go; and with as much longer as that node is ahead.
         Instant end = right.plus(HOUR).plus(counted).plus(SKEW).plus(SKEW);
         for (String key : List.of(
-                new Keys(scope).record("revoked"),
-                new Keys(scope).record("live"),
-                new Keys(scope).record(jti),
-                new Keys(scope).record("used"),
-                new Keys(scope).record("all"),
-                new Keys(scope).index("s"))) {
+                Keys.of(scope).record("revoked"),
+                Keys.of(scope).record("live"),
+                Keys.of(scope).record(jti),
+                Keys.of(scope).record("used"),
+                Keys.of(scope).record("all"),
+                Keys.of(scope).index("s"))) {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
         Instant longest = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
-        for (String key : List.of(new Keys(scope).watermark("s"), new Keys(scope).session("s"))) {
+        for (String key : List.of(Keys.of(scope).watermark("s"), new Keys(scope).session("s"))) {
             assertThat(removalOf(key))
                     .as(key)
                     .isBetween(longest, longest.plus(MARGIN).plus(took));

@@ -533,7 +533,7 @@ class FailureMessagesTest {
     @Test
     void R8_2_aKeyOfTheWrongTypeInOurPlace() {
         try (TokenResource tokens = builder().url(url()).build()) {
-            String key = new Keys(Fixture.scope(domain)).record("secret-jti");
+            String key = Keys.of(Fixture.scope(domain)).record("secret-jti");
             server.command("SET", key, "somebody else's", "EX", "100");
             for (Throwable thrown : List.of(
                     catchThrowable(() -> tokens.isRevoked("secret-jti")),
@@ -545,12 +545,12 @@ class FailureMessagesTest {
                 assertTells(thrown, "another type", "WRONGTYPE", "begin with curfew:");
             }
             assertThat(server.command("GET", key)).isEqualTo("somebody else's");
-            String watermark = new Keys(Fixture.scope(domain)).watermark("secret-subject");
+            String watermark = Keys.of(Fixture.scope(domain)).watermark("secret-subject");
             server.command("HSET", watermark, "f", "v");
             server.command("EXPIRE", watermark, "100");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "another type");
             assertTells(catchThrowable(() -> tokens.check(token("t", "secret-subject"))), "another type");
-            String session = new Keys(Fixture.scope(domain)).session("secret-session");
+            String session = Keys.of(Fixture.scope(domain)).session("secret-session");
             server.command("SET", session, "somebody else's", "EX", "100");
             assertTells(catchThrowable(() -> tokens.revokeSession("secret-session")), "another type");
             assertTells(
@@ -562,13 +562,13 @@ class FailureMessagesTest {
     void R9_2_aRecordThatSomebodyHasSpoiled() {
         try (TokenResource tokens = builder().url(url()).build()) {
             tokens.storeToken(token("secret-jti", "secret-subject"), "p", Map.of("k", "secret"));
-            String key = new Keys(Fixture.scope(domain)).record("secret-jti");
+            String key = Keys.of(Fixture.scope(domain)).record("secret-jti");
             server.command("HSET", key, "e", "secret");
             assertTells(catchThrowable(() -> tokens.getToken("secret-jti")), "not a record of Curfew's");
             assertThat(catchThrowable(() -> tokens.revokeJti("secret-jti"))).isInstanceOf(TokenStoreException.class);
             // It is used up, and then found to be spoiled.
             tokens.storeToken(token("secret-too", "secret-subject"), "p", Map.of("k", "secret"));
-            server.command("HSET", new Keys(Fixture.scope(domain)).record("secret-too"), "c", "secret");
+            server.command("HSET", Keys.of(Fixture.scope(domain)).record("secret-too"), "c", "secret");
             assertThat(outcome(() -> tokens.getToken("secret-too"))).isEqualTo(Outcome.UNCHANGED);
             assertThat(outcome(() -> tokens.consume("secret-too", "p"))).isEqualTo(Outcome.UNKNOWN);
         }
@@ -581,7 +581,7 @@ class FailureMessagesTest {
             for (String jti : List.of("a", "secret-b", "c")) {
                 tokens.storeToken(token(jti, "s"), "p", Map.of("k", jti));
             }
-            String key = new Keys(Fixture.scope(domain)).record("secret-b");
+            String key = Keys.of(Fixture.scope(domain)).record("secret-b");
             server.command("HSET", key, "d", "{\"secret\": 18446744073709551616}");
             List<TokenRecord> page = tokens.listTokens("s");
             assertThat(page).extracting(TokenRecord::jti).containsExactly("a", "c", "secret-b");

@@ -3,8 +3,12 @@ package dev.curfew.redis;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Consumption;
 import dev.curfew.FailurePolicy;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
@@ -120,6 +124,30 @@ class FaultsTest extends ServerFaultsContract {
                 assertThat(denied).isEqualTo(1);
                 assertThat(took).isLessThan(DEADLINE.plus(LATE));
             }
+        }
+    }
+
+    /** The driver may send the command again after a reply that was cut. The two replies must not become one. */
+    @Test
+    void R8_7_aReplyThatWasCutIsNotMixedWithTheNextOne() {
+        try (TokenResource tokens = open(proxy.port(), FailurePolicy.THROW)) {
+            Token token = token("t", "s").withSession("a session with a name of some length");
+            tokens.storeToken(token, "link", Map.of("text", "x".repeat(100)));
+            TokenRecord record = tokens.inspect("t").orElseThrow();
+            proxy.cutWithinReplyTo("HGETALL");
+            assertThat(tokens.inspect("t")).hasValue(record);
+            assertThat(proxy.hasStruck()).isTrue();
+            tokens.revokeToken(token);
+            proxy.cutWithinReplyTo("HMGET");
+            assertThat(tokens.check(token)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(proxy.hasStruck()).isTrue();
+            tokens.storeToken(token("used", "s"), "link", Map.of("text", "x".repeat(100)));
+            proxy.cutWithinReplyTo("used");
+            assertThat(tokens.consume("used", "link"))
+                    .isInstanceOfSatisfying(
+                            Consumption.Consumed.class,
+                            consumed -> assertThat(tokens.inspect("used")).hasValue(consumed.record()));
+            assertThat(proxy.hasStruck()).isTrue();
         }
     }
 

@@ -37,11 +37,11 @@ class KeysTest {
 
     @Test
     void aPlainNameIsReadable() {
-        assertThat(new Keys(scope("tokens", "")).record("id")).isEqualTo("curfew:tokens::token:id");
-        assertThat(new Keys(scope("tokens", "acme")).watermark("ada@example.com"))
+        assertThat(Keys.of(scope("tokens", "")).record("id")).isEqualTo("curfew:tokens::token:id");
+        assertThat(Keys.of(scope("tokens", "acme")).watermark("ada@example.com"))
                 .isEqualTo("curfew:tokens:acme:watermark:ada@example.com");
-        assertThat(new Keys(scope("tokens", "")).session("id")).isEqualTo("curfew:tokens::session:id");
-        assertThat(new Keys(scope("tokens", "acme")).index("a{1}:50%"))
+        assertThat(Keys.of(scope("tokens", "")).session("id")).isEqualTo("curfew:tokens::session:id");
+        assertThat(Keys.of(scope("tokens", "acme")).index("a{1}:50%"))
                 .isEqualTo("curfew:tokens:acme:subject:a%7B1%7D%3A50%25");
     }
 
@@ -52,10 +52,10 @@ class KeysTest {
         for (String domain : NAMES) {
             for (String tenant : NAMES) {
                 for (String name : NAMES) {
-                    keys.add(new Keys(scope(domain, tenant)).record(name));
-                    keys.add(new Keys(scope(domain, tenant)).watermark(name));
-                    keys.add(new Keys(scope(domain, tenant)).session(name));
-                    keys.add(new Keys(scope(domain, tenant)).index(name));
+                    keys.add(Keys.of(scope(domain, tenant)).record(name));
+                    keys.add(Keys.of(scope(domain, tenant)).watermark(name));
+                    keys.add(Keys.of(scope(domain, tenant)).session(name));
+                    keys.add(Keys.of(scope(domain, tenant)).index(name));
                     count += 4;
                 }
             }
@@ -67,7 +67,7 @@ class KeysTest {
     void R10_1_noNameDecidesWhichSlotAKeyIsIn() {
         List<Integer> slots = new ArrayList<>();
         for (int i = 0; i < 2000; i++) {
-            String key = new Keys(scope("{tokens}", "{x}")).record("{same}" + i);
+            String key = Keys.of(scope("{tokens}", "{x}")).record("{same}" + i);
             // A server takes the text between braces for a hash tag.
             assertThat(key).doesNotContain("{");
             slots.add(SlotHash.getSlot(key));
@@ -79,7 +79,7 @@ class KeysTest {
     @Test
     void R8_5_aTemporaryKeyIsInTheSlotOfItsKey() {
         for (String name : NAMES) {
-            var keys = new Keys(scope(name, name));
+            var keys = Keys.of(scope(name, name));
             String key = keys.record(name);
             assertThat(keys.temporary(key)).isNotEqualTo(key);
             assertThat(SlotHash.getSlot(keys.temporary(key))).isEqualTo(SlotHash.getSlot(key));

@@ -77,8 +77,8 @@ class MemoryMeasurement {
                 }
                 long each = (Long.parseLong(server.info("used_memory")) - before) / MANY;
                 Object key = server.command("RANDOMKEY");
-                String record = new Keys(Fixture.scope(domain)).record(new UUID(7, 42).toString());
-                String index = new Keys(Fixture.scope(domain)).index("user-100004");
+                String record = Keys.of(Fixture.scope(domain)).record(new UUID(7, 42).toString());
+                String index = Keys.of(Fixture.scope(domain)).index("user-100004");
                 LOG.info(
                         "{}: {} bytes of used_memory each; MEMORY USAGE of a record {}, an index {}, any key {}",
                         what,

@@ -46,17 +46,17 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     @Override
     protected @Nullable Instant removalTime(StoreScope scope, String jti, Instant now) {
-        return removalTime(new Keys(scope).record(jti), now);
+        return removalTime(Keys.of(scope).record(jti), now);
     }
 
     @Override
     protected @Nullable Instant watermarkRemovalTime(StoreScope scope, String subject, Instant now) {
-        return removalTime(new Keys(scope).watermark(subject), now);
+        return removalTime(Keys.of(scope).watermark(subject), now);
     }
 
     @Override
     protected @Nullable Instant sessionRemovalTime(StoreScope scope, String session, Instant now) {
-        return removalTime(new Keys(scope).session(session), now);
+        return removalTime(Keys.of(scope).session(session), now);
     }
 
     private @Nullable Instant removalTime(String key, Instant now) {

@@ -73,7 +73,7 @@ class SubjectIndexTest {
     }
 
     private String index(String subject) {
-        return new Keys(Fixture.scope(domain)).index(subject);
+        return Keys.of(Fixture.scope(domain)).index(subject);
     }
 
     private List<?> entries(String subject) {
@@ -92,7 +92,7 @@ class SubjectIndexTest {
     void itEndsWithItsLastRecord() {
         tokens.storeToken(until("long", NOW.plus(HOUR.multipliedBy(3))));
         tokens.storeToken(until("short", NOW.plus(HOUR)));
-        long record = left(new Keys(Fixture.scope(domain)).record("long"));
+        long record = left(Keys.of(Fixture.scope(domain)).record("long"));
         assertThat(left(index("s"))).isBetween(record - 5_000, record);
     }
 
@@ -169,7 +169,7 @@ class SubjectIndexTest {
         for (int i = 0; i < 10; i++) {
             tokens.storeToken(until("t" + i, NOW.plus(HOUR).plusSeconds(i)));
         }
-        String record = new Keys(Fixture.scope(domain)).record("t0");
+        String record = Keys.of(Fixture.scope(domain)).record("t0");
         server.command("RENAME", record, record + ":kept");
         server.command("SET", record, "somebody else's", "EX", "100");
         assertThat(catchThrowable(() -> tokens.storeToken(until("t0", NOW.plus(HOUR.multipliedBy(2))))))
@@ -191,7 +191,7 @@ class SubjectIndexTest {
                 tokens.storeToken(token("a", "s"));
                 tokens.storeToken(token("b", "s"));
                 tokens.storeToken(token("c", "s"));
-                String foreign = new Keys(Fixture.scope(domain)).record("b");
+                String foreign = Keys.of(Fixture.scope(domain)).record("b");
                 server.command("DEL", foreign);
                 server.command("SET", foreign, "somebody else's", "EX", "100");
                 var looks = new AtomicInteger();
@@ -217,7 +217,7 @@ class SubjectIndexTest {
         try (RedisConnection connection = server.connect()) {
             for (int i = 0; i < 20_000 && met < 20; i++) {
                 tokens.revokeToken(token("k" + i, "s"));
-                String key = new Keys(Fixture.scope(domain)).record("k" + i);
+                String key = Keys.of(Fixture.scope(domain)).record("k" + i);
                 connection.command("PEXPIRE", key, "2");
                 long left = (Long) connection.command("PTTL", key);
                 while (left > 0) {

@@ -25,7 +25,13 @@ public final class TcpProxy implements AutoCloseable {
         CUT_ON_REPLY
     }
 
-    private record Doom(String text, boolean cut) {}
+    private record Doom(String text, End how) {}
+
+    private enum End {
+        CUT,
+        HALF,
+        SILENCE
+    }
 
     private final ServerSocket listener;
     private final String host;
@@ -97,12 +103,17 @@ public final class TcpProxy implements AutoCloseable {
      * everything else is passed on.
      */
     public void cutOnReplyTo(String text) {
-        doom.set(new Doom(text, true));
+        doom.set(new Doom(text, End.CUT));
+    }
+
+    /** The same, but the first half of the reply is passed on before the connection is cut. */
+    public void cutWithinReplyTo(String text) {
+        doom.set(new Doom(text, End.HALF));
     }
 
     /** The same, but the connection stays, and no reply comes on it any more. */
     public void silenceOnReplyTo(String text) {
-        doom.set(new Doom(text, false));
+        doom.set(new Doom(text, End.SILENCE));
     }
 
     /** Whether the request has come that {@link #cutOnReplyTo} or {@link #silenceOnReplyTo} waits for. */
@@ -192,7 +203,12 @@ public final class TcpProxy implements AutoCloseable {
                     }
                     Mode now = mode;
                     Doom end = doomed;
-                    if (replies && (now == Mode.CUT_ON_REPLY || (end != null && end.cut()))) {
+                    if (replies && end != null && end.how() == End.HALF) {
+                        out.write(buffer, 0, read / 2);
+                        to.close(); // a farewell: what was sent arrives
+                        break;
+                    }
+                    if (replies && (now == Mode.CUT_ON_REPLY || (end != null && end.how() == End.CUT))) {
                         break;
                     }
                     boolean silent = forgotten || (replies && end != null);
