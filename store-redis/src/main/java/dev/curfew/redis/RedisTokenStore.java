@@ -57,9 +57,10 @@ import org.slf4j.LoggerFactory;
  *                                   shortened
  * </pre>
  *
- * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record, a GET of the watermark and, if the
- * token has a session, an HEXISTS of its revocation, pipelined. Every change of a record is one script. The script that stores a record also writes the subject's index. In a
- * cluster, the record and the index may be on different servers. There, storing is two scripts:
+ * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record and a GET of the watermark, pipelined;
+ * if the token has a session, also an HEXISTS of the session's revocation. Every change of a record is one script. The
+ * script that stores a record also writes the subject's index. In a cluster, the record and the index may be on
+ * different servers. There, storing is two scripts:
  *
  * <ol>
  *   <li>one for the index: it adds the jti, or raises its score, and drops a few entries whose expiry has passed;
