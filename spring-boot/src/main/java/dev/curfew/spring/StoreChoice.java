@@ -48,7 +48,7 @@ class StoreChoice {
             builder.url(opened);
         } else if (meant.size() > 1) {
             throw new TokenStoreException("The application has the means for several token stores: "
-                    + meant.stream().map(Candidate::kind).toList()
+                    + meant.stream().map(Candidate::kind).sorted().toList()
                     + ". Set curfew.store to one of them, or set curfew.url");
         } else if (asked != null || !meant.isEmpty()) {
             TokenStore store = meant.isEmpty() ? null : meant.get(0).factory().get();
