@@ -5,7 +5,10 @@ import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.function.BiConsumer;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
+import org.springframework.http.HttpHeaders;
 import org.springframework.http.HttpStatus;
 import org.springframework.security.core.Authentication;
 import org.springframework.security.oauth2.core.AbstractOAuth2Token;
@@ -45,7 +48,7 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         try {
             return text == null ? null : mapped(mapper, text, attributes);
         } catch (InvalidTokenException | IllegalArgumentException e) {
-            throw refused();
+            throw refused(e.getMessage());
         }
     }
 
@@ -70,13 +73,13 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
      * @throws OAuth2AuthenticationException if the token is not accepted: the application's entry point answers
      */
     int answer(MappedToken mapped, String method, String path) {
-        TokenResource tenant = mapped.tenant().isEmpty() ? tokens : tokens.forTenant(mapped.tenant());
+        TokenResource tenant = mapped.of(tokens);
         try {
             if (!isLogout(method, path)) {
                 return switch (tenant.check(mapped.token())) {
                     case ACTIVE -> ACCEPTED;
                     case UNAVAILABLE -> properties.security().unavailableStatus();
-                    case REVOKED, EXPIRED, UNKNOWN -> throw refused();
+                    case REVOKED, EXPIRED, UNKNOWN -> throw refused(null);
                 };
             } else if (isEverywhere(path)) {
                 tenant.revokeSubject(mapped.token().subject());
@@ -89,17 +92,20 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         }
     }
 
-    /** The header Retry-After of such an answer, or {@code null}. */
-    @Nullable
-    String retryAfter(int status) {
-        return status == LOGGED_OUT
-                ? null
-                : Long.toString(properties.security().retryAfter().toSeconds());
+    /** Answers a request that does not go on. */
+    void write(int status, IntConsumer statusCode, BiConsumer<String, String> header) {
+        statusCode.accept(status);
+        if (status != LOGGED_OUT) {
+            header.accept(
+                    HttpHeaders.RETRY_AFTER,
+                    "" + properties.security().retryAfter().toSeconds());
+        }
     }
 
-    /** RFC 6750 section 3.1. Nothing more is told: a client cannot do anything else than get a new token. */
-    private static OAuth2AuthenticationException refused() {
+    /** RFC 6750 section 3.1, which also says what characters a description may have. */
+    private static OAuth2AuthenticationException refused(@Nullable String why) {
+        String description = why == null ? null : why.replaceAll("[^ !#-\\[\\]-~]", "'");
         return new OAuth2AuthenticationException(
-                new BearerTokenError(BearerTokenErrorCodes.INVALID_TOKEN, HttpStatus.UNAUTHORIZED, null, null));
+                new BearerTokenError(BearerTokenErrorCodes.INVALID_TOKEN, HttpStatus.UNAUTHORIZED, description, null));
     }
 }

@@ -3,14 +3,13 @@ package dev.curfew.spring;
 import dev.curfew.InvalidTokenException;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
 import org.springframework.security.oauth2.core.OAuth2ErrorCodes;
-import org.springframework.security.oauth2.core.OAuth2RefreshToken;
 import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
 import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
@@ -29,8 +28,8 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     @Override
     public void save(OAuth2Authorization authorization) {
         OAuth2Authorization before = service.findById(authorization.getId());
-        OAuth2Authorization.Token<OAuth2AccessToken> old = before == null ? null : before.getAccessToken();
-        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        OAuth2Authorization.Token<?> old = before == null ? null : before.getAccessToken();
+        OAuth2Authorization.Token<?> access = authorization.getAccessToken();
         if (old != null && access != null && !text(old).equals(text(access))) {
             revoke(authorization, old);
         }
@@ -62,24 +61,20 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
         if (found == null) {
             return null;
         }
-        OAuth2Authorization.Token<OAuth2AccessToken> access = found.getAccessToken();
-        OAuth2Authorization.Token<OAuth2RefreshToken> refresh = found.getRefreshToken();
         OAuth2Authorization.Builder known = OAuth2Authorization.from(found);
-        if (access != null && isRevoked(found, access)) {
-            known.invalidate(access.getToken());
-        }
-        // After a "log out everywhere": else it would bring tokens that are issued after that.
-        if (refresh != null && isRevoked(found, refresh)) {
-            known.invalidate(refresh.getToken());
+        // The refresh token after a "log out everywhere": else it would bring tokens that are issued after that.
+        for (OAuth2Authorization.Token<?> each : Arrays.asList(found.getAccessToken(), found.getRefreshToken())) {
+            if (each != null && isRevoked(found, each)) {
+                known.invalidate(each.getToken());
+            }
         }
         return known.build();
     }
 
     private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
         MappedToken mapped = token.isInvalidated() ? null : mapped(authorization, token);
-        TokenStatus status = mapped == null
-                ? TokenStatus.ACTIVE
-                : tokens.forTenant(mapped.tenant()).check(mapped.token());
+        TokenStatus status =
+                mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).check(mapped.token());
         if (status == TokenStatus.UNAVAILABLE) {
             throw new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
         }
@@ -89,13 +84,13 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     private void revoke(OAuth2Authorization authorization, OAuth2Authorization.@Nullable Token<?> token) {
         MappedToken mapped = token == null ? null : mapped(authorization, token);
         if (mapped != null) {
-            tokens.forTenant(mapped.tenant()).revokeToken(mapped.token());
+            mapped.of(tokens).revokeToken(mapped.token());
         }
     }
 
     /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
     private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
-        OAuth2Authorization.Token<OAuth2AccessToken> access = authorization.getAccessToken();
+        OAuth2Authorization.Token<?> access = authorization.getAccessToken();
         // Those of the access token tell the issuer also of a refresh token, which has no claims.
         Map<String, Object> attributes = new HashMap<>();
         if (access != null && access.getClaims() != null) {

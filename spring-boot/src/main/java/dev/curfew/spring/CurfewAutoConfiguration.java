@@ -5,10 +5,8 @@ import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.micrometer.CurfewMetrics;
 import io.micrometer.core.instrument.MeterRegistry;
-import org.springframework.beans.factory.ListableBeanFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.actuate.autoconfigure.endpoint.condition.ConditionalOnAvailableEndpoint;
-import org.springframework.boot.actuate.endpoint.annotation.Endpoint;
 import org.springframework.boot.actuate.health.HealthIndicator;
 import org.springframework.boot.autoconfigure.AutoConfiguration;
 import org.springframework.boot.autoconfigure.AutoConfigureOrder;
@@ -20,16 +18,18 @@ import org.springframework.boot.context.properties.EnableConfigurationProperties
 import org.springframework.boot.sql.init.dependency.DependsOnDatabaseInitialization;
 import org.springframework.context.ApplicationEventPublisher;
 import org.springframework.context.annotation.Bean;
-import org.springframework.context.annotation.Configuration;
-import org.springframework.context.annotation.ImportRuntimeHints;
+import org.springframework.context.annotation.Import;
 import org.springframework.core.Ordered;
 import org.springframework.core.env.Environment;
 
-/** A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. */
+/**
+ * A {@link TokenResource} from the properties {@code curfew.*} and the application's own data source or client. The nested
+ * classes are configurations too, since they have beans.
+ */
 @AutoConfiguration
 @AutoConfigureOrder(Ordered.LOWEST_PRECEDENCE) // after those of Boot, whose names moved
 @EnableConfigurationProperties(CurfewProperties.class)
-@ImportRuntimeHints(StoreChoice.class)
+@Import({StoreChoice.class, CurfewSecurity.class})
 public class CurfewAutoConfiguration {
 
     /** The token resource. It is closed with the other beans, after the web server has answered its last request. */
@@ -39,8 +39,8 @@ public class CurfewAutoConfiguration {
     TokenResource curfewTokenResource(
             CurfewProperties properties,
             Environment environment,
-            ListableBeanFactory beans,
             ObjectProvider<TokenStore> stores,
+            ObjectProvider<StoreChoice.Candidate> candidates,
             ObjectProvider<TokenResourceBuilderCustomizer> customizers,
             ApplicationEventPublisher events) {
         TokenResource.Builder builder = TokenResource.builder()
@@ -61,7 +61,7 @@ public class CurfewAutoConfiguration {
         if (stores.getIfAvailable() == null) {
             // The second is the name by which an application without Spring names its store.
             String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
-            StoreChoice.apply(properties, url, beans, builder);
+            StoreChoice.apply(properties.store(), url, candidates.stream().toList(), builder);
         } else {
             builder.store(stores.getObject());
         }
@@ -76,7 +76,6 @@ public class CurfewAutoConfiguration {
     }
 
     /** Metrics, where there is a registry for them. */
-    @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass({CurfewMetrics.class, MeterRegistry.class})
     @ConditionalOnBean(MeterRegistry.class)
     static class Metrics {
@@ -89,11 +88,9 @@ public class CurfewAutoConfiguration {
     }
 
     /** The actuator endpoint. */
-    @Configuration(proxyBeanMethods = false)
-    @ConditionalOnClass({Endpoint.class, ConditionalOnAvailableEndpoint.class})
+    @ConditionalOnClass(ConditionalOnAvailableEndpoint.class)
     static class Actuator {
         @Bean
-        @ConditionalOnMissingBean
         @ConditionalOnAvailableEndpoint
         CurfewEndpoint curfewEndpoint(TokenResource tokens, CurfewProperties properties) {
             return new CurfewEndpoint(tokens, properties);
@@ -101,7 +98,6 @@ public class CurfewAutoConfiguration {
     }
 
     /** Health. The classes of Boot 3.5 moved to another package in Boot 4. */
-    @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(name = "org.springframework.boot.health.contributor.HealthIndicator")
     @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
     static class Health {
@@ -124,7 +120,6 @@ public class CurfewAutoConfiguration {
     }
 
     /** Health, for Boot 3.5. */
-    @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(HealthIndicator.class)
     @ConditionalOnProperty(name = "management.health.curfew.enabled", matchIfMissing = true)
     static class HealthOfBoot3 {

@@ -14,24 +14,15 @@ import org.springframework.lang.Nullable;
 record CurfewEndpoint(TokenResource tokens, CurfewProperties properties) {
 
     /** The domain, the failures of the store, and the last clean-up of this process. */
-    @ReadOperation
-    Map<String, Object> status() {
-        return Map.of(
-                "domain", properties.domain(),
-                "storeFailures", tokens.storeFailures(),
-                "lastExpunge",
-                        tokens.lastExpunge().map(CurfewEndpoint::described).orElse(Map.of()));
-    }
+    record Status(
+            String domain, long storeFailures, @Nullable ExpungeReport lastExpunge) {}
 
-    private static Map<String, Object> described(ExpungeReport last) {
-        String startedAt = last.startedAt().toString();
-        return Map.of(
-                "removed",
-                last.removed(),
-                "startedAt",
-                startedAt,
-                "duration",
-                last.duration().toString());
+    @ReadOperation
+    Status status() {
+        return new Status(
+                properties.domain(),
+                tokens.storeFailures(),
+                tokens.lastExpunge().orElse(null));
     }
 
     /**

@@ -8,11 +8,14 @@ import org.springframework.boot.diagnostics.FailureAnalysis;
 final class CurfewFailureAnalyzer extends AbstractFailureAnalyzer<CurfewException> {
     @Override
     protected FailureAnalysis analyze(Throwable root, CurfewException cause) {
-        String message = String.valueOf(cause.getMessage());
-        String tables = message.contains("JdbcTokenStore.createSchema")
+        String message = String.valueOf(cause.getMessage()).replace(". Nothing was changed", "");
+        String ofSpring = message.contains("JdbcTokenStore.createSchema")
                 ? "Set curfew.jdbc.initialize-schema=always, or let Flyway or Liquibase make the tables. "
-                : "";
+                : message.contains("No store is named")
+                        ? "Add Spring's starter for the driver of your store and its connection, or set curfew.url:"
+                                + " memory: where the memory of this process is meant. "
+                        : "";
         String lastSentence = message.substring(message.lastIndexOf(". ") + 1).strip();
-        return new FailureAnalysis(message, tables + lastSentence, cause);
+        return new FailureAnalysis(message, ofSpring + lastSentence, cause);
     }
 }

@@ -1,14 +1,8 @@
 package dev.curfew.spring;
 
 import jakarta.servlet.Filter;
-import jakarta.servlet.FilterChain;
-import jakarta.servlet.ServletException;
-import jakarta.servlet.ServletRequest;
-import jakarta.servlet.ServletResponse;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
-import java.io.IOException;
-import java.util.List;
 import org.springframework.context.ApplicationContext;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.annotation.web.configurers.AbstractHttpConfigurer;
@@ -16,8 +10,6 @@ import org.springframework.security.config.annotation.web.configurers.oauth2.ser
 import org.springframework.security.oauth2.server.resource.web.BearerTokenResolver;
 import org.springframework.security.oauth2.server.resource.web.DefaultBearerTokenResolver;
 import org.springframework.security.oauth2.server.resource.web.authentication.BearerTokenAuthenticationFilter;
-import org.springframework.security.web.FilterChainProxy;
-import org.springframework.security.web.SecurityFilterChain;
 import org.springframework.security.web.authentication.AuthenticationFilter;
 import org.springframework.security.web.authentication.logout.LogoutFilter;
 
@@ -37,46 +29,29 @@ final class CurfewHttpConfigurer extends AbstractHttpConfigurer<CurfewHttpConfig
                     bearerTokens,
                     context.getBeanProvider(BearerTokenResolver.class).getIfAvailable(DefaultBearerTokenResolver::new));
             http.addFilterAfter(revocation, AuthenticationFilter.class);
-            http.addFilterBefore(new Logout(bearerTokens, revocation, context), LogoutFilter.class);
+            http.addFilterBefore(logout(http, revocation), LogoutFilter.class);
         }
-    }
-
-    static List<SecurityFilterChain> chains(ApplicationContext context) {
-        return context.getBeanProvider(FilterChainProxy.class)
-                .orderedStream()
-                .flatMap(proxy -> proxy.getFilterChains().stream())
-                .toList();
     }
 
     /**
      * Lets the chain's own filter authenticate a log-out, which also answers where the token is not valid. It stands before
      * Spring's logout filter, which runs before bearer tokens are read.
      */
-    private record Logout(BearerTokens bearerTokens, RevocationFilter revocation, ApplicationContext context)
-            implements Filter {
-        @Override
-        public void doFilter(ServletRequest request, ServletResponse response, FilterChain chain)
-                throws ServletException, IOException {
+    private static Filter logout(HttpSecurity security, RevocationFilter revocation) {
+        return (request, response, chain) -> {
             var http = (HttpServletRequest) request;
-            if (bearerTokens.isLogout(http.getMethod(), RevocationFilter.path(http))) {
-                authentication()
-                        .doFilter(
-                                request,
-                                response,
-                                (q, s) -> revocation.doFilterInternal(http, (HttpServletResponse) response, chain));
-            } else {
+            if (!revocation.isLogout(http)) {
                 chain.doFilter(request, response);
+                return;
             }
-        }
-
-        private Filter authentication() {
-            return chains(context).stream()
-                    .map(SecurityFilterChain::getFilters)
-                    .filter(filters -> filters.contains(this))
-                    .flatMap(List::stream)
+            Filter authentication = security.getObject().getFilters().stream()
                     .filter(BearerTokenAuthenticationFilter.class::isInstance)
                     .findFirst()
-                    .orElse((request, response, chain) -> chain.doFilter(request, response));
-        }
+                    .orElse((q, s, rest) -> rest.doFilter(q, s));
+            authentication.doFilter(
+                    request,
+                    response,
+                    (q, s) -> revocation.doFilterInternal(http, (HttpServletResponse) response, chain));
+        };
     }
 }

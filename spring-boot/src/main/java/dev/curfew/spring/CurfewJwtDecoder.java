@@ -29,7 +29,7 @@ public record CurfewJwtDecoder(JwtDecoder decoder, TokenResource tokens, JwtToke
         Jwt jwt = decoder.decode(token);
         try {
             MappedToken mapped = mapper.map(token);
-            return switch (tokens.forTenant(mapped.tenant()).check(mapped.token())) {
+            return switch (mapped.of(tokens).check(mapped.token())) {
                 case ACTIVE -> jwt;
                 case UNAVAILABLE -> throw new JwtException("The token store does not answer");
                 case REVOKED, EXPIRED, UNKNOWN -> throw new BadJwtException("The token is not accepted any more");

@@ -41,17 +41,15 @@ public record CurfewOneTimeTokenService(TokenResource tokens) implements OneTime
     public @Nullable OneTimeToken consume(OneTimeTokenAuthenticationToken request) {
         String secret = request.getTokenValue();
         try {
-            Consumption answer = tokens.consume(Token.idOf(secret), PURPOSE);
-            return answer instanceof Consumption.Consumed used
-                    ? new DefaultOneTimeToken(
-                            secret,
-                            String.valueOf(used.record().subject()),
-                            used.record().expiresAt())
-                    : null;
+            if (tokens.consume(Token.idOf(secret), PURPOSE) instanceof Consumption.Consumed used) {
+                String user = String.valueOf(used.record().subject());
+                return new DefaultOneTimeToken(secret, user, used.record().expiresAt());
+            }
         } catch (TokenStoreException e) {
             throw new AuthenticationServiceException("The one-time token could not be checked", e);
         } catch (IllegalArgumentException e) {
-            return null; // empty, or longer than any token
+            // Empty, or longer than any token.
         }
+        return null;
     }
 }

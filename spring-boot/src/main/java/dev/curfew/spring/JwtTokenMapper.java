@@ -32,15 +32,11 @@ public interface JwtTokenMapper {
      *     {@code OAuth2TokenIntrospectionClaimNames} names it; {@code sub} is the name of the authentication, by default
      */
     default MappedToken mapOpaque(String token, Map<String, Object> attributes) {
-        Object jti = attributes.get("jti");
-        return new MappedToken(
-                new Token(
-                        jti == null ? Token.idOf(token) : jti.toString(),
-                        Objects.toString(attributes.get("sub"), ""),
-                        attributes.get("iat") instanceof Instant issuedAt ? issuedAt : null,
-                        attributes.get("exp") instanceof Instant expiresAt
-                                ? expiresAt
-                                : Instant.parse("9999-12-31T23:59:59Z")),
-                "");
+        String jti = Objects.toString(attributes.get("jti"), Token.idOf(token));
+        String subject = Objects.toString(attributes.get("sub"), "");
+        Instant issuedAt = attributes.get("iat") instanceof Instant time ? time : null;
+        Instant expiresAt =
+                attributes.get("exp") instanceof Instant time ? time : Instant.parse("9999-12-31T23:59:59Z");
+        return new MappedToken(new Token(jti, subject, issuedAt, expiresAt), "");
     }
 }

@@ -5,7 +5,6 @@ import jakarta.servlet.ServletException;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
-import org.springframework.http.HttpHeaders;
 import org.springframework.security.core.Authentication;
 import org.springframework.security.core.context.SecurityContextHolder;
 import org.springframework.security.oauth2.server.resource.web.BearerTokenResolver;
@@ -24,7 +23,11 @@ final class RevocationFilter extends OncePerRequestFilter {
         this.resolver = resolver;
     }
 
-    static String path(HttpServletRequest request) {
+    boolean isLogout(HttpServletRequest request) {
+        return bearerTokens.isLogout(request.getMethod(), path(request));
+    }
+
+    private static String path(HttpServletRequest request) {
         return request.getRequestURI().substring(request.getContextPath().length());
     }
 
@@ -40,8 +43,7 @@ final class RevocationFilter extends OncePerRequestFilter {
             chain.doFilter(request, response);
         } else {
             // Not by sendError: an error dispatch would pass the filters again, and end as a bare 401.
-            response.setStatus(status);
-            response.setHeader(HttpHeaders.RETRY_AFTER, bearerTokens.retryAfter(status));
+            bearerTokens.write(status, response::setStatus, response::setHeader);
         }
     }
 }

@@ -2,7 +2,6 @@ package dev.curfew.spring;
 
 import org.jspecify.annotations.Nullable;
 import org.springframework.http.HttpHeaders;
-import org.springframework.http.HttpStatusCode;
 import org.springframework.http.server.reactive.ServerHttpRequest;
 import org.springframework.http.server.reactive.ServerHttpResponse;
 import org.springframework.security.core.context.ReactiveSecurityContextHolder;
@@ -44,11 +43,7 @@ record RevocationWebFilter(BearerTokens bearerTokens) implements WebFilter {
     }
 
     private Mono<Void> answer(ServerHttpResponse response, int status) {
-        response.setStatusCode(HttpStatusCode.valueOf(status));
-        String retryAfter = bearerTokens.retryAfter(status);
-        if (retryAfter != null) {
-            response.getHeaders().set(HttpHeaders.RETRY_AFTER, retryAfter);
-        }
+        bearerTokens.write(status, response::setRawStatusCode, response.getHeaders()::set);
         return response.setComplete();
     }
 }

@@ -11,6 +11,10 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Supplier;
 import org.springframework.boot.builder.SpringApplicationBuilder;
 import org.springframework.context.ConfigurableApplicationContext;
 
@@ -35,6 +39,8 @@ final class App implements AutoCloseable {
             "org.springframework.boot.mongodb.autoconfigure.MongoAutoConfiguration",
             "org.springframework.boot.data.mongodb.autoconfigure.DataMongoAutoConfiguration");
 
+    private static App shared;
+
     private final ConfigurableApplicationContext context;
     private final HttpClient client = HttpClient.newHttpClient();
 
@@ -50,6 +56,9 @@ final class App implements AutoCloseable {
                 "spring.main.banner-mode=off",
                 "spring.jmx.enabled=false",
                 "spring.main.web-application-type=servlet",
+                "spring.flyway.enabled=false",
+                "spring.liquibase.enabled=false",
+                "spring.reactor.netty.shutdown-quiet-period=0s",
                 "curfew.max-token-lifetime=1d")) {
             String name = byDefault.substring(0, byDefault.indexOf('=') + 1);
             if (all.stream().noneMatch(each -> each.startsWith(name))) {
@@ -63,6 +72,14 @@ final class App implements AutoCloseable {
         all.add("spring.autoconfigure.exclude=" + String.join(",", excluded));
         return new App(new SpringApplicationBuilder(configuration)
                 .run(all.stream().map(each -> "--" + each).toArray(String[]::new)));
+    }
+
+    /** A resource server in memory, as Boot makes it, for all tests of this JVM; never closed. */
+    static synchronized App shared() {
+        if (shared == null) {
+            shared = start(ResourceServer.class, Jwts.publicKeyProperty(), "curfew.url=memory:");
+        }
+        return shared;
     }
 
     private static void excludeUnlessNamed(
@@ -99,6 +116,18 @@ final class App implements AutoCloseable {
 
     HttpResponse<String> send(HttpRequest.Builder request) {
         return send(client, request);
+    }
+
+    /** The answers to requests that are sent at once: each may wait for a server that is gone. */
+    static List<HttpResponse<String>> atOnce(List<Supplier<HttpResponse<String>>> requests) {
+        ExecutorService threads = Executors.newFixedThreadPool(requests.size());
+        try {
+            return requests.stream().map(each -> CompletableFuture.supplyAsync(each, threads)).toList().stream()
+                    .map(CompletableFuture::join)
+                    .toList();
+        } finally {
+            threads.shutdown();
+        }
     }
 
     static HttpClient browser() {

@@ -100,27 +100,25 @@ class OneTimeTokenTest {
     @Test
     void ofTwentyClicksOneLogsInAndTheTableHasNoSecret() throws Exception {
         for (Class<?> application : List.of(MagicLinks.class, ReactiveMagicLinks.class)) {
-            try (TestServer server = StoreServers.start("jdbc")) {
-                String[] properties = StoreServers.properties(
-                        server,
-                        "curfew.one-time-token.enabled=true",
-                        "spring.main.web-application-type="
-                                + (application == MagicLinks.class ? "servlet" : "reactive"));
-                try (App app = App.start(application, properties)) {
-                    form(app, "/ott/generate", "username", "ada");
-                    String secret = SENT.remove();
-                    assertThat(rowsWith(server, properties[1], "ada")).isEqualTo(1);
-                    assertThat(rowsWith(server, properties[1], secret)).isZero();
-                    assertThat(clicks(app, secret, 20)).isEqualTo(1);
-                    assertThat(isIn(form(app, "/login/ott", "token", secret))).isFalse();
-                    assertThat(isIn(form(app, "/login/ott", "token", "never given out")))
-                            .isFalse();
-                    assertThat(isIn(form(app, "/login/ott", "token", "x".repeat(70_000))))
-                            .isFalse();
-                    form(app, "/ott/generate", "username", "ada");
-                    assertThat(isIn(form(app, "/login/ott", "token", SENT.remove())))
-                            .isTrue();
-                }
+            TestServer server = StoreServers.shared("jdbc");
+            String[] properties = StoreServers.properties(
+                    server,
+                    "curfew.one-time-token.enabled=true",
+                    "spring.main.web-application-type=" + (application == MagicLinks.class ? "servlet" : "reactive"));
+            try (App app = App.start(application, properties)) {
+                form(app, "/ott/generate", "username", "ada");
+                String secret = SENT.remove();
+                assertThat(rowsWith(server, properties[1], "ada")).isEqualTo(1);
+                assertThat(rowsWith(server, properties[1], secret)).isZero();
+                assertThat(clicks(app, secret, 20)).isEqualTo(1);
+                assertThat(isIn(form(app, "/login/ott", "token", secret))).isFalse();
+                assertThat(isIn(form(app, "/login/ott", "token", "never given out")))
+                        .isFalse();
+                assertThat(isIn(form(app, "/login/ott", "token", "x".repeat(70_000))))
+                        .isFalse();
+                form(app, "/ott/generate", "username", "ada");
+                assertThat(isIn(form(app, "/login/ott", "token", SENT.remove())))
+                        .isTrue();
             }
         }
     }

@@ -3,7 +3,6 @@ package dev.curfew.spring;
 import static dev.curfew.spring.Answers.assertAccepted;
 import static dev.curfew.spring.Answers.assertLoggedOut;
 import static dev.curfew.spring.Answers.assertRevoked;
-import static dev.curfew.spring.Answers.assertUnavailable;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.TokenAction;
@@ -12,14 +11,19 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
+import org.springframework.core.annotation.Order;
 import org.springframework.security.authentication.TestingAuthenticationToken;
 import org.springframework.security.config.web.server.ServerHttpSecurity;
 import org.springframework.security.oauth2.jwt.NimbusReactiveJwtDecoder;
 import org.springframework.security.web.server.SecurityWebFilterChain;
+import org.springframework.security.web.server.util.matcher.PathPatternParserServerWebExchangeMatcher;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
 import reactor.core.publisher.Mono;
@@ -75,10 +79,23 @@ class ReactiveTest {
                                             new TestingAuthenticationToken(verified.getSubject(), null, List.of())))))
                     .build();
         }
+
+        /** It is not built by the bean of Spring Security. */
+        @Bean
+        @Order(1)
+        SecurityWebFilterChain uncoveredChain() {
+            return ServerHttpSecurity.http()
+                    .securityMatcher(new PathPatternParserServerWebExchangeMatcher("/uncovered"))
+                    .oauth2ResourceServer(server ->
+                            server.jwt(jwt -> jwt.jwtDecoder(NimbusReactiveJwtDecoder.withPublicKey(Jwts.publicKey())
+                                    .build())))
+                    .build();
+        }
     }
 
     @Test
-    void aReactiveServerAnswersAsAServletDoesAndNeverAsksOnAnEventLoop() {
+    @ExtendWith(OutputCaptureExtension.class)
+    void aReactiveServerAnswersAsAServletDoesAndNeverAsksOnAnEventLoop(CapturedOutput output) {
         for (Class<?> shape : List.of(ReactiveServer.class, OwnAuthentication.class)) {
             try (TestServer server = StoreServers.start("redis");
                     App app = App.start(
@@ -101,8 +118,11 @@ class ReactiveTest {
                 assertRevoked(app.get("/hello", other));
                 assertAccepted(app.get("/hello", ofBob));
                 server.kill();
-                assertUnavailable(app.get("/hello", ofBob));
-                assertUnavailable(app.post("/logout", ofBob));
+                App.atOnce(List.of(() -> app.get("/hello", ofBob), () -> app.post("/logout", ofBob)))
+                        .forEach(Answers::assertUnavailable);
+                assertThat(output.toString().split("does not ask Curfew", -1))
+                        .as("warnings, of the chain that is not covered alone")
+                        .hasSize(shape == OwnAuthentication.class ? 2 : 1);
                 assertThat(THREADS).isNotEmpty().allMatch(name -> name.startsWith("boundedElastic"));
             }
         }

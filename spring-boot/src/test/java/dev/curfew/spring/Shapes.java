@@ -6,6 +6,7 @@ import java.util.Map;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
+import org.springframework.core.annotation.Order;
 import org.springframework.security.authentication.TestingAuthenticationToken;
 import org.springframework.security.config.Customizer;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
@@ -99,10 +100,11 @@ final class Shapes {
 
     /** A chain that is not built by the bean of Spring Security. */
     @Configuration(proxyBeanMethods = false)
-    @Import(ResourceServer.class)
+    @Import(InlineDecoder.class)
     static class Uncovered {
         @Bean
-        SecurityFilterChain chain() {
+        @Order(1)
+        SecurityFilterChain uncoveredChain() {
             var provider = new JwtAuthenticationProvider(Jwts.decoder());
             return new DefaultSecurityFilterChain(
                     PathPatternRequestMatcher.withDefaults().matcher("/hello"),

@@ -12,6 +12,12 @@ import java.util.stream.Stream;
 final class StoreServers {
     private StoreServers() {}
 
+    /** The one for all tests of this JVM that do it no harm. */
+    static TestServer shared(String kind) {
+        return kind.equals("jdbc") ? PostgresServer.shared() : RedisServer.shared(RedisServer.version());
+    }
+
+    /** One to be killed. */
     static TestServer start(String kind) {
         return kind.equals("jdbc")
                 ? PostgresServer.start(Map.of())

@@ -2,6 +2,8 @@ package dev.curfew.examples.spring;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.RevokeOutcome;
+import dev.curfew.TokenResource;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -9,8 +11,12 @@ import java.net.http.HttpResponse;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.ExtendWith;
 import org.springframework.beans.factory.annotation.Value;
+import org.springframework.boot.SpringApplication;
 import org.springframework.boot.test.context.SpringBootTest;
+import org.springframework.boot.test.system.CapturedOutput;
+import org.springframework.boot.test.system.OutputCaptureExtension;
 
 /** What a user of the page does, call by call. */
 @SpringBootTest(webEnvironment = SpringBootTest.WebEnvironment.RANDOM_PORT)
@@ -81,6 +87,17 @@ class ApplicationTest {
         assertThat(me(ofBob)).isEqualTo(200);
         // Stored with its time of issue to the millisecond, so that it is known to be newer.
         assertThat(me(signIn("ada"))).isEqualTo(200);
+    }
+
+    /** As a URL that is lost: this class path has no store but that in memory. */
+    @Test
+    @ExtendWith(OutputCaptureExtension.class)
+    void withoutAUrlTokensAreInMemoryWithAWarning(CapturedOutput output) {
+        try (var application = SpringApplication.run(Application.class, "--server.port=0", "--curfew.url=")) {
+            TokenResource tokens = application.getBean(TokenResource.class);
+            assertThat(tokens.revokeJti("any")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(output).contains("Tokens are kept in memory");
+        }
     }
 
     @Test

@@ -1,23 +1,19 @@
 package dev.curfew.spring;
 
 import dev.curfew.TokenResource;
-import jakarta.servlet.Filter;
+import java.util.List;
 import java.util.function.Function;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.SmartInitializingSingleton;
 import org.springframework.beans.factory.config.BeanPostProcessor;
-import org.springframework.boot.autoconfigure.AutoConfiguration;
-import org.springframework.boot.autoconfigure.AutoConfigureOrder;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnMissingBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnProperty;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnWebApplication;
-import org.springframework.context.ApplicationContext;
 import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
-import org.springframework.core.Ordered;
 import org.springframework.security.authentication.ott.OneTimeTokenService;
 import org.springframework.security.authentication.ott.reactive.ReactiveOneTimeTokenService;
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
@@ -28,15 +24,15 @@ import org.springframework.security.oauth2.server.authorization.OAuth2Authorizat
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClientRepository;
 import org.springframework.security.oauth2.server.resource.BearerTokenError;
 import org.springframework.security.oauth2.server.resource.web.authentication.BearerTokenAuthenticationFilter;
-import org.springframework.security.web.SecurityFilterChain;
+import org.springframework.security.web.FilterChainProxy;
+import org.springframework.security.web.server.SecurityWebFilterChain;
+import org.springframework.security.web.server.authentication.AuthenticationWebFilter;
 
 /** Spring Security: bearer tokens and the log-out, one-time tokens, and Spring Authorization Server. */
-@AutoConfiguration(after = CurfewAutoConfiguration.class)
-@AutoConfigureOrder(Ordered.LOWEST_PRECEDENCE) // after those of Boot, whose names moved
-@ConditionalOnBean(TokenResource.class)
-class CurfewSecurityAutoConfiguration {
+@Configuration(proxyBeanMethods = false)
+class CurfewSecurity {
 
-    @Configuration(proxyBeanMethods = false)
+    @Configuration(proxyBeanMethods = false) // so that its own nested classes are looked at
     @ConditionalOnClass(BearerTokenError.class)
     @ConditionalOnProperty(name = "curfew.security.enabled", matchIfMissing = true)
     static class Bearer {
@@ -46,29 +42,21 @@ class CurfewSecurityAutoConfiguration {
         }
 
         /** The filters themselves come by {@link CurfewHttpConfigurer}. */
-        @Configuration(proxyBeanMethods = false)
         @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
         @ConditionalOnClass({HttpSecurity.class, BearerTokenAuthenticationFilter.class})
         static class ServletBearer {
             @Bean
-            SmartInitializingSingleton curfewUncoveredChains(ApplicationContext context) {
-                return () -> CurfewHttpConfigurer.chains(context).stream()
-                        .filter(chain -> has(chain, BearerTokenAuthenticationFilter.class))
-                        .filter(chain -> !has(chain, RevocationFilter.class))
-                        .forEach(chain -> LoggerFactory.getLogger(CurfewHttpConfigurer.class)
-                                .warn(
-                                        "A security filter chain takes bearer tokens and does not ask Curfew: revoked tokens"
-                                                + " pass it. Build the chain from the HttpSecurity bean that Spring injects."
-                                                + " The chain: {}",
-                                        chain));
-            }
-
-            private static boolean has(SecurityFilterChain chain, Class<? extends Filter> filter) {
-                return chain.getFilters().stream().anyMatch(filter::isInstance);
+            SmartInitializingSingleton curfewUncoveredChains(ObjectProvider<FilterChainProxy> proxies) {
+                return () -> proxies.stream()
+                        .flatMap(proxy -> proxy.getFilterChains().stream())
+                        .forEach(chain -> warnUnlessCovered(
+                                chain,
+                                chain.getFilters(),
+                                BearerTokenAuthenticationFilter.class,
+                                RevocationFilter.class));
             }
         }
 
-        @Configuration(proxyBeanMethods = false)
         @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.REACTIVE)
         @ConditionalOnClass(ServerHttpSecurity.class)
         static class ReactiveBearer {
@@ -81,11 +69,33 @@ class CurfewSecurityAutoConfiguration {
                                 new RevocationWebFilter(bearerTokens.getObject()),
                                 SecurityWebFiltersOrder.AUTHENTICATION));
             }
+
+            /** A filter does not tell whether it reads bearer tokens or something else. */
+            @Bean
+            SmartInitializingSingleton curfewUncoveredChains(ObjectProvider<SecurityWebFilterChain> chains) {
+                return () -> chains.forEach(chain -> warnUnlessCovered(
+                        chain,
+                        chain.getWebFilters().toStream().toList(),
+                        AuthenticationWebFilter.class,
+                        RevocationWebFilter.class));
+            }
+        }
+
+        private static void warnUnlessCovered(
+                Object chain, List<?> filters, Class<?> authentication, Class<?> revocation) {
+            if (filters.stream().anyMatch(authentication::isInstance)
+                    && filters.stream().noneMatch(revocation::isInstance)) {
+                LoggerFactory.getLogger(CurfewSecurity.class)
+                        .warn(
+                                "A security filter chain does not ask Curfew: where it takes bearer tokens, revoked ones"
+                                        + " pass it. Build the chain from the HttpSecurity or ServerHttpSecurity bean that"
+                                        + " Spring injects. The chain: {}",
+                                chain);
+            }
         }
     }
 
     /** Off by default, since it changes how users log in. */
-    @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(OneTimeTokenService.class)
     @ConditionalOnProperty("curfew.one-time-token.enabled")
     static class OneTimeTokens {
@@ -104,7 +114,6 @@ class CurfewSecurityAutoConfiguration {
         }
     }
 
-    @Configuration(proxyBeanMethods = false)
     @ConditionalOnClass(OAuth2AuthorizationService.class)
     @ConditionalOnBean(RegisteredClientRepository.class)
     @ConditionalOnProperty(name = "curfew.authorization-server.enabled", matchIfMissing = true)
