@@ -138,7 +138,7 @@ class ClocksTest {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
         Instant longest = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
-        for (String key : List.of(Keys.of(scope).watermark("s"), new Keys(scope).session("s"))) {
+        for (String key : List.of(Keys.of(scope).watermark("s"), Keys.of(scope).session("s"))) {
             assertThat(removalOf(key))
                     .as(key)
                     .isBetween(longest, longest.plus(MARGIN).plus(took));
