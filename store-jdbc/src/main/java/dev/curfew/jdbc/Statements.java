@@ -22,9 +22,8 @@ final class Statements {
     private static final String SCHEMA = file("postgresql.sql");
     private static final Pattern STATEMENT = Pattern.compile("(?ms)^-- (read|write): (\\w+)\\n(.*?)(?=\\n\\n|\\z)");
     private static final Pattern QUOTED = Pattern.compile("\"\\w+\"|'\\w+'");
-    // The names of the second table and of the indexes are the table's name with one of these endings. PostgreSQL's
-    // names
-    // have at most 63 bytes, so the table's name has at most 51.
+    // The names of the second table and of the indexes are the table's name with one of these endings. A name of
+    // PostgreSQL's has at most 63 bytes, so the table's name has at most 51.
     private static final Pattern DERIVED =
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
