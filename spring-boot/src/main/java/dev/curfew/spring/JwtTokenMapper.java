@@ -37,6 +37,7 @@ public interface JwtTokenMapper {
         Instant issuedAt = attributes.get("iat") instanceof Instant time ? time : null;
         Instant expiresAt =
                 attributes.get("exp") instanceof Instant time ? time : Instant.parse("9999-12-31T23:59:59Z");
-        return new MappedToken(new Token(jti, subject, issuedAt, expiresAt), "");
+        String session = attributes.get("sid") instanceof String sid ? sid : null;
+        return new MappedToken(new Token(jti, subject, issuedAt, expiresAt, session), "");
     }
 }
