@@ -29,13 +29,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What the actions mean: the contract, on top of the verbs of a store. Also calls them, through the interceptors. Shared by
- * the views of a resource on all its tenants.
+ * Implements the actions of the contract with the verbs of a store, and runs each action through its interceptors. One
+ * object serves all tenants of a resource.
  */
 final class Actions {
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
-    private static final Duration LONGEST_REST = Duration.ofMillis(100);
-    // More than any two times are apart.
+    private static final Duration LONGEST_PAUSE = Duration.ofMillis(100);
+    // No two times are further apart (R1.3).
     private static final long LONGEST_DAYS = 10_000 * 366L;
 
     private final TokenStore store;
@@ -45,7 +45,7 @@ final class Actions {
     private final Duration reuseGrace;
     private final String domain;
     private final @Nullable Duration maxTokenLifetime;
-    private final long longestMillis;
+    private final long maxLifetimeMillis;
     private final boolean requirePresence;
     private final int batchSize;
     private final Map<TokenAction<?, ?>, String> names;
@@ -57,7 +57,7 @@ final class Actions {
     private final Outage outage;
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
     private volatile boolean isClosed;
-    // Not volatile: a thread that sees an old one makes another.
+    // Not volatile: a thread that sees an old Instant only makes a new one.
     private Instant lastNow = Instant.EPOCH;
     private volatile @Nullable ExpungeReport lastExpunge;
 
@@ -70,7 +70,7 @@ final class Actions {
         this.skew = new DomainSkew(store, settings.domain, skew);
         this.domain = settings.domain;
         this.maxTokenLifetime = settings.maxTokenLifetime;
-        this.longestMillis = maxTokenLifetime == null || maxTokenLifetime.toDays() > LONGEST_DAYS
+        this.maxLifetimeMillis = maxTokenLifetime == null || maxTokenLifetime.toDays() > LONGEST_DAYS
                 ? Long.MAX_VALUE
                 : maxTokenLifetime.toMillis();
         this.requirePresence = settings.requirePresence;
@@ -98,7 +98,10 @@ final class Actions {
                                 + TokenAction.values().stream().map(this::name).toList()));
     }
 
-    /** Whether the action has no interceptor, and nobody hears of outcomes: then the hottest two make no detour. */
+    /**
+     * Whether the action has neither an interceptor nor a listener of outcomes. Then isRevoked and check skip {@link
+     * #perform}.
+     */
     boolean isPlain(TokenAction<?, ?> action) {
         return !outcomes.isHeard() && (interceptors.isEmpty() || !interceptors.containsKey(action));
     }
@@ -110,7 +113,7 @@ final class Actions {
                 : proceed(0, scope, action, argument);
     }
 
-    @SuppressWarnings("unchecked") // the builder takes an interceptor only together with an action of its types
+    @SuppressWarnings("unchecked") // the builder accepts an interceptor only with an action of the same types
     private <A, R> R proceed(int index, StoreScope scope, TokenAction<A, R> action, A argument) {
         var call = new ActionCall<>(action, name(action), scope, Limits.present("the argument of " + action, argument));
         List<ActionInterceptor<?, ?>> chain = interceptors.getOrDefault(action, List.of());
@@ -136,7 +139,7 @@ final class Actions {
         reportLongLived(token, now);
         TokenRecord record =
                 record(token, call.argument().purpose(), call.argument().extraData(), now);
-        return asked(call, () -> store.store(call.scope(), record, now));
+        return callStore(call, () -> store.store(call.scope(), record, now));
     }
 
     private static TokenRecord record(Token token, String purpose, @Nullable ExtraData extraData, Instant now) {
@@ -162,7 +165,7 @@ final class Actions {
     Optional<TokenRecord> getToken(ActionCall<Lookup> call) {
         Instant now = now();
         StoredState state =
-                asked(call, () -> store.find(call.scope(), call.argument().jti(), now));
+                callStore(call, () -> store.find(call.scope(), call.argument().jti(), now));
         TokenRecord record = state.record();
         return record != null
                         && record.isLive(now)
@@ -175,19 +178,20 @@ final class Actions {
     }
 
     Optional<ExtraData> getConfirmationChanges(ActionCall<Lookup> call) {
-        ensureOfToken(call);
+        requireSubjectAndPurpose(call);
         return getToken(call).map(TokenRecord::extraData);
     }
 
     Optional<TokenRecord> inspect(ActionCall<String> call) {
         String jti = Limits.jti(call.argument());
         return Optional.ofNullable(
-                asked(call, () -> store.find(call.scope(), jti, now())).record());
+                callStore(call, () -> store.find(call.scope(), jti, now())).record());
     }
 
     /**
-     * Pages of the store, without the records that the watermark covers or whose session is revoked, until this page is full
-     * (R2.7, R4.5, R13.4). Where there are more of these than can be passed over within the deadline, the call fails.
+     * Reads pages of the store until its own page is full. Leaves out the records that the watermark covers or whose
+     * session is revoked (R2.7, R4.5, R13.4). If there are too many of them to finish within the deadline, the call
+     * fails.
      */
     List<TokenRecord> listTokens(ActionCall<Page> call) {
         String subject = Limits.subject(call.argument().subject());
@@ -196,21 +200,22 @@ final class Actions {
         var deadline = Deadline.after(call.scope().deadline());
         List<TokenRecord> page = new ArrayList<>();
         TokenRecord last = call.argument().after();
-        int asked = limit;
+        int size = limit;
         boolean isMore;
         do {
             if (deadline.isOver()) {
                 throw new TokenStoreException(
                         TokenStoreException.Outcome.UNCHANGED,
                         call.name() + " in domain '" + domain
-                                + "' was not done within the call deadline: the subject was logged out, and has too many tokens"
-                                + " from before that. Call "
+                                + "' did not end within the call deadline. Most likely the subject or its sessions were logged"
+                                + " out, and very many of its tokens are from before that. To take them off the list, call "
                                 + name(TokenAction.REVOKE_ALL_STORED_FOR_SUBJECT) + " for the subject",
                         null);
             }
             TokenRecord from = last;
-            int most = asked;
-            Watermarked<List<TokenRecord>> next = asked(call, () -> store.list(call.scope(), subject, from, most, now));
+            int most = size;
+            Watermarked<List<TokenRecord>> next =
+                    callStore(call, () -> store.list(call.scope(), subject, from, most, now));
             Set<String> ended = revokedSessions(call, next.answer(), now);
             for (TokenRecord record : next.answer()) {
                 if (page.size() < limit
@@ -220,8 +225,8 @@ final class Actions {
                 }
                 last = record;
             }
-            isMore = next.answer().size() >= asked;
-            asked = Math.max(limit, batchSize);
+            isMore = next.answer().size() >= size;
+            size = Math.max(limit, batchSize);
         } while (isMore && page.size() < limit);
         return page;
     }
@@ -237,38 +242,41 @@ final class Actions {
 
     RevokeOutcome revokeJti(ActionCall<JtiRevocation> call) {
         Instant now = now();
-        Instant told = call.argument().expiresAt();
-        Instant expiresAt = told == null ? longest(now.plus(issuerSkew)) : told;
+        Instant givenExpiry = call.argument().expiresAt();
+        Instant expiresAt = givenExpiry == null ? latestExpiry(now.plus(issuerSkew)) : givenExpiry;
         var revocation = new TokenRecord(
                 call.argument().jti(), null, TokenRecord.REVOCATION, null, expiresAt, null, now, now, now, null, null);
-        return revoke(call, revocation, told == null ? longest() : told, now);
+        return revoke(call, revocation, givenExpiry == null ? keepUntilIfExpiryUnknown() : givenExpiry, now);
     }
 
-    /** Revokes only a record of this subject, whose record keeps its subject (R2.3). */
+    /**
+     * Revokes the record only if it belongs to this subject. It looks first, and then revokes: a record cannot change
+     * its subject in between (R2.3).
+     */
     RevokeOutcome revokeStoredForSubject(ActionCall<Lookup> call) {
         String jti = call.argument().jti();
         String subject = Limits.subject(call.argument().subject());
         Instant now = now();
-        TokenRecord record = asked(call, () -> store.state(call.scope(), jti, subject, null, now))
+        TokenRecord record = callStore(call, () -> store.state(call.scope(), jti, subject, null, now))
                 .record();
         return record != null && subject.equals(record.subject()) && record.isLive(now)
-                ? revoke(call, revocation(record, now), longest(), now)
+                ? revoke(call, revocation(record, now), keepUntilIfExpiryUnknown(), now)
                 : RevokeOutcome.UNKNOWN;
     }
 
     /**
-     * Until when a revocation is kept where the token's own expiry is not known. {@code EPOCH} keeps the stored expiry, which
-     * may be shorter than the token's (R3.5).
+     * The time until which a revocation is kept if the token's own expiry is not known. {@code EPOCH} means: keep the
+     * stored expiry, which may be earlier than the token's (R3.5).
      */
-    private Instant longest() {
-        return maxTokenLifetime == null ? Instant.EPOCH : longest(now().plus(issuerSkew));
+    private Instant keepUntilIfExpiryUnknown() {
+        return maxTokenLifetime == null ? Instant.EPOCH : latestExpiry(now().plus(issuerSkew));
     }
 
     private static TokenRecord revocation(Token token, Instant now) {
         return revocation(record(token, TokenRecord.REVOCATION, null, now), now);
     }
 
-    /** What is inserted where the record is gone meanwhile. */
+    /** The record to insert if the stored one has been removed meanwhile. */
     private static TokenRecord revocation(TokenRecord record, Instant now) {
         return new TokenRecord(
                 record.jti(),
@@ -288,7 +296,7 @@ final class Actions {
         if (call.scope().isPastRetention(revocation.expiresAt(), now)) {
             return RevokeOutcome.EXPIRED;
         }
-        RevokeOutcome outcome = asked(call, () -> store.revoke(call.scope(), revocation, keepUntil, now));
+        RevokeOutcome outcome = callStore(call, () -> store.revoke(call.scope(), revocation, keepUntil, now));
         if (outcome == RevokeOutcome.REVOKED) {
             notifyListeners(call, revocation.jti(), revocation.subject(), revocation.session(), 1, now);
         }
@@ -305,7 +313,7 @@ final class Actions {
                 revokeSelected(call, revoked, now);
             }
         } catch (TokenStoreException e) {
-            throw afterOthers(call, e, revoked.get());
+            throw failureAfterEarlierChanges(call, e, revoked.get());
         } finally {
             if (revoked.get() > 0) {
                 notifyListeners(call, null, call.argument().subject(), null, revoked.get(), now);
@@ -317,15 +325,16 @@ final class Actions {
     private void revokeAll(ActionCall<Selection> call, AtomicLong revoked, Instant now) {
         int batch;
         do {
-            batch = asked(
+            batch = callStore(
                     call, () -> store.revokeStored(call.scope(), call.argument().subject(), batchSize, now));
             revoked.addAndGet(batch);
         } while (batch >= batchSize);
     }
 
     /**
-     * One by one, since a subject has few tokens beside those that are left out. A token that is stored again with an earlier
-     * expiry moves behind a pass, so that the passes end with two in a row that revoke nothing.
+     * Revokes the selected tokens one by one, since there are few. A token that is stored again with an earlier expiry
+     * may move to a place that this pass has already read. So the work ends only after two passes in a row that revoke
+     * nothing.
      */
     private void revokeSelected(ActionCall<Selection> call, AtomicLong revoked, Instant now) {
         Selection selection = call.argument();
@@ -334,11 +343,11 @@ final class Actions {
             List<TokenRecord> page;
             do {
                 TokenRecord after = last;
-                page = asked(call, () -> store.list(call.scope(), selection.subject(), after, batchSize, now))
+                page = callStore(call, () -> store.list(call.scope(), selection.subject(), after, batchSize, now))
                         .answer();
                 for (TokenRecord record : page) {
                     if (selection.matches(record)
-                            && asked(
+                            && callStore(
                                             call,
                                             () -> store.revoke(
                                                     call.scope(), revocation(record, now), Instant.EPOCH, now))
@@ -355,8 +364,8 @@ final class Actions {
     Instant revokeSubject(ActionCall<String> call) {
         String subject = Limits.subject(call.argument());
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
-        Instant keepUntil = untilNoneIsLeft(watermark);
-        asked(call, () -> {
+        Instant keepUntil = endOfAllTokensIssuedBy(watermark);
+        callStore(call, () -> {
             store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
             return true;
         });
@@ -370,7 +379,7 @@ final class Actions {
 
     private RevokeOutcome revokeSession(ActionCall<?> call, String session, @Nullable String subject, Instant now) {
         RevokeOutcome outcome =
-                asked(call, () -> store.revokeSession(call.scope(), session, untilNoneIsLeft(now), now));
+                callStore(call, () -> store.revokeSession(call.scope(), session, endOfAllTokensIssuedBy(now), now));
         if (outcome == RevokeOutcome.REVOKED) {
             notifyListeners(call, null, subject, session, 0, now);
         }
@@ -378,12 +387,12 @@ final class Actions {
     }
 
     /**
-     * When no token that is issued now, or was issued before, is accepted any more. A token may have been issued by a clock
-     * that was ahead, and then lives as much longer. A node with a larger skew may open later: to keep the entry for the
-     * longest skew costs no more.
+     * The time from which no token that was issued up to now is accepted any more. The issuer's clock may be ahead by
+     * the issuer skew: its tokens then live longer by as much. A node with a larger skew may open later, so this adds
+     * the longest skew that is allowed. The longer time costs nothing.
      */
-    private Instant untilNoneIsLeft(Instant now) {
-        return longest(now.plus(issuerSkew)).plus(StoreScope.LONGEST);
+    private Instant endOfAllTokensIssuedBy(Instant now) {
+        return latestExpiry(now.plus(issuerSkew)).plus(StoreScope.LONGEST);
     }
 
     // Single use (R5, R6)
@@ -393,12 +402,11 @@ final class Actions {
         String purpose = Limits.purpose(token.purpose());
         Instant now = now();
         Watermarked<Consumption> stored =
-                asked(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, null, now));
+                callStore(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, null, now));
         if (stored.answer() instanceof Consumption.Consumed consumed) {
             TokenRecord record = consumed.record();
             if (isCovered(call.scope(), record, stored.watermark(), now) || isOfRevokedSession(call, record, now)) {
-                return Consumption.Refused
-                        .ALREADY_USED; // it had been revoked with all others of its subject or session
+                return Consumption.Refused.ALREADY_USED; // its subject or its session was revoked
             }
             notifyListeners(call, token.jti(), record.subject(), record.session(), 1, now);
         }
@@ -406,11 +414,11 @@ final class Actions {
     }
 
     Consumption consumeConfirmationChanges(ActionCall<Lookup> call) {
-        ensureOfToken(call);
+        requireSubjectAndPurpose(call);
         return consume(call);
     }
 
-    private static void ensureOfToken(ActionCall<Lookup> call) {
+    private static void requireSubjectAndPurpose(ActionCall<Lookup> call) {
         Limits.subject(call.argument().subject());
         Limits.purpose(call.argument().purpose());
     }
@@ -428,12 +436,14 @@ final class Actions {
                 sessions.add(record.session());
             }
         }
-        return sessions.isEmpty() ? sessions : asked(call, () -> store.revokedSessions(call.scope(), sessions, now));
+        return sessions.isEmpty()
+                ? sessions
+                : callStore(call, () -> store.revokedSessions(call.scope(), sessions, now));
     }
 
     /**
-     * First looks, then stores the successor, then uses the presented token (R14.5). Whoever fails between two steps leaves
-     * the presented token as it was, and a successor that nobody has been given.
+     * Looks at the presented token, stores the successor, then consumes the presented token (R14.5). A call that fails
+     * in between leaves the presented token unchanged. Nobody has been given the successor that it may leave behind.
      */
     Rotation rotate(ActionCall<Rotating> call) {
         Rotating rotating = call.argument();
@@ -454,20 +464,20 @@ final class Actions {
         if (stored.isRevoked()) {
             return presentedAgain(call, stored, successor, now);
         }
-        if (asked(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.REVOKED) {
+        if (callStore(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.REVOKED) {
             return Rotation.Refused.REVOKED;
         }
         try {
-            return use(call, successor, now);
+            return consumePresented(call, successor, now);
         } catch (TokenStoreException e) {
-            throw afterOthers(call, e, 1);
+            throw failureAfterEarlierChanges(call, e, 1);
         }
     }
 
-    /** The successor is stored. */
-    private Rotation use(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+    /** Consumes the presented token. The successor has been stored before. */
+    private Rotation consumePresented(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
         Token presented = call.argument().presented();
-        Watermarked<Consumption> used = asked(
+        Watermarked<Consumption> used = callStore(
                 call,
                 () -> store.consume(
                         call.scope(),
@@ -480,24 +490,28 @@ final class Actions {
                 && !isCovered(call.scope(), consumed.record(), used.watermark(), now)) {
             return new Rotation.Rotated(successor, false);
         }
-        // Another call was faster, the token has expired meanwhile, or its subject was logged out.
+        // The token was not consumed, or its subject was logged out: another call was faster, or the token has expired
+        // meanwhile.
         StoredState state = state(call, presented.jti(), now);
         Rotation answer = refusal(call, state, now);
         if (answer == null) {
             answer = presentedAgain(call, Limits.present("record", state.record()), successor, now);
         }
         if (!(answer instanceof Rotation.Rotated)) {
-            asked(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
+            callStore(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
         }
         return answer;
     }
 
     private StoredState state(ActionCall<Rotating> call, String jti, Instant now) {
         Token presented = call.argument().presented();
-        return asked(call, () -> store.state(call.scope(), jti, presented.subject(), presented.session(), now));
+        return callStore(call, () -> store.state(call.scope(), jti, presented.subject(), presented.session(), now));
     }
 
-    /** Why the presented token is refused, whether it is used or not; or {@code null}. */
+    /**
+     * Why the presented token is refused, or {@code null}. A token that a rotation has used is not refused here: see
+     * {@link #presentedAgain}.
+     */
     private Rotation.@Nullable Refused refusal(ActionCall<Rotating> call, StoredState state, Instant now) {
         Token presented = call.argument().presented();
         TokenRecord record = state.record();
@@ -514,25 +528,28 @@ final class Actions {
         return record.isRevoked() || record.isLive(now) ? null : Rotation.Refused.EXPIRED;
     }
 
-    /** The presented token is used. Within the grace a lost reply is repeated; else the session ends (R14.2, R14.3). */
+    /**
+     * The presented token has been used before. Within the grace its holder may have lost the reply, and gets another
+     * successor. Otherwise the session is revoked (R14.2, R14.3).
+     */
     private Rotation presentedAgain(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
         Instant usedAt = Limits.present("revokedAt", used.revokedAt());
         if (!reuseGrace.isZero() && now.isBefore(usedAt.plus(reuseGrace))) {
             boolean isStored =
                     isInUse(state(call, String.valueOf(used.successor()), now).record())
-                            && asked(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.STORED;
+                            && callStore(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.STORED;
             return isStored ? new Rotation.Rotated(successor, true) : Rotation.Refused.REVOKED;
         }
         revokeSession(call, String.valueOf(used.session()), used.subject(), now);
         return new Rotation.Reused(used);
     }
 
-    /** Whether the first successor was not revoked, or was rotated itself. */
+    /** Whether the first successor is still good: not revoked, or used by a rotation of its own. */
     private static boolean isInUse(@Nullable TokenRecord first) {
         return first != null && (!first.isRevoked() || first.successor() != null);
     }
 
-    // Checks (R3, R8). They make no object: they are the hottest path.
+    // Checks (R3, R8). The checks of one token make no object, since they are called most.
 
     Set<String> isRevoked(ActionCall<Set<String>> call) {
         Set<String> jtis =
@@ -555,7 +572,7 @@ final class Actions {
         }
     }
 
-    /** Called by its name, the action may get a set of anything. */
+    /** An action that is called by its name is not type-checked: the set may contain any objects. */
     private static String jti(Object jti) {
         if (Limits.present("jti", jti) instanceof String text) {
             return Limits.jti(text);
@@ -590,7 +607,7 @@ final class Actions {
         Limits.purpose(purpose);
         Instant now = now();
         reportLongLived(token, now);
-        // Whether the token has expired needs no store.
+        // The expiry can be checked without the store.
         TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
         long turn = outage.takeTurn();
         if (turn == Outage.NO_TURN) {
@@ -599,7 +616,7 @@ final class Actions {
         try {
             StoredState state = store.state(scope, token.jti(), token.subject(), token.session(), now);
             boolean isRevoked = state.isRevoked(token, now, issuerSkew, scope.skew())
-                    || isOfAnotherRevokedSession(scope, token, state.record(), now);
+                    || isSessionOfRecordRevoked(scope, token, state.record(), now);
             outage.succeeded();
             if (isRevoked) {
                 return TokenStatus.REVOKED;
@@ -614,9 +631,8 @@ final class Actions {
         }
     }
 
-    /** The record of an opaque token may name a session that the token does not (R13.3). */
-    private boolean isOfAnotherRevokedSession(
-            StoreScope scope, Token token, @Nullable TokenRecord record, Instant now) {
+    /** Whether the record names a revoked session that the token does not name, as an opaque token does not (R13.3). */
+    private boolean isSessionOfRecordRevoked(StoreScope scope, Token token, @Nullable TokenRecord record, Instant now) {
         String session = record == null ? null : record.session();
         return session != null
                 && !session.equals(token.session())
@@ -638,7 +654,7 @@ final class Actions {
 
     List<TokenRecord> readExpired(ActionCall<Page> call) {
         Page page = call.argument();
-        return asked(call, () -> store.readExpired(call.scope(), page.after(), page.limit(), now()));
+        return callStore(call, () -> store.readExpired(call.scope(), page.after(), page.limit(), now()));
     }
 
     ExpungeReport expungeExpired(ActionCall<Integer> call) {
@@ -650,23 +666,23 @@ final class Actions {
         long removed = 0;
         long batches = 0;
         int batch;
-        StoreScope scope = asked(call, () -> skew.agreed(call.scope(), startedAt));
+        StoreScope scope = callStore(call, () -> skew.agreed(call.scope(), startedAt));
         if (isAheadOfTheServer(call, startedAt)) {
             return new ExpungeReport(domain, 0, 0, startedAt, Duration.ZERO);
         }
         do {
             Instant began = now();
             try {
-                batch = asked(call, () -> store.expunge(scope, size, startedAt));
+                batch = callStore(call, () -> store.expunge(scope, size, startedAt));
             } catch (TokenStoreException e) {
-                throw afterOthers(call, e, removed);
+                throw failureAfterEarlierChanges(call, e, removed);
             }
             removed += batch;
             batches++;
             if (batch >= size) {
-                rest(Duration.between(began, now()));
+                pauseAfter(Duration.between(began, now()));
             }
-            // Ends after the batch in flight when the resource closes, or when the thread is interrupted (R7.5).
+            // Stops after the current batch if the resource is closed, or the thread is interrupted (R7.5).
         } while (batch >= size && !isClosed && !Thread.currentThread().isInterrupted());
         var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
         lastExpunge = report;
@@ -674,11 +690,11 @@ final class Actions {
     }
 
     /**
-     * Whether this node would remove what others must still honour (R7.8). A clock that the application passed in is not
-     * compared: a test moves such a clock by hand.
+     * Whether this node's clock is so far ahead that it would remove records that other nodes must still honour (R7.8).
+     * A clock that the application passed in is not compared: a test moves such a clock by hand.
      */
     private boolean isAheadOfTheServer(ActionCall<?> call, Instant now) {
-        Instant server = isOnSystemClock ? asked(call, () -> store.serverTime(call.scope())) : null;
+        Instant server = isOnSystemClock ? callStore(call, () -> store.serverTime(call.scope())) : null;
         if (server == null || !now.isAfter(server.plus(skew.get()))) {
             return false;
         }
@@ -691,10 +707,12 @@ final class Actions {
         return true;
     }
 
-    /** Twice as long as the batch took, so that most of the time the store has nothing to do but to answer (R7.2). */
-    private static void rest(Duration batch) {
+    /**
+     * Sleeps twice as long as the batch took, at most 100 ms, so that the store is mostly free for other calls (R7.2).
+     */
+    private static void pauseAfter(Duration batch) {
         try {
-            Thread.sleep(Math.max(0, Math.min(2 * batch.toMillis(), LONGEST_REST.toMillis())));
+            Thread.sleep(Math.max(0, Math.min(2 * batch.toMillis(), LONGEST_PAUSE.toMillis())));
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
         }
@@ -710,7 +728,7 @@ final class Actions {
 
     // Time (R1)
 
-    /** The clock's time, in the milliseconds that records have. Calls of the same millisecond share one object. */
+    /** The clock's time, cut to milliseconds as in records. Calls within the same millisecond share one Instant. */
     private Instant now() {
         long millis = clock.millis();
         Instant last = lastNow;
@@ -725,7 +743,7 @@ final class Actions {
         return clock.instant();
     }
 
-    /** A scope with the skew that the domain has by now. */
+    /** The same scope, with the domain's skew as this node knows it now. */
     StoreScope current(StoreScope scope) {
         return skew.applied(scope);
     }
@@ -738,18 +756,19 @@ final class Actions {
         return skew.agreed(scope, now());
     }
 
-    private Instant longest(Instant now) {
+    private Instant latestExpiry(Instant now) {
         return maxTokenLifetime == null ? Times.FOREVER : Times.after(now, maxTokenLifetime);
     }
 
     private void reportLongLived(Token token, Instant now) {
         if (maxTokenLifetime != null
                 && !longLivedTokenReported.get()
-                && token.expiresAt().toEpochMilli() - now.toEpochMilli() > longestMillis
+                && token.expiresAt().toEpochMilli() - now.toEpochMilli() > maxLifetimeMillis
                 && longLivedTokenReported.compareAndSet(false, true)) {
             LOG.warn(
-                    "Domain '{}' sees tokens that live longer than its maxTokenLifetime of {}: they outlive the watermark"
-                            + " of revoke_subject. Set maxTokenLifetime to the longest lifetime that is issued.",
+                    "Domain '{}' got a token that lives longer than its maxTokenLifetime of {}. A revocation of a subject"
+                            + " or a session can end before such a token expires. Set maxTokenLifetime to the longest"
+                            + " lifetime of any token that you issue.",
                     domain,
                     maxTokenLifetime);
         }
@@ -772,29 +791,30 @@ final class Actions {
 
     // Failure (R8)
 
-    /** Asks the store for an action that is no check: its failure is thrown (R8.2). */
-    private <T extends @Nullable Object> T asked(ActionCall<?> call, Supplier<T> verb) {
+    /** Calls the store for an action that is not a check. A failure is thrown (R8.2). */
+    private <T extends @Nullable Object> T callStore(ActionCall<?> call, Supplier<T> verb) {
         try {
             T answer = verb.get();
             if (call.action() != TokenAction.READ_EXPIRED || !(store instanceof SelfExpiringTokenStore)) {
-                outage.succeeded(); // such a store answers READ_EXPIRED without asking its server
+                outage.succeeded(); // a self-expiring store answers READ_EXPIRED without its server, which proves
+                // nothing
             }
             return answer;
         } catch (SubjectMismatchException e) {
             throw e;
         } catch (RuntimeException e) {
-            ensureNotClosed(e);
+            rethrowIfClosed(e);
             throw outage.thrown(call.name(), e);
         }
     }
 
     private <T> T failed(TokenAction<?, ?> action, RuntimeException e, T denied, T allowed) {
-        ensureNotClosed(e);
+        rethrowIfClosed(e);
         return outage.failed(name(action), e, denied, allowed);
     }
 
-    /** A resource or a store that is closed is a mistake of the application's, and no outage (R8.6). */
-    private void ensureNotClosed(RuntimeException e) {
+    /** A call of a closed resource or store is a mistake of the application, and not an outage (R8.6). */
+    private void rethrowIfClosed(RuntimeException e) {
         ensureOpen();
         if (e instanceof IllegalStateException) {
             outage.reset();
@@ -802,14 +822,17 @@ final class Actions {
         }
     }
 
-    /** A batch that fails and has changed nothing leaves those before it done: so the action has changed something. */
-    private TokenStoreException afterOthers(ActionCall<?> call, TokenStoreException e, long done) {
+    /**
+     * A step may fail with UNCHANGED after earlier steps have changed something. For the whole action the outcome is
+     * then UNKNOWN.
+     */
+    private TokenStoreException failureAfterEarlierChanges(ActionCall<?> call, TokenStoreException e, long done) {
         return done == 0 || e.outcome() != TokenStoreException.Outcome.UNCHANGED
                 ? e
                 : new TokenStoreException(
                         TokenStoreException.Outcome.UNKNOWN,
-                        call.name() + " in domain '" + domain + "' has done " + done
-                                + " records, and then failed. Call it again for the others",
+                        call.name() + " in domain '" + domain + "' failed after it had changed " + done
+                                + " record(s). Call it again to finish",
                         e);
     }
 
@@ -827,7 +850,7 @@ final class Actions {
         return isClosed;
     }
 
-    /** Whether this call was the one that closed. */
+    /** Closes. Answers whether this call was the first one. */
     synchronized boolean close() {
         boolean isFirst = !isClosed;
         isClosed = true;

@@ -24,19 +24,22 @@ final class Connections implements AutoCloseable {
     // The number of times that the store's own pool was emptied.
     private final AtomicInteger emptied = new AtomicInteger();
 
-    @SuppressWarnings("ThreadLocalUsage") // one for each store, and a store is there once
+    @SuppressWarnings("ThreadLocalUsage") // not static: each store has its own, and stores are few and live long
     private final ThreadLocal<@Nullable Connection> transaction = new ThreadLocal<>();
 
-    /** @param halfNanos half of the deadline: when only this much is left, the first attempt of a read is cut and repeated */
+    /**
+     * @param halfNanos half of the deadline: in nanoseconds; the first attempt of a read is cut, and repeated, when
+     * only so much is left
+     */
     private record Call(String domain, Deadline end, long halfNanos) {}
 
-    /** @param owned the pool, where it is the store's own */
+    /** @param owned the pool if the store opened it, else null */
     Connections(DataSource pool, @Nullable HikariDataSource owned) {
         this.pool = pool;
         this.owned = owned;
     }
 
-    /** Performs the actions. All that the calling thread asks of the store meanwhile is done on this connection. */
+    /** Runs the actions. Until they end, every call of the store by this thread uses this connection. */
     <T extends @Nullable Object> T inTransaction(Connection connection, Supplier<T> actions) {
         Connection outer = transaction.get();
         transaction.set(connection);
@@ -48,7 +51,8 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Performs the work and returns its answer. Work that answers {@code null} is performed again, until the deadline.
+     * Performs the work and returns its answer. Work answers {@code null} if another transaction was in its way. It is
+     * then performed again, until the deadline.
      *
      * @param reads whether the work only reads. Such work is performed once more if its connection fails
      */
@@ -87,7 +91,7 @@ final class Connections implements AutoCloseable {
     private <T> @Nullable T onPool(Call call, boolean again, SqlFunction<Connection, T> work) throws SQLException {
         try (Connection connection = connection(call)) {
             // This setReadOnly changes nothing. It is called because it throws while a transaction is open: such a
-            // transaction is somebody else's, and setAutoCommit(true) would commit it. Neither is a round trip.
+            // transaction is somebody else's, and setAutoCommit(true) would commit it. Neither call costs a round trip.
             connection.setReadOnly(connection.isReadOnly());
             boolean autoCommit = connection.getAutoCommit();
             connection.setAutoCommit(true);
@@ -102,8 +106,9 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Asks the pool once more if the pool gave up within half of the deadline: it may have tried connections that are
-     * dead. Nothing has been sent yet, and the pool will give up again within the other half.
+     * Takes a connection from the pool. If the pool gives up within half of the deadline, asks once more: it may have
+     * tried dead connections. This is safe: nothing has been sent, and a second wait of that length fits into the other
+     * half.
      */
     private Connection connection(Call call) {
         for (boolean first = true; ; first = false) {
@@ -115,7 +120,7 @@ final class Connections implements AutoCloseable {
                     throw Failures.of(call.domain, e, false);
                 }
                 if (owned != null && owned.getHikariPoolMXBean().getActiveConnections() < owned.getMaximumPoolSize()) {
-                    emptyOwnPool(before); // otherwise the pool was only busy
+                    emptyOwnPool(before); // not all connections are in use, so the pool was not only busy
                 }
             }
         }
@@ -131,8 +136,8 @@ final class Connections implements AutoCloseable {
     }
 
     /**
-     * Lets go of all connections of the store's own pool. If one is dead, a firewall has most likely dropped the others
-     * too. If one leads to a standby, so do others. A connection that is in use is closed when it comes back.
+     * Closes all connections of the store's own pool. If one is dead, a firewall has most likely dropped the others
+     * too. If one leads to a standby, others probably do too. A connection in use is closed when it is given back.
      *
      * @param before the value of {@link #emptied} before the pool was asked: if it has changed since, another call has
      *     emptied the pool, and its new connections are kept

@@ -60,7 +60,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
         inEachEra(() -> {
             List<String> expected = new ArrayList<>();
             for (int i = 0; i < 60; i++) {
-                // Some expire at the same time, across the boundary of a page.
+                // Some expire at the same time, and a page may end between two of them.
                 tokens.storeToken(token("t" + i, "s" + i % 3, MINUTE.plusSeconds(i * 7 % 20)), "p", Map.of("n", i));
                 expected.add("t" + i);
             }
@@ -103,7 +103,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 .containsExactlyElementsOf(ordered);
     }
 
-    /** All records past their retention end, of which there are so many, read by pages. */
+    /** Reads all records past their retention end by pages, and asserts how many there are. */
     private List<TokenRecord> expiredByPages(int many, int limit) {
         return fullPages(
                 "readExpired",
@@ -239,7 +239,9 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 read += page.size();
                 page = counted.readExpired(500, page.get(page.size() - 1));
             }
-            assertThat(read).as("how many readExpired read").isEqualTo(Math.min(many, 10_000));
+            assertThat(read)
+                    .as("the number of records that readExpired answered")
+                    .isEqualTo(Math.min(many, 10_000));
             assertThat(counted.expungeExpired().removed()).as("expungeExpired").isEqualTo(many);
             assertThat(counting.largest()).as("largest").isLessThanOrEqualTo(1000);
             assertThat(counted.readExpired(1)).as("readExpired").isEmpty();
@@ -262,7 +264,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
             } while (batch > 0);
         };
         Race.together(IntStream.range(0, 4).mapToObj(node).toList());
-        // A node may have left out records that another node had locked: the next look finds them.
+        // A node may skip records that another node has locked. This last run finds them.
         removed.addAndGet(tokens.expungeExpired().removed());
         assertThat(removed).as("how many records the nodes removed together").hasValue(many);
         assertThat(tokens.readExpired(1)).as("readExpired after that").isEmpty();
@@ -280,7 +282,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 .isEqualTo(4);
     }
 
-    /** A watermark past its end is raised anew, with a later end, while the expunger is about to remove it. */
+    /** A watermark past its end is set again, with a later end, while an expunge is about to remove it. */
     @Test
     final void R4_2_anExpungeRacingARevocationOfASubjectDoesNotUndoIt() {
         Race.run(
@@ -307,7 +309,10 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 });
     }
 
-    /** A session whose revocation has ended is revoked anew, while the expunger is about to remove it. */
+    /**
+     * The revocation of a session has ended. The session is revoked again while an expunge is about to remove the old
+     * revocation.
+     */
     @Test
     final void R13_2_anExpungeRacingARevocationOfASessionDoesNotUndoIt() {
         Race.run(
@@ -329,7 +334,10 @@ public abstract class ExpungingStoreContract extends EveryRule {
                 });
     }
 
-    /** A record past its retention is revoked anew, with a later expiry, while the expunger is about to remove it. */
+    /**
+     * A stored token past its retention end is revoked, with a later expiry, while an expunge is about to remove its
+     * record.
+     */
     @Test
     final void R3_2_anExpungeRacingARevocationDoesNotUndoIt() {
         Race.run(

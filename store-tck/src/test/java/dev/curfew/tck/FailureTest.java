@@ -238,7 +238,7 @@ class FailureTest {
                     .isInstanceOfSatisfying(
                             TokenStoreException.class,
                             e -> assertThat(e.outcome()).isEqualTo(Outcome.UNKNOWN))
-                    .hasMessageContaining("has done 20 records")
+                    .hasMessageContaining("failed after it had changed 20 record")
                     .hasCause(refused);
             faulty.failure = null;
             clock.advance(Duration.ofHours(2));
