@@ -299,8 +299,19 @@ final class Actions {
         RevokeOutcome outcome = callStore(call, () -> store.revoke(call.scope(), revocation, keepUntil, now));
         if (outcome == RevokeOutcome.REVOKED) {
             notifyListeners(call, revocation.jti(), revocation.subject(), revocation.session(), 1, now);
+        } else {
+            endSessionOfRotated(call, revocation.jti(), now);
         }
         return outcome;
+    }
+
+    /** A holder who logs out with a token that has been rotated means its successors, too (R14.6). */
+    private void endSessionOfRotated(ActionCall<?> call, String jti, Instant now) {
+        TokenRecord record =
+                callStore(call, () -> store.find(call.scope(), jti, now)).record();
+        if (record != null && record.successor() != null && record.session() != null) {
+            revokeSession(call, record.session(), record.subject(), now);
+        }
     }
 
     Long revokeAllStoredForSubject(ActionCall<Selection> call) {
@@ -405,7 +416,14 @@ final class Actions {
                 callStore(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, null, now));
         if (stored.answer() instanceof Consumption.Consumed consumed) {
             TokenRecord record = consumed.record();
-            if (isCovered(call.scope(), record, stored.watermark(), now) || isOfRevokedSession(call, record, now)) {
+            boolean isRevoked;
+            try {
+                isRevoked = isCovered(call.scope(), record, stored.watermark(), now)
+                        || isOfRevokedSession(call, record, now);
+            } catch (TokenStoreException e) {
+                throw failureAfterEarlierChanges(call, e, 1); // the token is used, and nobody gets its record
+            }
+            if (isRevoked) {
                 return Consumption.Refused.ALREADY_USED; // its subject or its session was revoked
             }
             notifyListeners(call, token.jti(), record.subject(), record.session(), 1, now);
@@ -447,47 +465,47 @@ final class Actions {
      */
     Rotation rotate(ActionCall<Rotating> call) {
         Rotating rotating = call.argument();
-        Token presented = rotating.presented();
-        Token next = rotating.successor();
         Instant now = now();
-        if (!Times.isLive(next.expiresAt(), now)) {
-            throw new IllegalArgumentException("successor has expired");
-        }
-        reportLongLived(next, now);
-        StoredState state = state(call, presented.jti(), now);
+        reportLongLived(rotating.successor(), now);
+        StoredState state = state(call, rotating.presented().jti(), now);
         Rotation refusal = refusal(call, state, now);
         if (refusal != null) {
             return refusal;
         }
-        TokenRecord successor = record(next, rotating.purpose(), rotating.extraData(), now);
+        TokenRecord successor = record(rotating.successor(), rotating.purpose(), rotating.extraData(), now);
         TokenRecord stored = Limits.present("record", state.record());
         if (stored.isRevoked()) {
             return presentedAgain(call, stored, successor, now);
         }
-        if (callStore(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.REVOKED) {
+        if (storeSuccessor(call, successor, now) == StoreOutcome.REVOKED) {
             return Rotation.Refused.REVOKED;
         }
         try {
-            return consumePresented(call, successor, now);
+            return consumePresented(call, successor);
         } catch (TokenStoreException e) {
             throw failureAfterEarlierChanges(call, e, 1);
         }
     }
 
+    private StoreOutcome storeSuccessor(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+        if (!successor.isLive(now)) {
+            throw new IllegalArgumentException("successor has expired");
+        }
+        return callStore(call, () -> store.store(call.scope(), successor, now));
+    }
+
+    private void revokeSuccessor(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+        callStore(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
+    }
+
     /** Consumes the presented token. The successor has been stored before. */
-    private Rotation consumePresented(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+    private Rotation consumePresented(ActionCall<Rotating> call, TokenRecord successor) {
         Token presented = call.argument().presented();
-        Watermarked<Consumption> used = callStore(
-                call,
-                () -> store.consume(
-                        call.scope(),
-                        presented.jti(),
-                        presented.subject(),
-                        call.argument().purpose(),
-                        successor.jti(),
-                        now));
+        Instant now = now();
+        Watermarked<Consumption> used = consume(call, successor, now);
         if (used.answer() instanceof Consumption.Consumed consumed
                 && !isCovered(call.scope(), consumed.record(), used.watermark(), now)) {
+            notifyListeners(call, presented.jti(), presented.subject(), presented.session(), 1, now);
             return new Rotation.Rotated(successor, false);
         }
         // The token was not consumed, or its subject was logged out: another call was faster, or the token has expired
@@ -498,9 +516,22 @@ final class Actions {
             answer = presentedAgain(call, Limits.present("record", state.record()), successor, now);
         }
         if (!(answer instanceof Rotation.Rotated)) {
-            callStore(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
+            revokeSuccessor(call, successor, now);
         }
         return answer;
+    }
+
+    private Watermarked<Consumption> consume(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
+        Token presented = call.argument().presented();
+        return callStore(
+                call,
+                () -> store.consume(
+                        call.scope(),
+                        presented.jti(),
+                        presented.subject(),
+                        call.argument().purpose(),
+                        successor.jti(),
+                        now));
     }
 
     private StoredState state(ActionCall<Rotating> call, String jti, Instant now) {
@@ -529,24 +560,47 @@ final class Actions {
     }
 
     /**
-     * The presented token has been used before. Within the grace its holder may have lost the reply, and gets another
-     * successor. Otherwise the session is revoked (R14.2, R14.3).
+     * The presented token has been used before. A call that is repeated with the same successor is answered as the first
+     * one was. Within the grace the holder may have lost the reply, and gets another successor. Otherwise the session is
+     * revoked (R14.2, R14.3).
      */
     private Rotation presentedAgain(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
+        if (successor.jti().equals(used.successor())) {
+            TokenRecord first = state(call, successor.jti(), now).record();
+            if (first != null && !first.isRevoked()) {
+                consume(call, successor, now); // it is used; a store with replicas waits for them
+                return new Rotation.Rotated(first, false);
+            }
+        }
         Instant usedAt = Limits.present("revokedAt", used.revokedAt());
         if (!reuseGrace.isZero() && now.isBefore(usedAt.plus(reuseGrace))) {
-            boolean isStored =
-                    isInUse(state(call, String.valueOf(used.successor()), now).record())
-                            && callStore(call, () -> store.store(call.scope(), successor, now)) == StoreOutcome.STORED;
-            return isStored ? new Rotation.Rotated(successor, true) : Rotation.Refused.REVOKED;
+            return repeated(call, used, successor, now);
         }
         revokeSession(call, String.valueOf(used.session()), used.subject(), now);
         return new Rotation.Reused(used);
     }
 
-    /** Whether the first successor is still good: not revoked, or used by a rotation of its own. */
-    private static boolean isInUse(@Nullable TokenRecord first) {
-        return first != null && (!first.isRevoked() || first.successor() != null);
+    /** Looks after the successor is stored: a log-out that ends before this look is seen by it, a later one sees the successor. */
+    private Rotation repeated(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
+        if (storeSuccessor(call, successor, now) == StoreOutcome.REVOKED) {
+            return Rotation.Refused.REVOKED;
+        }
+        Rotation refusal = refusal(call, state(call, used.jti(), now), now);
+        if (refusal == null && isChainAlive(call, used, now)) {
+            return new Rotation.Rotated(successor, true);
+        }
+        revokeSuccessor(call, successor, now);
+        return refusal == null ? Rotation.Refused.REVOKED : refusal;
+    }
+
+    /** Whether the last of the tokens that rotations have put in the place of a used one is not revoked. */
+    private boolean isChainAlive(ActionCall<Rotating> call, TokenRecord used, Instant now) {
+        var deadline = Deadline.after(call.scope().deadline());
+        TokenRecord last = used;
+        while (last != null && last.successor() != null && !deadline.isOver()) {
+            last = state(call, last.successor(), now).record();
+        }
+        return last != null && !last.isRevoked();
     }
 
     // Checks (R3, R8). The checks of one token make no object, since they are called most.

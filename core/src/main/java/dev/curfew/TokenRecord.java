@@ -91,11 +91,11 @@ public record TokenRecord(
 
     /**
      * This record, revoked and kept until {@code keepUntil} at the least. A revocation that is there already keeps its
-     * time, and an expiry is never shortened (R3.3). A successor that is named is named no longer (R14.6).
+     * time, and an expiry is never shortened (R3.3).
      */
     public TokenRecord revoked(Instant now, Instant keepUntil) {
         Instant until = keepUntil.isAfter(expiresAt) ? keepUntil : expiresAt;
-        return isRevoked() && successor == null && until.equals(expiresAt)
+        return isRevoked() && until.equals(expiresAt)
                 ? this
                 : new TokenRecord(
                         jti,
@@ -108,7 +108,7 @@ public record TokenRecord(
                         now,
                         revokedAt == null ? now : revokedAt,
                         session,
-                        null);
+                        successor);
     }
 
     /**

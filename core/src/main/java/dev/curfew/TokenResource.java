@@ -119,7 +119,8 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
-     * Keeps a record of a token, or updates the one that is there. Storing never undoes a revocation.
+     * Keeps a record of a token, or updates the one that is there. Storing never undoes a revocation. The session is a part
+     * of the record: a token that is stored again without its session no longer belongs to it.
      *
      * @param purpose what it is for, 1 to 64 bytes
      * @param extraData a JSON object of at most 64 KiB; comes back as {@link ExtraData} says
@@ -180,7 +181,7 @@ public final class TokenResource implements AutoCloseable {
     /**
      * Revokes a token, stored or not, until it is expired for every verifier. Of concurrent calls one gets REVOKED. Pass only
      * a token that you have verified: it is revoked even if the stored record names another subject. For a jti that a browser
-     * sends, use {@link #revokeStoredForSubject}.
+     * sends, use {@link #revokeStoredForSubject}. A token that was rotated takes its session with it (R14.6).
      */
     public RevokeOutcome revokeToken(Token token) {
         return perform(REVOKE_TOKEN, present("token", token));
@@ -211,7 +212,8 @@ public final class TokenResource implements AutoCloseable {
 
     /**
      * Revokes every live token of a subject that was stored before the call began, and answers how many. One stored
-     * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored.
+     * meanwhile may be among them. {@link #revokeSubject} revokes also what was never stored, and what a {@link #rotate} that
+     * is under way is about to store.
      */
     public long revokeAllStoredForSubject(String subject) {
         return perform(REVOKE_ALL_STORED_FOR_SUBJECT, new Selection(subject, null, Set.of()));
@@ -232,7 +234,7 @@ public final class TokenResource implements AutoCloseable {
 
     /**
      * Ends a session, with one write: every token of it is revoked, stored or not, issued before or after. A session that has
-     * ended does not come back (R13.2). {@link #check}, {@link #isRevoked(Token)}, {@link #consume}, {@link #getToken},
+     * ended does not come back (R13.2). The name must be unique among all users: it is not looked up by subject. {@link #check}, {@link #isRevoked(Token)}, {@link #consume}, {@link #getToken},
      * {@link #getConfirmationChanges}, {@link #listTokens} and {@link #rotate} look at it; {@link #isRevoked(String)} and
      * {@link #inspect} do not.
      *
@@ -322,7 +324,8 @@ public final class TokenResource implements AutoCloseable {
 
     /**
      * Uses a refresh token and stores its successor, for exactly one of any number of callers. A token that is presented again
-     * later has been copied: its session is revoked (R14; RFC 9700 section 4.14.2).
+     * later has been copied: its session is revoked (R14; RFC 9700 section 4.14.2). After an exception, call again with the
+     * same successor. Within a transaction of yours, commit also after Reused: else the session is not revoked.
      *
      * @param presented the token that its holder has sent, which was stored for this purpose; it has a session
      * @param successor a new token of the same subject and session; hand it out only if the answer is Rotated
@@ -570,7 +573,9 @@ public final class TokenResource implements AutoCloseable {
 
         /**
          * For how long after its first use a token can be given to {@link #rotate} again, zero by default. Then a client whose
-         * reply was lost, or that has two tabs, is not logged out; and a thief has so long to use a copy unnoticed (R14.3).
+         * reply was lost, or that has two tabs, is not logged out. But a thief who presents a copy within that time gets
+         * tokens of the session that nobody notices, as long as they are rotated in time (R14.3). It must be longer than the
+         * clocks of the nodes are apart, and than a call may take.
          */
         public Builder reuseGrace(Duration reuseGrace) {
             if (present("reuseGrace", reuseGrace).isNegative() || reuseGrace.compareTo(Duration.ofDays(1)) > 0) {

@@ -70,8 +70,7 @@ public interface TokenStore extends AutoCloseable {
     /**
      * Revokes: inserts {@code revocation} where nothing is stored; else sets {@code revokedAt} of the stored record, if
      * it has none, and raises its {@code expiresAt} to {@code keepUntil}, if it is earlier. The rest of a stored record
-     * stays, also its subject (R3.1 to R3.5, R3.10); but a {@code successor} is removed (R14.6). What
-     * {@link TokenRecord#revoked} does.
+     * stays, also its subject and its successor (R3.1 to R3.5, R3.10). What {@link TokenRecord#revoked} does.
      *
      * @param keepUntil until when the revocation must be kept, whatever is stored; {@code EPOCH} keeps the stored expiry
      * @return REVOKED to exactly one of all concurrent callers, ALREADY_REVOKED to the others

@@ -76,15 +76,15 @@ WITH given AS (
     SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.session, g.now, g.now, g.now FROM given g
     ON CONFLICT ("tenant", "jti") DO NOTHING RETURNING 1
 ), stored AS (
-    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at, t."successor" AS successor
+    SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at
     FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
     WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE "curfew_tokens" t SET "revoked_at" = COALESCE(s.revoked_at, g.now),
-        "expires_at" = GREATEST(s.expires_at, g.keep_until), "successor" = NULL, "updated_at" = g.now
+        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now
     FROM given g, stored s
     WHERE (t."tenant", t."jti") = (g.tenant, g.jti)
-        AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until OR s.successor IS NOT NULL)
+        AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
 )
 SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found IS NULL THEN NULL
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END

@@ -417,14 +417,9 @@ public final class MongoTokenStore implements TokenStore {
                 keepUntil.isBefore(revocation.expiresAt())
                         ? setOnInsert(names.expiresAt, Documents.date(revocation.expiresAt()))
                         : max(names.expiresAt, Documents.date(keepUntil)));
-        Bson incomplete = all(
-                eq(id),
-                ne(names.revokedAt, null),
-                or(lt(names.expiresAt, Documents.date(keepUntil)), exists(names.successor)));
-        Bson completion = combine(
-                max(names.expiresAt, Documents.date(keepUntil)),
-                unset(names.successor),
-                set(names.updatedAt, Documents.date(now)));
+        Bson shorter = all(eq(id), ne(names.revokedAt, null), lt(names.expiresAt, Documents.date(keepUntil)));
+        Bson extension =
+                combine(set(names.expiresAt, Documents.date(keepUntil)), set(names.updatedAt, Documents.date(now)));
         return run(scope, call -> {
             Bson update = combine(call.revocation(now), insertion);
             while (call.revoke(id, c -> c.updateOne(filter, update, UPSERT)) == null) {
@@ -434,9 +429,9 @@ public final class MongoTokenStore implements TokenStore {
                     if (call.isRevokedBy(found)) {
                         break;
                     }
-                    boolean isComplete = stored.revoked(now, keepUntil).equals(stored);
-                    while (!isComplete) {
-                        isComplete = call.attempt(c -> c.updateOne(incomplete, completion)) != null;
+                    boolean isKept = !keepUntil.isAfter(stored.expiresAt());
+                    while (!isKept) {
+                        isKept = call.attempt(c -> c.updateOne(shorter, extension)) != null;
                     }
                     return RevokeOutcome.ALREADY_REVOKED;
                 }

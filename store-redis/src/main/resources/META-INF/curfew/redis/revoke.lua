@@ -1,7 +1,7 @@
 -- KEYS: the record. ARGV: now, grace, attempt, subject or '', issued or '', expires, session or '', keep until.
 -- Answers REVOKED, also to a repetition of the attempt that revoked the record. Otherwise answers ALREADY_REVOKED.
 local now, grace, attempt, subject, issued, expires, session, keepUntil = unpack(ARGV)
-local e, r, a, successor = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a', 'n'))
+local e, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a'))
 if not e then
   local fields = {'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now, 'a', attempt}
   for field, value in pairs({s = subject, i = issued, g = session}) do
@@ -20,11 +20,8 @@ if longer then
 end
 if not r then
   redis.call('HSET', KEYS[1], 'e', e, 'u', now, 'r', now, 'a', attempt)
-elseif longer or successor then
+elseif longer then
   redis.call('HSET', KEYS[1], 'e', e, 'u', now)
-end
-if successor then
-  redis.call('HDEL', KEYS[1], 'n')
 end
 keep(KEYS[1], false, e + grace, now)
 return {(not r or a == attempt) and 'REVOKED' or 'ALREADY_REVOKED'}

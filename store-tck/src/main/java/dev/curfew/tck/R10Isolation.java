@@ -86,6 +86,28 @@ abstract class R10Isolation extends R9Input {
         }
     }
 
+    /** A store that joins the tenant and an id carelessly takes (a, b:x) for (a:b, x). */
+    @Test
+    final void R10_1_aTenantIsNoPartOfAnId() {
+        int n = 0;
+        for (String separator :
+                List.of(":", "/", ".", "|", "_", "-", " ", "{", "}", "#", "@", "%", "\\", "'", "\"", ",")) {
+            n++;
+            TokenResource a = tokens.forTenant("a" + n);
+            TokenResource b = tokens.forTenant("a" + n + separator + "b");
+            Token token = token("x", "x", HOUR).withSession("x");
+            String id = "b" + separator + "x";
+            b.storeToken(token, "link");
+            a.revokeJti(id);
+            a.revokeSubject(id);
+            a.revokeSession(id);
+            assertThat(b.check(token)).as("check, separator '%s'", separator).isEqualTo(TokenStatus.ACTIVE);
+            assertThat(b.getToken("x"))
+                    .as("getToken, separator '%s'", separator)
+                    .isPresent();
+        }
+    }
+
     /** Two tenants and two domains have a token of the same jti and subject. A verb changes one token, and no other. */
     @Test
     final void R10_1_whatIsDoneToATokenIsNotDoneToItsNamesakes() {

@@ -1,6 +1,7 @@
 package dev.curfew.tck;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
@@ -10,9 +11,11 @@ import dev.curfew.Token;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -118,6 +121,38 @@ abstract class R13Sessions extends R11Actions {
         assertThat(store.revokedSessions(scope, Set.of("name", "subject", "jti", "another"), clock.instant()))
                 .as("revokedSessions")
                 .containsExactly("name");
+    }
+
+    @Test
+    final void R13_2_sessionsOfAnyNameAreRevoked() {
+        List<String> names = new ArrayList<>(Samples.TEXTS);
+        names.add("x".repeat(511) + "a");
+        for (String name : names) {
+            assertThat(tokens.revokeSession(name)).as("revokeSession").isEqualTo(RevokeOutcome.REVOKED);
+            assertStatus(token("t", "s", name), TokenStatus.REVOKED);
+        }
+        assertStatus(token("t", "s", "x".repeat(511) + "b"), TokenStatus.ACTIVE);
+        assertThat(another.revokedSessions(scope, names, clock.instant()))
+                .as("revokedSessions")
+                .hasSameElementsAs(names);
+    }
+
+    /** When the session cannot be asked for, the token is used already. */
+    @Test
+    final void R13_4_aConsumptionWhoseSessionCannotBeReadIsUnknown() {
+        tokens.storeToken(token("t", "s", "phone"), "link");
+        var failing = new DelegatingStore(store) {
+            @Override
+            public Set<String> revokedSessions(StoreScope in, Collection<String> sessions, Instant now) {
+                throw new TokenStoreException(TokenStoreException.Outcome.UNCHANGED, "No connection", null);
+            }
+        };
+        try (TokenResource broken = resource(domain, failing)) {
+            assertThatThrownBy(() -> broken.consume("t", "link"), "consume, when the session cannot be read")
+                    .isInstanceOfSatisfying(
+                            TokenStoreException.class,
+                            e -> assertThat(e.outcome()).as("outcome").isEqualTo(TokenStoreException.Outcome.UNKNOWN));
+        }
     }
 
     @Test

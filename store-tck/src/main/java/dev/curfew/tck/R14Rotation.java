@@ -60,8 +60,17 @@ abstract class R14Rotation extends R13Sessions {
             Token presented = refresh("t");
             TokenRecord before = inspected(presented.jti());
             clock.advance(Duration.ofSeconds(1));
-            Token successor = next(presented, "1");
-            Rotation answer = tokens.rotate(presented, "refresh", successor, Map.of("scope", "all"));
+            Token successor =
+                    token("日本語 " + "x".repeat(500), "s", HOUR).withSession(String.valueOf(presented.session()));
+            List<RevocationEvent> events = new ArrayList<>();
+            Rotation answer;
+            try (TokenResource heard =
+                    builder(domain, store).onRevocation(events::add).build()) {
+                answer = heard.rotate(presented, "refresh", successor, Map.of("scope", "all"));
+            }
+            assertThat(events.stream().map(RevocationEvent::jti))
+                    .as("the jtis of the events")
+                    .containsExactly(presented.jti());
             assertThat(answer).as("rotate").isInstanceOfSatisfying(Rotated.class, rotated -> {
                 assertThat(rotated.isRepetition()).as("isRepetition").isFalse();
                 Records.assertEqual("that rotate answers", rotated.successor(), inspected(successor.jti()));
@@ -145,6 +154,50 @@ abstract class R14Rotation extends R13Sessions {
         });
     }
 
+    /** An application that repeats a call after an exception passes the same successor; a thief cannot choose it. */
+    @Test
+    final void R14_2_aRepetitionWithTheSameSuccessorIsTheSameRotation() {
+        Token presented = refresh("t");
+        Token successor = next(presented, "1");
+        tokens.rotate(presented, "refresh", successor);
+        clock.advance(HOUR.dividedBy(2));
+        assertThat(others.rotate(presented, "refresh", successor))
+                .as("rotate, repeated with the same successor")
+                .isInstanceOfSatisfying(
+                        Rotated.class,
+                        again -> assertThat(again.isRepetition())
+                                .as("isRepetition")
+                                .isFalse());
+        assertStatus(successor, TokenStatus.ACTIVE);
+        tokens.rotate(successor, "refresh", next(successor, "2"));
+        assertThat(tokens.rotate(presented, "refresh", successor))
+                .as("rotate with the same successor, when that was used")
+                .isInstanceOf(Reused.class);
+        assertStatus(successor, TokenStatus.REVOKED);
+    }
+
+    @Test
+    final void R14_3_ofConcurrentRotationsWithinTheGraceOneIsTheFirst() {
+        try (TokenResource here = withGrace();
+                TokenResource there = builder(domain, another).reuseGrace(GRACE).build()) {
+            Race.run(
+                    "rotate within the grace",
+                    Math.min(races(), 500),
+                    round -> refresh("t" + round),
+                    (round, racer) -> {
+                        Token presented = token("r-t" + round, "s", "session of t" + round);
+                        return (racer % 2 == 0 ? here : there)
+                                .rotate(presented, "refresh", next(presented, "by " + racer));
+                    },
+                    (round, answers) -> {
+                        assertThat(answers).as("answers").allMatch(Rotated.class::isInstance);
+                        assertThat(answers.stream().filter(a -> !((Rotated) a).isRepetition()))
+                                .as("how many were no repetition")
+                                .hasSize(1);
+                    });
+        }
+    }
+
     @Test
     final void R14_3_withinTheGraceItIsARepetition() {
         inEachEra(() -> {
@@ -190,7 +243,14 @@ abstract class R14Rotation extends R13Sessions {
             assertThat(graceful.rotate(presented, "refresh", next(presented, "while the first is used")))
                     .as("rotate, when the first successor was rotated")
                     .isInstanceOf(Rotated.class);
-            graceful.revokeAllStoredForSubject("s");
+            assertThat(graceful.revokeAllStoredForSubject("s"))
+                    .as("revokeAllStoredForSubject")
+                    .isEqualTo(2);
+            Token late = next(presented, "after the log-out");
+            assertThat(graceful.rotate(presented, "refresh", late))
+                    .as("rotate, when the successor of the first successor was revoked")
+                    .isEqualTo(Refused.REVOKED);
+            assertNothingIsLeftOf(late);
             Token loggedOut = refresh("out");
             Token last = next(loggedOut, "first");
             graceful.rotate(loggedOut, "refresh", last);
@@ -236,8 +296,13 @@ abstract class R14Rotation extends R13Sessions {
             clock.advance(Duration.ofSeconds(2));
             assertRefused(everywhere, "refresh", next(everywhere, "1"), Refused.REVOKED);
 
+            Token expiring =
+                    token(presented.jti() + "-2", "s", Duration.ZERO).withSession(String.valueOf(presented.session()));
+            assertThat(catchThrowable(() -> tokens.rotate(presented, "refresh", expiring)))
+                    .as("rotate to a successor that has expired")
+                    .isInstanceOf(IllegalArgumentException.class);
             clock.set(presented.expiresAt());
-            assertRefused(presented, "refresh", next(presented, "2"), Refused.EXPIRED);
+            assertRefused(presented, "refresh", expiring, Refused.EXPIRED);
         });
     }
 
@@ -302,20 +367,49 @@ abstract class R14Rotation extends R13Sessions {
     }
 
     @Test
-    final void R14_6_aRevocationOfAUsedTokenEndsItsGrace() {
-        try (TokenResource graceful = withGrace()) {
-            Token presented = refresh("t");
-            graceful.rotate(presented, "refresh", next(presented, "1"));
-            Instant usedAt = clock.instant();
+    final void R14_6_whoLogsOutWithARotatedTokenEndsTheSession() {
+        for (String how : List.of("revokeToken", "revokeJti", "revokeStoredForSubject")) {
+            Token presented = refresh(how);
+            Token successor = next(presented, "1");
+            tokens.rotate(presented, "refresh", successor);
+            TokenRecord used = inspected(presented.jti());
             clock.advance(Duration.ofSeconds(1));
-            assertThat(others.revokeToken(presented)).as("revokeToken").isEqualTo(RevokeOutcome.ALREADY_REVOKED);
-            assertThat(inspected(presented.jti()).successor()).as("successor").isNull();
-            assertThat(inspected(presented.jti()).revokedAt()).as("revokedAt").isEqualTo(usedAt);
-            assertThat(inspected(presented.jti()).updatedAt()).as("updatedAt").isEqualTo(clock.instant());
-            assertThat(graceful.rotate(presented, "refresh", next(presented, "2")))
-                    .as("rotate")
-                    .isEqualTo(Refused.REVOKED);
+            RevokeOutcome outcome = switch (how) {
+                case "revokeToken" -> others.revokeToken(presented);
+                case "revokeJti" -> others.revokeJti(presented.jti(), presented.expiresAt());
+                default -> others.revokeStoredForSubject("s", presented.jti());
+            };
+            assertThat(outcome).as("%s of a rotated token", how).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+            assertStatus(successor, TokenStatus.REVOKED);
+            assertThat(inspected(presented.jti()).successor())
+                    .as("the successor of a token that is revoked after it was rotated")
+                    .isEqualTo(used.successor());
+            assertThat(inspected(presented.jti()).revokedAt())
+                    .as("revokedAt of a token that is revoked after it was rotated")
+                    .isEqualTo(used.revokedAt());
         }
+        Token twice = refresh("twice");
+        tokens.revokeToken(twice);
+        assertThat(tokens.revokeToken(twice)).as("revokeToken").isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+        assertStatus(token("other", "s", String.valueOf(twice.session())), TokenStatus.ACTIVE);
+    }
+
+    /** A revocation at the same moment wins, or ends the session. */
+    @Test
+    final void R14_6_aRotationAndARevocationAtOnceLeaveNothingAlive() {
+        Race.run(
+                "rotate against revokeToken",
+                Math.min(races(), 2000),
+                round -> refresh("t" + round),
+                (round, racer) -> {
+                    Token presented = token("r-t" + round, "s", "session of t" + round);
+                    return racer == 0
+                            ? tokens.revokeToken(presented)
+                            : racer == 1 ? others.rotate(presented, "refresh", next(presented, "1")) : "nothing";
+                },
+                (round, answers) -> assertThat(tokens.getToken("r-t" + round + "-1"))
+                        .as("getToken of the successor in round %d, answers %s", round, answers)
+                        .isEmpty());
     }
 
     /** A store that fails at one of its calls. */

@@ -1438,16 +1438,20 @@ enum BrokenStores {
             "R14.3",
             "R14.5"),
 
-    R14_6_KEEPS_THE_SUCCESSOR_OF_A_REVOKED_TOKEN(() -> new Broken() {
+    R14_6_FORGETS_THE_SUCCESSOR_WHEN_IT_REVOKES(() -> new Broken() {
         @Override
         public synchronized RevokeOutcome revoke(
                 StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            TokenRecord before = found(scope, revocation.jti(), now);
             RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            if (before != null && before.successor() != null) {
-                change(scope, revocation.jti(), r -> with(r, r.session(), before.successor()));
-            }
+            change(scope, revocation.jti(), r -> with(r, r.session(), null));
             return outcome;
+        }
+    }),
+
+    R10_1_JOINS_TENANT_AND_ID_BY_A_COLON(() -> new Broken() {
+        @Override
+        Key key(StoreScope scope, String id) {
+            return new Key(scope.domain(), "", scope.tenant() + ":" + id);
         }
     }),
 
