@@ -37,7 +37,7 @@ class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
 
     @Override
     protected int races() {
-        return Math.min(super.races(), 1000);
+        return Math.min(super.races(), 300);
     }
 
     @Override
@@ -47,6 +47,6 @@ class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
 
     @Override
     protected int modelSteps() {
-        return Math.min(super.modelSteps(), 5_000);
+        return Math.min(super.modelSteps(), 2_000);
     }
 }
