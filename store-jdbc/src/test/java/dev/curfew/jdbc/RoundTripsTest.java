@@ -152,7 +152,7 @@ class RoundTripsTest {
             actions.put("consume for another purpose", () -> tokens.consume("again", "other"));
             actions.put("consume", () -> tokens.consume("again", "p"));
             actions.put("consume again", () -> tokens.consume("again", "p"));
-            actions.put("revoke a used one with a successor", () -> tokens.revokeJti("rotated"));
+            actions.put("revoke a used one", () -> tokens.revokeJti("rotated"));
             actions.put("revoke stored", () -> tokens.revokeJti("warm"));
             actions.put("list", () -> tokens.listTokens("s"));
             actions.put("a batch of revocations", () -> store.revokeStored(scope, "s", 10, NOW));
@@ -163,8 +163,10 @@ class RoundTripsTest {
                 messages.executed.set(0);
                 messages.roundTrips.set(0);
                 action.run();
-                assertThat(messages.executed).as("statements of: " + name).hasValue(1);
-                assertThat(messages.roundTrips).as("round trips of: " + name).hasValue(1);
+                // A revocation that finds the token revoked reads the record: a rotation may have used it (R14.6).
+                int count = name.startsWith("revoke again") || name.equals("revoke a used one") ? 2 : 1;
+                assertThat(messages.executed).as("statements of: " + name).hasValue(count);
+                assertThat(messages.roundTrips).as("round trips of: " + name).hasValue(count);
             });
             tokens.close();
         }

@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import dev.curfew.Deadline;
 import dev.curfew.redis.Failures.NotSentException;
+import io.lettuce.core.RedisException;
 import io.lettuce.core.api.StatefulConnection;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -100,7 +101,16 @@ class Connection {
 
     private void connect(Attempt attempt) {
         try {
-            StatefulConnection<String, String> connection = connector.get();
+            StatefulConnection<String, String> connection;
+            try {
+                connection = connector.get();
+            } catch (RedisException e) {
+                if (Failures.isExplained(e)) {
+                    throw e;
+                }
+                // The driver may have seen the end of the connection before the server's reason for it.
+                connection = connector.get();
+            }
             synchronized (this) {
                 if (!closed && current == attempt) {
                     attempt.complete(connection);

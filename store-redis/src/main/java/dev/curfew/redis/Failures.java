@@ -4,6 +4,8 @@ import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import io.lettuce.core.RedisCommandExecutionException;
 import io.lettuce.core.RedisConnectionException;
+import java.net.SocketException;
+import java.net.UnknownHostException;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CompletionException;
@@ -12,6 +14,7 @@ import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.net.ssl.SSLException;
 import org.jspecify.annotations.Nullable;
 
 /** Makes the store's exceptions. Their messages never quote a server's message, which may contain a key or a user. */
@@ -71,6 +74,16 @@ final class Failures {
     static boolean isNotSent(Throwable thrown) {
         return thrown instanceof RedisConnectionException
                 || String.valueOf(thrown.getMessage()).startsWith("Currently not connected");
+    }
+
+    /** Whether a failed attempt to connect says why it failed. */
+    static boolean isExplained(Throwable thrown) {
+        return isSilence(thrown)
+                || causes(thrown)
+                        .anyMatch(cause -> isRefusal(cause)
+                                || cause instanceof SocketException
+                                || cause instanceof UnknownHostException
+                                || cause instanceof SSLException);
     }
 
     private static Stream<Throwable> causes(Throwable thrown) {

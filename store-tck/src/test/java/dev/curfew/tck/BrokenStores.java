@@ -486,7 +486,8 @@ enum BrokenStores {
             },
             "R5.4",
             "R5.1",
-            "R4.1"),
+            "R4.1",
+            "R14.6"),
 
     // As above.
     R3_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES(
@@ -502,17 +503,20 @@ enum BrokenStores {
             },
             "R5.4",
             "R5.1",
-            "R4.1"),
+            "R4.1",
+            "R14.6"),
 
-    R3_1_CALLS_AN_EXTENSION_A_REVOCATION(() -> new Broken() {
-        @Override
-        public synchronized RevokeOutcome revoke(
-                StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
-            TokenRecord before = found(scope, revocation.jti(), now);
-            RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
-            return before != null && before.expiresAt().isBefore(keepUntil) ? RevokeOutcome.REVOKED : outcome;
-        }
-    }),
+    R3_1_CALLS_AN_EXTENSION_A_REVOCATION(
+            () -> new Broken() {
+                @Override
+                public synchronized RevokeOutcome revoke(
+                        StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
+                    TokenRecord before = found(scope, revocation.jti(), now);
+                    RevokeOutcome outcome = super.revoke(scope, revocation, keepUntil, now);
+                    return before != null && before.expiresAt().isBefore(keepUntil) ? RevokeOutcome.REVOKED : outcome;
+                }
+            },
+            "R14.6"),
 
     R3_2_WRITES_BACK_WHAT_IT_READ_WHEN_EXPUNGING(() -> new Broken() {
         @Override
@@ -982,7 +986,9 @@ enum BrokenStores {
                 }
             },
             "R4.1",
-            "R14.1"),
+            "R14.1",
+            "R14.3",
+            "R14.6"),
 
     R5_1_LOCKS_ONLY_ITSELF_WHEN_IT_CONSUMES(
             shared -> new LocksOnlyItself(shared) {
@@ -998,7 +1004,9 @@ enum BrokenStores {
                 }
             },
             "R4.1",
-            "R14.1"),
+            "R14.1",
+            "R14.3",
+            "R14.6"),
 
     R5_1_ANSWERS_THE_RECORD_THAT_IT_READ_BEFORE(() -> new Broken() {
         @Override
@@ -1350,7 +1358,8 @@ enum BrokenStores {
             "R14.1",
             "R14.2",
             "R14.4",
-            "R14.5"),
+            "R14.5",
+            "R14.6"),
 
     R13_4_KNOWS_OF_SESSIONS_IN_CHECKS_ALONE(
             () -> new Broken() {
@@ -1380,7 +1389,8 @@ enum BrokenStores {
             "R13.3",
             "R14.2",
             "R14.3",
-            "R14.4"),
+            "R14.4",
+            "R14.6"),
 
     R13_5_LISTS_RECORDS_WITHOUT_THEIR_SESSION(
             () -> new Broken() {
@@ -1409,19 +1419,23 @@ enum BrokenStores {
             "R14.5",
             "R14.6"),
 
-    R14_1_WRITES_THE_SUCCESSOR_LATER(() -> new Broken() {
-        @Override
-        public Consumption use(
-                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
-            Consumption answer = super.use(scope, jti, subject, purpose, null, now);
-            if (successor == null || !(answer instanceof Consumed consumed)) {
-                return answer;
-            }
-            pause();
-            change(scope, jti, r -> with(r, r.session(), successor));
-            return new Consumed(with(consumed.record(), consumed.record().session(), successor));
-        }
-    }),
+    R14_1_WRITES_THE_SUCCESSOR_LATER(
+            () -> new Broken() {
+                @Override
+                public Consumption use(
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+                    Consumption answer = super.use(scope, jti, subject, purpose, null, now);
+                    if (successor == null || !(answer instanceof Consumed consumed)) {
+                        return answer;
+                    }
+                    pause();
+                    change(scope, jti, r -> with(r, r.session(), successor));
+                    return new Consumed(
+                            with(consumed.record(), consumed.record().session(), successor));
+                }
+            },
+            "R14.3",
+            "R14.6"),
 
     R14_2_LEAVES_THE_SUCCESSOR_OUT_OF_A_CHECK(
             () -> new Broken() {
@@ -1448,10 +1462,23 @@ enum BrokenStores {
         }
     }),
 
-    R10_1_JOINS_TENANT_AND_ID_BY_A_COLON(() -> new Broken() {
+    R10_1_JOINS_TENANT_AND_SESSION_BY_A_COLON(() -> new Broken() {
+        private StoreScope shared(StoreScope scope) {
+            return new StoreScope(scope.domain(), "", scope.skew(), scope.deadline());
+        }
+
         @Override
-        Key key(StoreScope scope, String id) {
-            return new Key(scope.domain(), "", scope.tenant() + ":" + id);
+        public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+            return super.revokeSession(shared(scope), scope.tenant() + ":" + session, keepUntil, now);
+        }
+
+        @Override
+        public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+            Set<String> revoked = new HashSet<>(asked);
+            revoked.removeIf(
+                    session -> super.revokedSessions(shared(scope), Set.of(scope.tenant() + ":" + session), now)
+                            .isEmpty());
+            return revoked;
         }
     }),
 
