@@ -95,7 +95,18 @@ record CurfewProperties(
             @DefaultValue("jti") String jtiClaim,
             @DefaultValue("sub") String subjectClaim,
             @DefaultValue("refuse") MissingJti missingJti,
-            @DefaultValue("false") boolean tenantByIssuer) {}
+            @DefaultValue("false") boolean tenantByIssuer) {
+
+        /** Two issuers may give the same id to two tokens. */
+        String tenant(@Nullable Object issuer) {
+            if (!tenantByIssuer) {
+                return "";
+            } else if (issuer == null) {
+                throw new IllegalArgumentException("The token has no issuer, and curfew.jwt.tenant-by-issuer is set");
+            }
+            return issuer.toString();
+        }
+    }
 
     /**
      * The check of bearer tokens.
@@ -126,12 +137,14 @@ record CurfewProperties(
      * @param ends What such a request ends
      * @param otherSessionsPath Path of POST requests that end the other sessions of their subject; none by default
      * @param everywherePath Path of POST requests that revoke all tokens of their subject; none by default
+     * @param backChannelPath Path of POST requests with a logout token of the identity provider; none by default
      */
     record Logout(
             @DefaultValue("/logout") String path,
             @DefaultValue("token") Ends ends,
             @DefaultValue("") String otherSessionsPath,
-            @DefaultValue("") String everywherePath) {
+            @DefaultValue("") String everywherePath,
+            @DefaultValue("") String backChannelPath) {
 
         /** What a request of this path ends, or {@code null} where it is no log-out. */
         @Nullable

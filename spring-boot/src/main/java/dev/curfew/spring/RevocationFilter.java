@@ -27,7 +27,7 @@ final class RevocationFilter extends OncePerRequestFilter {
         return bearerTokens.ends(request.getMethod(), path(request)) != null;
     }
 
-    private static String path(HttpServletRequest request) {
+    static String path(HttpServletRequest request) {
         return request.getRequestURI().substring(request.getContextPath().length());
     }
 
