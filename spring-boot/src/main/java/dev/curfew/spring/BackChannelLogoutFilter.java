@@ -2,8 +2,11 @@ package dev.curfew.spring;
 
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import jakarta.servlet.Filter;
 import jakarta.servlet.FilterChain;
 import jakarta.servlet.ServletException;
+import jakarta.servlet.ServletRequest;
+import jakarta.servlet.ServletResponse;
 import jakarta.servlet.http.HttpServletRequest;
 import jakarta.servlet.http.HttpServletResponse;
 import java.io.IOException;
@@ -13,7 +16,6 @@ import org.springframework.core.Ordered;
 import org.springframework.security.oauth2.jwt.BadJwtException;
 import org.springframework.security.oauth2.jwt.JwtDecoder;
 import org.springframework.security.oauth2.jwt.JwtException;
-import org.springframework.web.filter.OncePerRequestFilter;
 
 /**
  * Ends the session that an identity provider names in a logout token, or all tokens of its subject (OpenID Connect
@@ -21,18 +23,9 @@ import org.springframework.web.filter.OncePerRequestFilter;
  *
  * <p>Boot puts it before Spring Security: the logout token is the proof, and there is neither a bearer token nor a cookie.
  */
-final class BackChannelLogoutFilter extends OncePerRequestFilter implements Ordered {
+record BackChannelLogoutFilter(TokenResource tokens, CurfewProperties properties, JwtDecoder decoder)
+        implements Filter, Ordered {
     private static final String EVENT = "http://schemas.openid.net/event/backchannel-logout";
-
-    private final TokenResource tokens;
-    private final CurfewProperties properties;
-    private final JwtDecoder decoder;
-
-    BackChannelLogoutFilter(TokenResource tokens, CurfewProperties properties, JwtDecoder decoder) {
-        this.tokens = tokens;
-        this.properties = properties;
-        this.decoder = decoder;
-    }
 
     @Override
     public int getOrder() {
@@ -40,16 +33,21 @@ final class BackChannelLogoutFilter extends OncePerRequestFilter implements Orde
     }
 
     @Override
-    protected boolean shouldNotFilter(HttpServletRequest request) {
-        String path = RevocationFilter.path(request);
-        return path.isEmpty() // as a path that is not set
-                || !request.getMethod().equals("POST")
-                || !path.equals(properties.logout().backChannelPath());
+    public void doFilter(ServletRequest request, ServletResponse response, FilterChain chain)
+            throws ServletException, IOException {
+        var http = (HttpServletRequest) request;
+        String path = RevocationFilter.path(http);
+        // A path that is not set is empty, as is that of the context's root.
+        if (!path.isEmpty()
+                && http.getMethod().equals("POST")
+                && path.equals(properties.logout().backChannelPath())) {
+            answer(http, (HttpServletResponse) response);
+        } else {
+            chain.doFilter(request, response);
+        }
     }
 
-    @Override
-    protected void doFilterInternal(HttpServletRequest request, HttpServletResponse response, FilterChain chain)
-            throws ServletException, IOException {
+    private void answer(HttpServletRequest request, HttpServletResponse response) throws IOException {
         response.setHeader("Cache-Control", "no-store");
         try {
             String token = Objects.requireNonNullElse(request.getParameter("logout_token"), "");

@@ -32,6 +32,7 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     private static final String REPLACED_REFRESH_TOKENS = "replaced-refresh-tokens";
 
     private static final String REFRESH = "refresh";
+    private static final int LONGEST_REFRESH_TOKEN = 4_096;
 
     /** Curfew goes first: where it fails, the authorization is as it was, and the client tries again. */
     @Override
@@ -50,7 +51,7 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
             revoke(authorization, access);
         }
         service.save(authorization);
-        // Who ends the session reads the authorization after that: one of the two sees the new access token.
+        // Who ends a session ends it before reading the authorization: one of the two sees the new access token.
         if (oldRefresh != null && refresh != null && status(authorization, refresh) == TokenStatus.REVOKED) {
             save(ended(authorization));
         }
@@ -69,14 +70,11 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     private void keep(OAuth2Authorization authorization, OAuth2Authorization.Token<?> refresh) {
         MappedToken mapped = mapped(authorization, refresh);
         if (mapped != null) {
+            String jti = Token.idOf(text(refresh));
             Token token = mapped.token();
-            Token kept = new Token(
-                    Token.idOf(text(refresh)),
-                    token.subject(),
-                    token.issuedAt(),
-                    token.expiresAt(),
-                    authorization.getId());
-            tokens.forTenant(REPLACED_REFRESH_TOKENS).storeToken(kept, REFRESH);
+            tokens.forTenant(REPLACED_REFRESH_TOKENS)
+                    .storeToken(
+                            new Token(jti, token.subject(), null, token.expiresAt(), authorization.getId()), REFRESH);
         }
     }
 
@@ -98,8 +96,6 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
                     .ifPresent(this::end);
         } catch (TokenStoreException e) {
             throw unavailable();
-        } catch (IllegalArgumentException e) {
-            // Longer than any that was issued.
         }
     }
 
@@ -133,7 +129,7 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     public @Nullable OAuth2Authorization findByToken(String token, @Nullable OAuth2TokenType tokenType) {
         OAuth2Authorization found = service.findByToken(token, tokenType);
         if (found == null) {
-            if (OAuth2TokenType.REFRESH_TOKEN.equals(tokenType)) {
+            if (OAuth2TokenType.REFRESH_TOKEN.equals(tokenType) && token.length() <= LONGEST_REFRESH_TOKEN) {
                 endIfReused(token);
             }
             return null;

@@ -168,6 +168,7 @@ class AuthorizationServerTest {
                         .statusCode())
                 .isEqualTo(200);
         assertRefused(tryRefresh("rotating", "never issued"));
+        assertRefused(tryRefresh("rotating", "x".repeat(20_000)));
         assertAccepted(resources.get("/hello", third.access()));
         assertThat(issuer.tokens().listTokens("bob"))
                 .as("an old refresh token is no device of hers")

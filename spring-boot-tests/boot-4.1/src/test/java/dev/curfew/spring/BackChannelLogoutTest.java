@@ -88,6 +88,7 @@ class BackChannelLogoutTest {
             assertBad(send(app, Jwts.signed(claims()) + "x"));
             assertThat(app.get("/context/back-channel", null).statusCode()).isEqualTo(401);
             assertAccepted(app.get("/context/hello", phone));
+            assertThat(app.post("/context", null).statusCode()).isNotIn(200, 400);
 
             assertDone(send(app, Jwts.signed(claims().subject(null).claim("sid", "phone"))));
             assertRevoked(app.get("/context/hello", phone));
