@@ -1,8 +1,10 @@
 package dev.curfew.spring;
 
 import dev.curfew.InvalidTokenException;
+import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStoreException;
+import dev.curfew.spring.CurfewProperties.Ends;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.BiConsumer;
@@ -57,14 +59,10 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         return isJwt ? mapper.map(token) : mapper.mapOpaque(token, attributes);
     }
 
-    boolean isLogout(String method, String path) {
-        return method.equals("POST")
-                && !path.isEmpty()
-                && (path.equals(properties.logout().path()) || isEverywhere(path));
-    }
-
-    private boolean isEverywhere(String path) {
-        return path.equals(properties.logout().everywherePath());
+    /** What a request ends, or {@code null} where it is no log-out. */
+    @Nullable
+    Ends ends(String method, String path) {
+        return method.equals("POST") ? properties.logout().ends(path) : null;
     }
 
     /**
@@ -74,21 +72,40 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
      */
     int answer(MappedToken mapped, String method, String path) {
         TokenResource tenant = mapped.of(tokens);
+        Ends ends = ends(method, path);
         try {
-            if (!isLogout(method, path)) {
-                return switch (tenant.check(mapped.token())) {
-                    case ACTIVE -> ACCEPTED;
-                    case UNAVAILABLE -> properties.security().unavailableStatus();
-                    case REVOKED, EXPIRED, UNKNOWN -> throw refused(null);
-                };
-            } else if (isEverywhere(path)) {
-                tenant.revokeSubject(mapped.token().subject());
-            } else {
-                tenant.revokeToken(mapped.token());
+            // A revoked token is in the hands of a thief, perhaps: it must not throw out the others.
+            if (ends == null || ends == Ends.OTHER_SESSIONS) {
+                int status = checked(tenant, mapped.token());
+                if (ends == null || status != ACCEPTED) {
+                    return status;
+                }
             }
+            logOut(tenant, mapped.token(), ends);
             return LOGGED_OUT;
         } catch (TokenStoreException e) {
             return properties.security().unavailableStatus();
+        }
+    }
+
+    private int checked(TokenResource tenant, Token token) {
+        return switch (tenant.check(token)) {
+            case ACTIVE -> ACCEPTED;
+            case UNAVAILABLE -> properties.security().unavailableStatus();
+            case REVOKED, EXPIRED, UNKNOWN -> throw refused(null);
+        };
+    }
+
+    private static void logOut(TokenResource tenant, Token token, Ends ends) {
+        String session = token.session();
+        if (ends == Ends.EVERYWHERE) {
+            tenant.revokeSubject(token.subject());
+        } else if (ends == Ends.TOKEN || session == null) {
+            tenant.revokeToken(token);
+        } else if (ends == Ends.SESSION) {
+            tenant.revokeSession(session);
+        } else {
+            tenant.revokeAllStoredForSubjectExcept(token.subject(), session);
         }
     }
 

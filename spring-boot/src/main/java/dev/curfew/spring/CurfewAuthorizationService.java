@@ -1,8 +1,11 @@
 package dev.curfew.spring;
 
 import dev.curfew.InvalidTokenException;
+import dev.curfew.Token;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStoreException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
@@ -19,29 +22,96 @@ import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
  * authorization server by what Curfew knows.
  *
  * <p>A refresh puts a new access token in the place of the old one. The authorization server then no longer knows the old
- * one, and could not revoke it: so it is revoked at that moment.
+ * one, and could not revoke it: so it is revoked at that moment. Where the refresh token is replaced too, the old one's
+ * digest is kept. When that token comes again, somebody has a copy, and the authorization is ended (RFC 9700 section
+ * 4.14.2).
  */
 record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResource tokens, JwtTokenMapper mapper)
         implements OAuth2AuthorizationService {
+    /** A tenant of their own, so that no list of a subject's tokens has them. */
+    private static final String REPLACED_REFRESH_TOKENS = "replaced-refresh-tokens";
+
+    private static final String REFRESH = "refresh";
+    private static final int LONGEST_REFRESH_TOKEN = 4_096;
 
     /** Curfew goes first: where it fails, the authorization is as it was, and the client tries again. */
     @Override
     public void save(OAuth2Authorization authorization) {
         OAuth2Authorization before = service.findById(authorization.getId());
-        OAuth2Authorization.Token<?> old = before == null ? null : before.getAccessToken();
         OAuth2Authorization.Token<?> access = authorization.getAccessToken();
-        if (old != null && access != null && !text(old).equals(text(access))) {
-            revoke(authorization, old);
+        OAuth2Authorization.Token<?> refresh = authorization.getRefreshToken();
+        if (before != null) {
+            revoke(authorization, replaced(before.getAccessToken(), access));
+        }
+        OAuth2Authorization.Token<?> oldRefresh = before == null ? null : replaced(before.getRefreshToken(), refresh);
+        if (oldRefresh != null) {
+            keep(authorization, oldRefresh);
         }
         if (access != null && access.isInvalidated()) {
             revoke(authorization, access);
         }
         service.save(authorization);
+        // Who ends a session ends it before reading the authorization: one of the two sees the new access token.
+        if (oldRefresh != null && refresh != null && status(authorization, refresh) == TokenStatus.REVOKED) {
+            save(ended(authorization));
+        }
     }
 
-    /** Not the token itself, whose times lose their nanoseconds in a database. */
+    /** By their text: the times of a token lose their nanoseconds in a database. */
+    private static OAuth2Authorization.@Nullable Token<?> replaced(
+            OAuth2Authorization.@Nullable Token<?> before, OAuth2Authorization.@Nullable Token<?> after) {
+        return before == null || after == null || text(before).equals(text(after)) ? null : before;
+    }
+
     private static String text(OAuth2Authorization.Token<?> token) {
         return token.getToken().getTokenValue();
+    }
+
+    private void keep(OAuth2Authorization authorization, OAuth2Authorization.Token<?> refresh) {
+        MappedToken mapped = mapped(authorization, refresh);
+        if (mapped != null) {
+            String jti = Token.idOf(text(refresh));
+            Token token = mapped.token();
+            tokens.forTenant(REPLACED_REFRESH_TOKENS)
+                    .storeToken(
+                            new Token(jti, token.subject(), null, token.expiresAt(), authorization.getId()), REFRESH);
+        }
+    }
+
+    /** Spring's builder ends the access token with the refresh token. */
+    private static OAuth2Authorization ended(OAuth2Authorization authorization) {
+        OAuth2Authorization.Token<?> refresh = authorization.getRefreshToken();
+        return refresh == null
+                ? authorization
+                : OAuth2Authorization.from(authorization)
+                        .invalidate(refresh.getToken())
+                        .build();
+    }
+
+    private void endIfReused(String refreshToken) {
+        try {
+            tokens.forTenant(REPLACED_REFRESH_TOKENS)
+                    .getToken(Token.idOf(refreshToken), REFRESH)
+                    .map(TokenRecord::session)
+                    .ifPresent(this::end);
+        } catch (TokenStoreException e) {
+            throw unavailable();
+        }
+    }
+
+    private void end(String id) {
+        OAuth2Authorization authorization = service.findById(id);
+        OAuth2Authorization.Token<?> refresh = authorization == null ? null : authorization.getRefreshToken();
+        MappedToken mapped = authorization == null || refresh == null ? null : mapped(authorization, refresh);
+        String session = mapped == null ? null : mapped.token().session();
+        if (mapped != null && session != null) {
+            mapped.of(tokens).revokeSession(session);
+        }
+        // Read again: a refresh may have been saved before the session was ended.
+        OAuth2Authorization latest = service.findById(id);
+        if (latest != null) {
+            save(ended(latest));
+        }
     }
 
     @Override
@@ -59,6 +129,9 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     public @Nullable OAuth2Authorization findByToken(String token, @Nullable OAuth2TokenType tokenType) {
         OAuth2Authorization found = service.findByToken(token, tokenType);
         if (found == null) {
+            if (OAuth2TokenType.REFRESH_TOKEN.equals(tokenType) && token.length() <= LONGEST_REFRESH_TOKEN) {
+                endIfReused(token);
+            }
             return null;
         }
         OAuth2Authorization.Builder known = OAuth2Authorization.from(found);
@@ -72,13 +145,20 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     }
 
     private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
-        MappedToken mapped = token.isInvalidated() ? null : mapped(authorization, token);
-        TokenStatus status =
-                mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).check(mapped.token());
+        TokenStatus status = token.isInvalidated() ? TokenStatus.ACTIVE : status(authorization, token);
         if (status == TokenStatus.UNAVAILABLE) {
-            throw new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
+            throw unavailable();
         }
         return status == TokenStatus.REVOKED;
+    }
+
+    private TokenStatus status(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+        MappedToken mapped = mapped(authorization, token);
+        return mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).check(mapped.token());
+    }
+
+    private static OAuth2AuthenticationException unavailable() {
+        return new OAuth2AuthenticationException(OAuth2ErrorCodes.TEMPORARILY_UNAVAILABLE);
     }
 
     private void revoke(OAuth2Authorization authorization, OAuth2Authorization.@Nullable Token<?> token) {
@@ -91,13 +171,14 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
     /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
     private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
         OAuth2Authorization.Token<?> access = authorization.getAccessToken();
-        // Those of the access token tell the issuer also of a refresh token, which has no claims.
+        // Those of the access token tell the issuer and the session also of a refresh token, which has no claims.
         Map<String, Object> attributes = new HashMap<>();
         if (access != null && access.getClaims() != null) {
             attributes.putAll(access.getClaims());
         }
         if (token.getClaims() == null) {
-            attributes.keySet().retainAll(Set.of("iss"));
+            attributes.keySet().retainAll(Set.of("iss", "sid"));
+            attributes.putIfAbsent("sid", authorization.getId());
             attributes.put("sub", authorization.getPrincipalName());
             attributes.put("iat", token.getToken().getIssuedAt());
             attributes.put("exp", token.getToken().getExpiresAt());

@@ -95,7 +95,18 @@ record CurfewProperties(
             @DefaultValue("jti") String jtiClaim,
             @DefaultValue("sub") String subjectClaim,
             @DefaultValue("refuse") MissingJti missingJti,
-            @DefaultValue("false") boolean tenantByIssuer) {}
+            @DefaultValue("false") boolean tenantByIssuer) {
+
+        /** Two issuers may give the same id to two tokens. */
+        String tenant(@Nullable Object issuer) {
+            if (!tenantByIssuer) {
+                return "";
+            } else if (issuer == null) {
+                throw new IllegalArgumentException("The token has no issuer, and curfew.jwt.tenant-by-issuer is set");
+            }
+            return issuer.toString();
+        }
+    }
 
     /**
      * The check of bearer tokens.
@@ -107,15 +118,47 @@ record CurfewProperties(
             @DefaultValue("503") int unavailableStatus,
             @DefaultValue("1s") Duration retryAfter) {}
 
+    /** What a log-out ends. */
+    enum Ends {
+        /** The token of the request. */
+        TOKEN,
+        /** All tokens of its session; only the token, where it has none. */
+        SESSION,
+        /** The stored tokens of its subject that are not of its session; only the token, where it has none. */
+        OTHER_SESSIONS,
+        /** All tokens of its subject. */
+        EVERYWHERE
+    }
+
     /**
      * Logging out with a bearer token.
      *
-     * @param path Path of POST requests that revoke their own bearer token; empty for none
+     * @param path Path of POST requests that log out; empty for none
+     * @param ends What such a request ends
+     * @param otherSessionsPath Path of POST requests that end the other sessions of their subject; none by default
      * @param everywherePath Path of POST requests that revoke all tokens of their subject; none by default
+     * @param backChannelPath Path of POST requests with a logout token of the identity provider; none by default
      */
     record Logout(
             @DefaultValue("/logout") String path,
-            @DefaultValue("") String everywherePath) {}
+            @DefaultValue("token") Ends ends,
+            @DefaultValue("") String otherSessionsPath,
+            @DefaultValue("") String everywherePath,
+            @DefaultValue("") String backChannelPath) {
+
+        /** What a request of this path ends, or {@code null} where it is no log-out. */
+        @Nullable
+        Ends ends(String requestPath) {
+            if (requestPath.isEmpty()) {
+                return null; // as a path that is not set
+            } else if (requestPath.equals(everywherePath)) {
+                return Ends.EVERYWHERE;
+            } else if (requestPath.equals(otherSessionsPath)) {
+                return Ends.OTHER_SESSIONS;
+            }
+            return requestPath.equals(path) ? ends : null;
+        }
+    }
 
     @Override
     public String toString() {

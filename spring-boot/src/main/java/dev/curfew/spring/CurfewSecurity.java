@@ -6,6 +6,7 @@ import java.util.function.Function;
 import org.slf4j.LoggerFactory;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.beans.factory.SmartInitializingSingleton;
+import org.springframework.beans.factory.annotation.Qualifier;
 import org.springframework.beans.factory.config.BeanPostProcessor;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnBean;
 import org.springframework.boot.autoconfigure.condition.ConditionalOnClass;
@@ -19,6 +20,7 @@ import org.springframework.security.authentication.ott.reactive.ReactiveOneTimeT
 import org.springframework.security.config.annotation.web.builders.HttpSecurity;
 import org.springframework.security.config.web.server.SecurityWebFiltersOrder;
 import org.springframework.security.config.web.server.ServerHttpSecurity;
+import org.springframework.security.oauth2.jwt.JwtDecoder;
 import org.springframework.security.oauth2.server.authorization.InMemoryOAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClientRepository;
@@ -45,6 +47,16 @@ class CurfewSecurity {
         @ConditionalOnWebApplication(type = ConditionalOnWebApplication.Type.SERVLET)
         @ConditionalOnClass({HttpSecurity.class, BearerTokenAuthenticationFilter.class})
         static class ServletBearer {
+            @Bean
+            @ConditionalOnProperty("curfew.logout.back-channel-path")
+            BackChannelLogoutFilter curfewBackChannelLogoutFilter(
+                    TokenResource tokens,
+                    CurfewProperties properties,
+                    @Qualifier("curfewLogoutTokenDecoder") ObjectProvider<JwtDecoder> own,
+                    ObjectProvider<JwtDecoder> decoders) {
+                return new BackChannelLogoutFilter(tokens, properties, own.getIfAvailable(decoders::getObject));
+            }
+
             @Bean
             SmartInitializingSingleton curfewUncoveredChains(ObjectProvider<FilterChainProxy> proxies) {
                 return () -> proxies.stream()

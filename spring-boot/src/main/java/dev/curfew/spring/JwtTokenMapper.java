@@ -6,7 +6,7 @@ import java.util.Map;
 import java.util.Objects;
 
 /**
- * Reads the id, the subject, the times and the tenant of a token that Spring Security has verified. The default one reads
+ * Reads the id, the subject, the times, the session and the tenant of a token that Spring Security has verified. The default one reads
  * the claims that the properties {@code curfew.jwt.*} name; a bean of the application takes its place.
  *
  * <p>A mapper reads the token's own text, and not Spring's {@code Jwt}: that one fills a missing {@code iat} with the
@@ -25,7 +25,7 @@ public interface JwtTokenMapper {
 
     /**
      * Reads a token that is not a JWT. One without {@code jti} is known by its SHA-256 (R15.1). One without {@code exp} is
-     * taken to live for ever. One without {@code sub} is refused.
+     * taken to live for ever. One without {@code sub} is refused. One with {@code sid} is of that session (R13.1).
      *
      * @param token the token
      * @param attributes what the introspection of the token answered, as Spring's
@@ -37,7 +37,7 @@ public interface JwtTokenMapper {
         Instant issuedAt = attributes.get("iat") instanceof Instant time ? time : null;
         Instant expiresAt =
                 attributes.get("exp") instanceof Instant time ? time : Instant.parse("9999-12-31T23:59:59Z");
-        String session = attributes.get("sid") instanceof String sid ? sid : null;
+        String session = Objects.toString(attributes.get("sid"), null);
         return new MappedToken(new Token(jti, subject, issuedAt, expiresAt, session), "");
     }
 }

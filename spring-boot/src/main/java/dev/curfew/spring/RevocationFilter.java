@@ -24,10 +24,10 @@ final class RevocationFilter extends OncePerRequestFilter {
     }
 
     boolean isLogout(HttpServletRequest request) {
-        return bearerTokens.isLogout(request.getMethod(), path(request));
+        return bearerTokens.ends(request.getMethod(), path(request)) != null;
     }
 
-    private static String path(HttpServletRequest request) {
+    static String path(HttpServletRequest request) {
         return request.getRequestURI().substring(request.getContextPath().length());
     }
 

@@ -1,6 +1,7 @@
 package dev.curfew.spring;
 
 import com.nimbusds.jose.JOSEException;
+import com.nimbusds.jose.JOSEObjectType;
 import com.nimbusds.jose.JWSAlgorithm;
 import com.nimbusds.jose.JWSHeader;
 import com.nimbusds.jose.crypto.RSASSASigner;
@@ -47,7 +48,15 @@ final class Jwts {
     }
 
     static String signed(JWTClaimsSet.Builder claims) {
-        var jwt = new SignedJWT(new JWSHeader.Builder(JWSAlgorithm.RS256).build(), claims.build());
+        return signed(claims, null);
+    }
+
+    static String signed(JWTClaimsSet.Builder claims, String type) {
+        var header = new JWSHeader.Builder(JWSAlgorithm.RS256);
+        if (type != null) {
+            header.type(new JOSEObjectType(type));
+        }
+        var jwt = new SignedJWT(header.build(), claims.build());
         try {
             jwt.sign(new RSASSASigner(KEY));
         } catch (JOSEException e) {

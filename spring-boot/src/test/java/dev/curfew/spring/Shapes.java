@@ -1,6 +1,7 @@
 package dev.curfew.spring;
 
 import java.time.Instant;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.springframework.context.annotation.Bean;
@@ -59,7 +60,7 @@ final class Shapes {
         }
     }
 
-    /** A token that begins with "opaque-" is Ada's. */
+    /** A token that begins with "opaque-" is Ada's. After a dot it has the session. */
     @Configuration(proxyBeanMethods = false)
     @Import(ResourceServer.class)
     static class OpaqueTokens {
@@ -70,10 +71,12 @@ final class Shapes {
                     throw new BadOpaqueTokenException("unknown");
                 }
                 Instant now = Instant.now();
-                return new DefaultOAuth2AuthenticatedPrincipal(
-                        "ada",
-                        Map.of("sub", "ada", "iat", now.minusSeconds(60), "exp", now.plusSeconds(3600)),
-                        AuthorityUtils.NO_AUTHORITIES);
+                Map<String, Object> attributes =
+                        new HashMap<>(Map.of("sub", "ada", "iat", now.minusSeconds(60), "exp", now.plusSeconds(3600)));
+                if (token.indexOf('.') >= 0) {
+                    attributes.put("sid", token.substring(token.indexOf('.') + 1));
+                }
+                return new DefaultOAuth2AuthenticatedPrincipal("ada", attributes, AuthorityUtils.NO_AUTHORITIES);
             };
         }
 

@@ -1,10 +1,10 @@
 package dev.curfew.examples.spring;
 
-import dev.curfew.RevokeOutcome;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import java.util.List;
 import java.util.Map;
-import org.springframework.http.HttpStatus;
+import java.util.stream.Stream;
 import org.springframework.http.ResponseEntity;
 import org.springframework.security.core.annotation.AuthenticationPrincipal;
 import org.springframework.security.oauth2.jwt.Jwt;
@@ -29,24 +29,32 @@ class Api {
         return Map.of("user", jwt.getSubject());
     }
 
-    /** Where the user is signed in. */
+    /** Where the user is signed in: a session for each device. */
     @GetMapping("/devices")
     List<Map<String, Object>> devices(@AuthenticationPrincipal Jwt jwt) {
-        return tokens.listTokens(jwt.getSubject()).stream()
-                .filter(record -> record.extraData() != null)
+        return sessions(jwt)
                 .map(record -> Map.<String, Object>of(
-                        "id", record.jti(),
+                        "session", record.session(),
                         "device", record.extraData().get("device"),
                         "since", record.createdAt().toString(),
-                        "isThis", record.jti().equals(jwt.getId())))
+                        "isThis", record.session().equals(jwt.getClaimAsString("sid"))))
                 .toList();
     }
 
-    /** The id comes from a browser, so only a token that is stored for this user is revoked. */
+    /** The session comes from a browser, so only one of this user is ended. */
     @PostMapping("/devices/log-out")
     ResponseEntity<Void> logOut(@AuthenticationPrincipal Jwt jwt, @RequestBody Map<String, String> body) {
-        RevokeOutcome outcome = tokens.revokeStoredForSubject(jwt.getSubject(), body.get("id"));
-        return ResponseEntity.status(outcome == RevokeOutcome.UNKNOWN ? HttpStatus.NOT_FOUND : HttpStatus.NO_CONTENT)
-                .build();
+        String session = body.get("session");
+        if (sessions(jwt).noneMatch(record -> record.session().equals(session))) {
+            return ResponseEntity.notFound().build();
+        }
+        tokens.revokeSession(session);
+        return ResponseEntity.noContent().build();
+    }
+
+    /** Each has one refresh token that was not used yet. */
+    private Stream<TokenRecord> sessions(Jwt jwt) {
+        return tokens.listTokens(jwt.getSubject(), 1_000).stream()
+                .filter(record -> record.purpose().equals(SignIn.REFRESH));
     }
 }

@@ -32,12 +32,12 @@ class Security {
                 .build();
     }
 
-    /** The page, and the two ways to get a token. They use no cookie, so that there is nothing to forge. */
+    /** The page, and the ways to get a token. They use no cookie, so that there is nothing to forge. */
     @Bean
     @Order(2)
     SecurityFilterChain openChain(HttpSecurity http) throws Exception {
         return http.authorizeHttpRequests(any -> any.requestMatchers(
-                                "/", "/index.html", "/sign-in", "/link", "/link/use", "/error", "/actuator/health")
+                                "/", "/index.html", "/sign-in", "/refresh", "/link", "/link/use", "/error", "/actuator/health")
                         .permitAll()
                         .anyRequest()
                         .denyAll())

@@ -1,6 +1,8 @@
 package dev.curfew.examples.spring;
 
+import dev.curfew.Rotation;
 import dev.curfew.Token;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import java.time.Duration;
 import java.time.Instant;
@@ -24,10 +26,13 @@ import org.springframework.web.bind.annotation.RequestHeader;
 import org.springframework.web.bind.annotation.RestController;
 import org.springframework.web.server.ResponseStatusException;
 
-/** Gives out tokens: for a password, and for a magic link. */
+/** Gives out tokens: for a password, for a magic link, and for a refresh token. */
 @RestController
 class SignIn {
-    private static final Duration LIFETIME = Duration.ofHours(1);
+    static final String REFRESH = "refresh";
+
+    private static final Duration LIFETIME = Duration.ofMinutes(10);
+    private static final Duration REFRESH_LIFETIME = Duration.ofDays(14);
 
     private final UserDetailsService users;
     private final PasswordEncoder passwords = PasswordEncoderFactories.createDelegatingPasswordEncoder();
@@ -49,7 +54,7 @@ class SignIn {
             if (passwords.matches(
                     body.get("password"),
                     users.loadUserByUsername(body.get("user")).getPassword())) {
-                return issued(body.get("user"), device);
+                return signedIn(body.get("user"), device);
             }
         } catch (UsernameNotFoundException e) {
             // The answer is the same.
@@ -72,22 +77,49 @@ class SignIn {
         if (used == null) {
             throw new ResponseStatusException(HttpStatus.UNAUTHORIZED);
         }
-        return issued(used.getUsername(), device);
+        return signedIn(used.getUsername(), device);
     }
 
-    /** Storing the token is needed for the list of devices alone. */
-    private Map<String, String> issued(String user, String device) {
+    /** A refresh token works once. When it comes again, somebody has a copy: rotate ends its session. */
+    @PostMapping("/refresh")
+    Map<String, String> refresh(@RequestBody Map<String, String> body) {
+        TokenRecord presented = tokens.inspect(Token.idOf(body.get("refresh")))
+                .filter(record -> record.purpose().equals(REFRESH))
+                .orElseThrow(() -> new ResponseStatusException(HttpStatus.UNAUTHORIZED));
+        Token old = presented.token();
+        String secret = Token.newSecret();
+        Token successor = refreshToken(secret, old.subject(), old.session());
+        if (tokens.rotate(old, REFRESH, successor, presented.extraData()) instanceof Rotation.Rotated) {
+            return Map.of("token", access(old.subject(), old.session()), "refresh", secret);
+        }
+        throw new ResponseStatusException(HttpStatus.UNAUTHORIZED);
+    }
+
+    /** All tokens of one sign-in share a session. The record of its refresh token is the device. */
+    private Map<String, String> signedIn(String user, String device) {
+        String session = UUID.randomUUID().toString();
+        String secret = Token.newSecret();
+        tokens.storeToken(refreshToken(secret, user, session), REFRESH, Map.of("device", device));
+        return Map.of("token", access(user, session), "refresh", secret);
+    }
+
+    private static Token refreshToken(String secret, String user, String session) {
+        Instant now = Instant.now();
+        return Token.ofSecret(secret, user, now, now.plus(REFRESH_LIFETIME)).withSession(session);
+    }
+
+    /** It is stored so that "log out my other devices" reaches it, and with its time to the millisecond. */
+    private String access(String user, String session) {
         Instant now = Instant.now();
         String jti = UUID.randomUUID().toString();
-        tokens.storeToken(
-                Token.of(jti, user, now, now.plus(LIFETIME)), Token.DEFAULT_PURPOSE, Map.of("device", device));
+        tokens.storeToken(Token.of(jti, user, now, now.plus(LIFETIME)).withSession(session));
         var claims = JwtClaimsSet.builder()
                 .id(jti)
                 .subject(user)
+                .claim("sid", session)
                 .issuedAt(now)
                 .expiresAt(now.plus(LIFETIME))
                 .build();
-        return Map.of(
-                "token", encoder.encode(JwtEncoderParameters.from(claims)).getTokenValue());
+        return encoder.encode(JwtEncoderParameters.from(claims)).getTokenValue();
     }
 }

@@ -42,9 +42,16 @@ class ApplicationTest {
         return field.group(1);
     }
 
+    private HttpResponse<String> signedIn(String user) throws Exception {
+        return call("POST", "/sign-in", null, "{\"user\":\"" + user + "\",\"password\":\"password\"}");
+    }
+
     private String signIn(String user) throws Exception {
-        return field(
-                "token", call("POST", "/sign-in", null, "{\"user\":\"" + user + "\",\"password\":\"password\"}"));
+        return field("token", signedIn(user));
+    }
+
+    private HttpResponse<String> refresh(String refreshToken) throws Exception {
+        return call("POST", "/refresh", null, "{\"refresh\":\"" + refreshToken + "\"}");
     }
 
     private int me(String token) throws Exception {
@@ -71,15 +78,21 @@ class ApplicationTest {
         assertThat(me(here)).isEqualTo(401);
         assertThat(me(there)).isEqualTo(200);
 
-        Matcher id = Pattern.compile("\"id\":\"([^\"]*)\"")
+        Matcher session = Pattern.compile("\"session\":\"([^\"]*)\"")
                 .matcher(call("GET", "/api/devices", there, "")
                         .body()
                         .replaceFirst("\\{[^}]*\"isThis\":true[^}]*}", ""));
-        assertThat(id.find()).isTrue();
-        String body = "{\"id\":\"" + id.group(1) + "\"}";
+        assertThat(session.find()).isTrue();
+        String body = "{\"session\":\"" + session.group(1) + "\"}";
+        assertThat(session.find()).as("a third device").isFalse();
         assertThat(call("POST", "/api/devices/log-out", ofBob, body).statusCode()).isEqualTo(404);
         assertThat(call("POST", "/api/devices/log-out", there, body).statusCode()).isEqualTo(204);
         assertThat(me(third)).isEqualTo(401);
+
+        String fourth = signIn("ada");
+        assertThat(call("POST", "/api/logout/others", there, "").statusCode()).isEqualTo(204);
+        assertThat(me(fourth)).isEqualTo(401);
+        assertThat(me(there)).isEqualTo(200);
 
         assertThat(call("POST", "/api/logout/everywhere", there, "").statusCode())
                 .isEqualTo(204);
@@ -87,6 +100,29 @@ class ApplicationTest {
         assertThat(me(ofBob)).isEqualTo(200);
         // Stored with its time of issue to the millisecond, so that it is known to be newer.
         assertThat(me(signIn("ada"))).isEqualTo(200);
+    }
+
+    @Test
+    void aRefreshTokenThatComesAgainEndsItsSession() throws Exception {
+        HttpResponse<String> first = signedIn("bob");
+        String otherDevice = signIn("bob");
+        HttpResponse<String> second = refresh(field("refresh", first));
+        HttpResponse<String> third = refresh(field("refresh", second));
+        assertThat(me(field("token", third))).isEqualTo(200);
+
+        assertThat(refresh(field("refresh", first)).statusCode()).as("a thief").isEqualTo(401);
+        assertThat(me(field("token", third))).isEqualTo(401);
+        assertThat(refresh(field("refresh", third)).statusCode()).isEqualTo(401);
+        assertThat(me(otherDevice)).isEqualTo(200);
+        assertThat(refresh("none").statusCode()).isEqualTo(401);
+    }
+
+    @Test
+    void aLogOutEndsTheRefreshTokenToo() throws Exception {
+        HttpResponse<String> device = signedIn("bob");
+        assertThat(call("POST", "/api/logout", field("token", device), "").statusCode())
+                .isEqualTo(204);
+        assertThat(refresh(field("refresh", device)).statusCode()).isEqualTo(401);
     }
 
     /** As a URL that is lost: this class path has no store but that in memory. */
