@@ -35,6 +35,8 @@ import org.slf4j.LoggerFactory;
 final class Actions {
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
     private static final Duration LONGEST_PAUSE = Duration.ofMillis(100);
+    // An issuer may round an expiry up to a whole second.
+    private static final long ROUNDING_MILLIS = 1000;
     // No two times are further apart (R1.3).
     private static final long LONGEST_DAYS = 10_000 * 366L;
 
@@ -72,7 +74,7 @@ final class Actions {
         this.maxTokenLifetime = settings.maxTokenLifetime;
         this.maxLifetimeMillis = maxTokenLifetime == null || maxTokenLifetime.toDays() > LONGEST_DAYS
                 ? Long.MAX_VALUE
-                : maxTokenLifetime.toMillis();
+                : maxTokenLifetime.toMillis() + ROUNDING_MILLIS;
         this.requirePresence = settings.requirePresence;
         this.batchSize = settings.expungeBatchSize;
         this.outcomes = new Outcomes(domain, settings.outcomeListeners);
