@@ -80,11 +80,11 @@ class JdbcTokenStoreTest extends ExpungingStoreContract {
     /** Not quite as large as everywhere, for the sake of those who wait; {@code -Dcurfew.test.full} makes it so. */
     @Override
     protected int races() {
-        return Boolean.getBoolean("curfew.test.full") ? super.races() : Math.min(super.races(), 10_000);
+        return Boolean.getBoolean("curfew.test.full") ? super.races() : Math.min(super.races(), 3_000);
     }
 
     @Override
     protected int manyRecords() {
-        return Boolean.getBoolean("curfew.test.full") ? super.manyRecords() : Math.min(super.manyRecords(), 100_000);
+        return Boolean.getBoolean("curfew.test.full") ? super.manyRecords() : Math.min(super.manyRecords(), 30_000);
     }
 }

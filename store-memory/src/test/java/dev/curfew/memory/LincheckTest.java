@@ -62,7 +62,7 @@ public class LincheckTest {
     public void R3_1_theAtomicVerbsAreLinearizable() {
         initialiseClasses();
         new ModelCheckingOptions()
-                .iterations(Integer.getInteger("curfew.test.iterations", 10))
+                .iterations(Integer.getInteger("curfew.test.iterations", 6))
                 .threads(2)
                 .actorsPerThread(3)
                 .actorsBefore(1)

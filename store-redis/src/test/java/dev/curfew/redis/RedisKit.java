@@ -25,17 +25,17 @@ abstract class RedisKit extends SelfExpiringStoreContract {
 
     @Override
     protected int races() {
-        return isFull() ? super.races() : Math.min(super.races(), many() ? 10_000 : 1_000);
+        return isFull() ? super.races() : Math.min(super.races(), many() ? 5_000 : 500);
     }
 
     @Override
     protected int manyRecords() {
-        return isFull() ? super.manyRecords() : Math.min(super.manyRecords(), many() ? 100_000 : 10_000);
+        return isFull() ? super.manyRecords() : Math.min(super.manyRecords(), many() ? 50_000 : 5_000);
     }
 
     @Override
     protected int modelSteps() {
-        return isFull() || many() ? super.modelSteps() : Math.min(super.modelSteps(), 5_000);
+        return isFull() || many() ? super.modelSteps() : Math.min(super.modelSteps(), 2_000);
     }
 
     /** The kit's clock is ahead of the server's by more than the day that the store reckons with. */

@@ -28,6 +28,6 @@ class DocumentTokenStoreTest extends ExpungingStoreContract {
     /** On a busy machine each round of a race takes milliseconds; the memory store's test has them all. */
     @Override
     protected int races() {
-        return Math.min(super.races(), 5_000);
+        return Math.min(super.races(), 1_000);
     }
 }
