@@ -73,9 +73,9 @@ public abstract class ServerFaultsContract {
     /** For what a store asks of its server that others need not; nothing by default. */
     protected void alsoCalled(TokenResource tokens, Map<String, Runnable> calls) {}
 
-    /** How often the server is killed under load: {@code curfew.test.kills}, 10 by default. */
+    /** How often the server is killed under load: {@code curfew.test.kills}, 5 by default. */
     protected int kills() {
-        return Integer.getInteger("curfew.test.kills", 10);
+        return Integer.getInteger("curfew.test.kills", 5);
     }
 
     /** Opens a resource in the way under test; by its URL, unless a subclass has another. */
