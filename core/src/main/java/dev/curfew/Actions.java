@@ -21,6 +21,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
@@ -57,6 +58,7 @@ final class Actions {
 
     private final DomainSkew skew;
     private final Outage outage;
+    private final @Nullable Replica replica;
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
     private volatile boolean isClosed;
     // Not volatile: a thread that sees an old Instant only makes a new one.
@@ -83,6 +85,10 @@ final class Actions {
         this.interceptors = new HashMap<>();
         settings.interceptors.forEach((action, chain) -> interceptors.put(action, List.copyOf(chain)));
         this.listeners = List.copyOf(settings.listeners);
+        var whole = new StoreScope(domain, "", skew, settings.callDeadline);
+        this.replica = settings.localReplica == null
+                ? null
+                : new Replica(settings, settings.localReplica, store.feed(), () -> current(whole));
     }
 
     // Names and interceptors (R11)
@@ -298,13 +304,21 @@ final class Actions {
         if (call.scope().isPastRetention(revocation.expiresAt(), now)) {
             return RevokeOutcome.EXPIRED;
         }
-        RevokeOutcome outcome = callStore(call, () -> store.revoke(call.scope(), revocation, keepUntil, now));
+        RevokeOutcome outcome = callRevoke(call, revocation, keepUntil, now);
         if (outcome == RevokeOutcome.REVOKED) {
             notifyListeners(call, revocation.jti(), revocation.subject(), revocation.session(), 1, now);
         } else {
             endSessionOfRotated(call, revocation.jti(), now);
         }
         return outcome;
+    }
+
+    private RevokeOutcome callRevoke(ActionCall<?> call, TokenRecord revocation, Instant keepUntil, Instant now) {
+        Instant expiresAt = keepUntil.isAfter(revocation.expiresAt()) ? keepUntil : revocation.expiresAt();
+        return change(
+                call,
+                () -> store.revoke(call.scope(), revocation, keepUntil, now),
+                (replicated, outcome) -> replicated.revoked(call.scope().tenant(), revocation.jti(), expiresAt));
     }
 
     /** A holder who logs out with a token that has been rotated means its successors, too (R14.6). */
@@ -338,10 +352,23 @@ final class Actions {
     private void revokeAll(ActionCall<Selection> call, AtomicLong revoked, Instant now) {
         int batch;
         do {
-            batch = callStore(
-                    call, () -> store.revokeStored(call.scope(), call.argument().subject(), batchSize, now));
+            batch = revokeStored(call, call.argument().subject(), now);
             revoked.addAndGet(batch);
         } while (batch >= batchSize);
+    }
+
+    /**
+     * The store picks the tokens, so that the replica learns of them only by the next poll. Inside a caller's transaction,
+     * and after a failure, it is not known which poll that is: then the store is asked about the subject (R12.5).
+     */
+    private int revokeStored(ActionCall<?> call, String subject, Instant now) {
+        return change(call, () -> store.revokeStored(call.scope(), subject, batchSize, now), (replicated, count) -> {
+            if (replica != null && count != null && count > 0 && !replica.isInTransaction()) {
+                replica.refresh();
+            } else if (replica != null && (count == null || count > 0)) {
+                replica.attempts().watermark(call.scope().tenant(), subject, Times.FOREVER, Times.FOREVER);
+            }
+        });
     }
 
     /**
@@ -360,11 +387,7 @@ final class Actions {
                         .answer();
                 for (TokenRecord record : page) {
                     if (selection.matches(record)
-                            && callStore(
-                                            call,
-                                            () -> store.revoke(
-                                                    call.scope(), revocation(record, now), Instant.EPOCH, now))
-                                    == RevokeOutcome.REVOKED) {
+                            && callRevoke(call, revocation(record, now), Instant.EPOCH, now) == RevokeOutcome.REVOKED) {
                         revoked.incrementAndGet();
                         idle = -1;
                     }
@@ -378,10 +401,13 @@ final class Actions {
         String subject = Limits.subject(call.argument());
         Instant watermark = Times.roundedUp("now", clock.instant()); // never early (R1.3)
         Instant keepUntil = endOfAllTokensIssuedBy(watermark);
-        callStore(call, () -> {
-            store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
-            return true;
-        });
+        change(
+                call,
+                () -> {
+                    store.revokeSubject(call.scope(), subject, watermark, keepUntil, now());
+                    return true;
+                },
+                (replicated, done) -> replicated.watermark(call.scope().tenant(), subject, watermark, keepUntil));
         notifyListeners(call, null, subject, null, 0, watermark);
         return watermark;
     }
@@ -391,8 +417,11 @@ final class Actions {
     }
 
     private RevokeOutcome revokeSession(ActionCall<?> call, String session, @Nullable String subject, Instant now) {
-        RevokeOutcome outcome =
-                callStore(call, () -> store.revokeSession(call.scope(), session, endOfAllTokensIssuedBy(now), now));
+        Instant keepUntil = endOfAllTokensIssuedBy(now);
+        RevokeOutcome outcome = change(
+                call,
+                () -> store.revokeSession(call.scope(), session, keepUntil, now),
+                (replicated, answer) -> replicated.sessionRevoked(call.scope().tenant(), session, keepUntil));
         if (outcome == RevokeOutcome.REVOKED) {
             notifyListeners(call, null, subject, session, 0, now);
         }
@@ -414,8 +443,7 @@ final class Actions {
         Lookup token = call.argument();
         String purpose = Limits.purpose(token.purpose());
         Instant now = now();
-        Watermarked<Consumption> stored =
-                callStore(call, () -> store.consume(call.scope(), token.jti(), token.subject(), purpose, null, now));
+        Watermarked<Consumption> stored = callConsume(call, token.jti(), token.subject(), purpose, null, now);
         if (stored.answer() instanceof Consumption.Consumed consumed) {
             TokenRecord record = consumed.record();
             boolean isRevoked;
@@ -431,6 +459,26 @@ final class Actions {
             notifyListeners(call, token.jti(), record.subject(), record.session(), 1, now);
         }
         return stored.answer();
+    }
+
+    private Watermarked<Consumption> callConsume(
+            ActionCall<?> call,
+            String jti,
+            @Nullable String subject,
+            String purpose,
+            @Nullable String successor,
+            Instant now) {
+        return change(
+                call,
+                () -> store.consume(call.scope(), jti, subject, purpose, successor, now),
+                (replicated, answer) -> {
+                    if (answer == null) {
+                        replicated.revoked(call.scope().tenant(), jti, latestExpiry(now.plus(issuerSkew)));
+                    } else if (answer.answer() instanceof Consumption.Consumed consumed) {
+                        replicated.revoked(
+                                call.scope().tenant(), jti, consumed.record().expiresAt());
+                    }
+                });
     }
 
     Consumption consumeConfirmationChanges(ActionCall<Lookup> call) {
@@ -497,7 +545,7 @@ final class Actions {
     }
 
     private void revokeSuccessor(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
-        callStore(call, () -> store.revoke(call.scope(), revocation(successor, now), Instant.EPOCH, now));
+        callRevoke(call, revocation(successor, now), Instant.EPOCH, now);
     }
 
     /** Consumes the presented token. The successor has been stored before. */
@@ -525,15 +573,8 @@ final class Actions {
 
     private Watermarked<Consumption> consume(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
         Token presented = call.argument().presented();
-        return callStore(
-                call,
-                () -> store.consume(
-                        call.scope(),
-                        presented.jti(),
-                        presented.subject(),
-                        call.argument().purpose(),
-                        successor.jti(),
-                        now));
+        return callConsume(
+                call, presented.jti(), presented.subject(), call.argument().purpose(), successor.jti(), now);
     }
 
     private StoredState state(ActionCall<Rotating> call, String jti, Instant now) {
@@ -613,19 +654,52 @@ final class Actions {
         if (jtis.isEmpty()) {
             return jtis;
         }
+        Set<String> revoked = new HashSet<>();
+        Set<String> asked = askedAbout(call.scope(), jtis, revoked);
+        if (!asked.isEmpty()) {
+            noteAsked();
+            revoked.addAll(revokedByStore(call.scope(), asked));
+        }
+        return revoked;
+    }
+
+    private Set<String> revokedByStore(StoreScope scope, Set<String> jtis) {
+        Instant now = now();
         long turn = outage.takeTurn();
         if (turn == Outage.NO_TURN) {
-            return outage.notAsked(call.name(), jtis, Set.of());
+            return unanswered(TokenAction.IS_REVOKED, null, standsInForAll(scope, jtis, now), jtis, Set.of());
         }
         try {
-            Set<String> revoked = store.revoked(call.scope(), jtis, now());
+            Set<String> revoked = store.revoked(scope, jtis, now);
             outage.succeeded();
             return revoked;
         } catch (RuntimeException e) {
-            return failed(TokenAction.IS_REVOKED, e, jtis, Set.of());
+            return unanswered(TokenAction.IS_REVOKED, e, standsInForAll(scope, jtis, now), jtis, Set.of());
         } finally {
             outage.giveBack(turn);
         }
+    }
+
+    /** Adds those that the replica knows to be revoked; answers those about which the store must be asked. */
+    private Set<String> askedAbout(StoreScope scope, Set<String> jtis, Set<String> revoked) {
+        Set<String> asked = new HashSet<>();
+        for (String jti : jtis) {
+            Replica.Answer answer = isRevokedLocally(scope, jti, now());
+            if (answer == Replica.Answer.ASK) {
+                asked.add(jti);
+            } else if (isDenied(answer) || answer == Replica.Answer.REVOKED) {
+                revoked.add(jti);
+            }
+        }
+        return asked;
+    }
+
+    private Replica.Answer isRevokedLocally(StoreScope scope, String jti, Instant now) {
+        return replica == null ? Replica.Answer.ASK : replica.isRevoked(scope, jti, now);
+    }
+
+    private boolean standsInForAll(StoreScope scope, Set<String> jtis, Instant now) {
+        return replica != null && jtis.stream().allMatch(jti -> replica.mayStandIn(scope, jti, now));
     }
 
     /** An action that is called by its name is not type-checked: the set may contain any objects. */
@@ -639,16 +713,22 @@ final class Actions {
     boolean isRevoked(StoreScope scope, String jti) {
         ensureOpen();
         Limits.jti(jti);
+        Instant now = now();
+        Replica.Answer answer = isRevokedLocally(scope, jti, now);
+        if (answer != Replica.Answer.ASK) {
+            return isDenied(answer) || answer == Replica.Answer.REVOKED;
+        }
+        noteAsked();
         long turn = outage.takeTurn();
         if (turn == Outage.NO_TURN) {
-            return outage.notAsked(name(TokenAction.IS_REVOKED), true, false);
+            return unanswered(TokenAction.IS_REVOKED, null, standsInForAll(scope, Set.of(jti), now), true, false);
         }
         try {
-            boolean isRevoked = store.isRevoked(scope, jti, now());
+            boolean isRevoked = store.isRevoked(scope, jti, now);
             outage.succeeded();
             return isRevoked;
         } catch (RuntimeException e) {
-            return failed(TokenAction.IS_REVOKED, e, true, false);
+            return unanswered(TokenAction.IS_REVOKED, e, standsInForAll(scope, Set.of(jti), now), true, false);
         } finally {
             outage.giveBack(turn);
         }
@@ -665,9 +745,15 @@ final class Actions {
         reportLongLived(token, now);
         // The expiry can be checked without the store.
         TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
+        TokenStatus local = checkLocally(scope, token, allowed, now);
+        if (local != null) {
+            return local;
+        }
+        noteAsked();
         long turn = outage.takeTurn();
         if (turn == Outage.NO_TURN) {
-            return outage.notAsked(name(TokenAction.CHECK), TokenStatus.UNAVAILABLE, allowed);
+            return unanswered(
+                    TokenAction.CHECK, null, standsIn(scope, token, allowed, now), TokenStatus.UNAVAILABLE, allowed);
         }
         try {
             StoredState state = store.state(scope, token.jti(), token.subject(), token.session(), now);
@@ -681,10 +767,63 @@ final class Actions {
                     ? TokenStatus.UNKNOWN
                     : allowed;
         } catch (RuntimeException e) {
-            return failed(TokenAction.CHECK, e, TokenStatus.UNAVAILABLE, allowed);
+            return unanswered(
+                    TokenAction.CHECK, e, standsIn(scope, token, allowed, now), TokenStatus.UNAVAILABLE, allowed);
         } finally {
             outage.giveBack(turn);
         }
+    }
+
+    /** The answer of {@link #check} by the replica, or null if the store or an interceptor must be asked. */
+    @Nullable
+    TokenStatus checkLocally(StoreScope scope, Token token) {
+        ensureOpen();
+        if (interceptors.containsKey(TokenAction.CHECK)) {
+            return null;
+        }
+        return outcomes.isHeard()
+                ? outcomes.observed(TokenAction.CHECK, name(TokenAction.CHECK), () -> decidedLocally(scope, token))
+                : decidedLocally(scope, token);
+    }
+
+    private @Nullable TokenStatus decidedLocally(StoreScope scope, Token token) {
+        Instant now = now();
+        boolean isLive = Times.isLive(token.expiresAt(), now);
+        return checkLocally(scope, token, isLive ? TokenStatus.ACTIVE : TokenStatus.EXPIRED, now);
+    }
+
+    private @Nullable TokenStatus checkLocally(StoreScope scope, Token token, TokenStatus allowed, Instant now) {
+        if (replica == null) {
+            return null;
+        }
+        Replica.Answer answer = replica.check(scope, token, now, issuerSkew, needsStore(allowed));
+        return switch (answer) {
+            case ASK -> null;
+            case REVOKED -> TokenStatus.REVOKED;
+            case NOT_REVOKED -> allowed;
+            case DENY -> isDenied(answer) ? TokenStatus.UNAVAILABLE : null;
+        };
+    }
+
+    private boolean needsStore(TokenStatus allowed) {
+        return requirePresence && allowed == TokenStatus.ACTIVE;
+    }
+
+    private boolean standsIn(StoreScope scope, Token token, TokenStatus allowed, Instant now) {
+        return replica != null && replica.mayStandIn(scope, token, now, issuerSkew, needsStore(allowed));
+    }
+
+    private void noteAsked() {
+        if (replica != null) {
+            replica.noteAsked();
+        }
+    }
+
+    private boolean isDenied(Replica.Answer answer) {
+        if (answer == Replica.Answer.DENY) {
+            outcomes.noteAnswerByPolicy(); // told as unavailable (R11.6)
+        }
+        return answer == Replica.Answer.DENY;
     }
 
     /** Whether the record names a revoked session that the token does not name, as an opaque token does not (R13.3). */
@@ -864,9 +1003,50 @@ final class Actions {
         }
     }
 
-    private <T> T failed(TokenAction<?, ?> action, RuntimeException e, T denied, T allowed) {
-        rethrowIfClosed(e);
-        return outage.failed(name(action), e, denied, allowed);
+    /**
+     * Calls the store for a change, and tells the replica of it (R12.5). After a failure that leaves the outcome open, and
+     * inside a caller's transaction, the replica learns that only the store can tell.
+     *
+     * @param tell tells what is revoked then; its second argument is null if the call failed
+     */
+    private <T> T change(ActionCall<?> call, Supplier<T> verb, BiConsumer<RevocationFeed.Sink, @Nullable T> tell) {
+        if (replica == null) {
+            return callStore(call, verb);
+        }
+        T answer;
+        try {
+            answer = callStore(call, verb);
+        } catch (TokenStoreException e) {
+            if (e.outcome() != TokenStoreException.Outcome.UNCHANGED) {
+                tell.accept(replica.attempts(), null);
+            }
+            throw e;
+        } catch (Error e) {
+            replica.refresh(); // the store may have done it, and there may be no memory to note that
+            throw e;
+        }
+        tell.accept(replica.isInTransaction() ? replica.attempts() : replica.facts(), answer);
+        return answer;
+    }
+
+    /**
+     * The answer of a check that the store has not answered.
+     *
+     * @param e what the store has thrown, or null if it was not asked
+     * @param isKnown whether the replica stands in for the store
+     */
+    private <T> T unanswered(
+            TokenAction<?, ?> action, @Nullable RuntimeException e, boolean isKnown, T denied, T allowed) {
+        if (e != null) {
+            rethrowIfClosed(e);
+        }
+        if (isKnown) {
+            outage.endured(name(action), e);
+            return allowed;
+        }
+        return e == null
+                ? outage.notAsked(name(action), denied, allowed)
+                : outage.failed(name(action), e, denied, allowed);
     }
 
     /** A call of a closed resource or store is a mistake of the application, and not an outage (R8.6). */
@@ -906,10 +1086,23 @@ final class Actions {
         return isClosed;
     }
 
+    void startReplica() {
+        if (replica != null) {
+            replica.start();
+        }
+    }
+
+    Optional<ReplicaStatus> replicaStatus() {
+        return Optional.ofNullable(replica).map(Replica::status);
+    }
+
     /** Closes. Answers whether this call was the first one. */
     synchronized boolean close() {
         boolean isFirst = !isClosed;
         isClosed = true;
+        if (isFirst && replica != null) {
+            replica.close();
+        }
         return isFirst;
     }
 }

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.concurrent.atomic.LongAdder;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -88,6 +89,14 @@ final class Outage {
             throw wrapped(action, e);
         }
         return policy == FailurePolicy.DENY ? denied : allowed;
+    }
+
+    /** The store has failed a check, or was not asked, and the local replica has answered in its place. */
+    void endured(String action, @Nullable RuntimeException e) {
+        failures.increment();
+        if (e != null) {
+            begin(action, e);
+        }
     }
 
     private void noteAnswer() {

@@ -33,7 +33,8 @@ final class Outcomes {
         }
     }
 
-    <R> R observed(TokenAction<?, ?> action, String name, Supplier<R> call) {
+    /** An answer of {@code null} is told to nobody: the caller has to ask in another way. */
+    <R extends @Nullable Object> R observed(TokenAction<?, ?> action, String name, Supplier<R> call) {
         // An interceptor may call another action within its own.
         Boolean outer = answeredByPolicy.get();
         answeredByPolicy.remove();
@@ -54,11 +55,13 @@ final class Outcomes {
             } else {
                 answeredByPolicy.set(outer);
             }
-            tell(
-                    listeners,
-                    new ActionOutcome(action, name, domain, duration, answer, failure, isUnavailable),
-                    domain,
-                    name);
+            if (answer != null || failure != null) {
+                tell(
+                        listeners,
+                        new ActionOutcome(action, name, domain, duration, answer, failure, isUnavailable),
+                        domain,
+                        name);
+            }
         }
     }
 

@@ -35,6 +35,13 @@ public record StoredState(
         return isFiner ? stored : told;
     }
 
+    /** Whether a record with a finer time of issue may show that a covered token was issued after the watermark (R4.4). */
+    static boolean mayRecordDecide(Instant watermark, @Nullable Instant issuedAt, Duration issuerSkew) {
+        return issuedAt != null
+                && issuedAt.getNano() == 0
+                && issuedAt.getEpochSecond() == watermark.plus(issuerSkew).getEpochSecond();
+    }
+
     /**
      * Whether a watermark revokes a token that was issued at this time (R4.2 to R4.4). A whole second may stand for any time
      * within it, and the issuer's clock may be ahead. In doubt the token is revoked.

@@ -304,6 +304,15 @@ public final class TokenResource implements AutoCloseable {
     }
 
     /**
+     * The answer of {@link #check(Token)} where the local replica has it, at once and without the store; empty where the
+     * store must be asked, where there is no replica, and where {@code check} has interceptors. An empty answer is no outcome
+     * for {@link Builder#onOutcome}. For callers that must not block.
+     */
+    public Optional<TokenStatus> checkLocally(Token token) {
+        return Optional.ofNullable(actions.checkLocally(scope(), present("token", token)));
+    }
+
+    /**
      * Uses a stored token, once: of any number of callers exactly one gets the record (R5.1).
      *
      * @param purpose what it must be stored for; a token for another purpose is not touched, and UNKNOWN
@@ -388,6 +397,11 @@ public final class TokenResource implements AutoCloseable {
         return actions.lastExpunge();
     }
 
+    /** How the local replica is doing; empty if the resource has none. */
+    public Optional<ReplicaStatus> replicaStatus() {
+        return actions.replicaStatus();
+    }
+
     /**
      * Changes how often the expunger cleans this domain, from now on.
      *
@@ -399,6 +413,11 @@ public final class TokenResource implements AutoCloseable {
                     "The expunger serves all tenants: change its interval on the resource itself");
         }
         closing.expunger().reschedule(actions, interval(expungeInterval));
+    }
+
+    /** The name of this token resource, and of its views. */
+    public String domain() {
+        return scope.domain();
     }
 
     /**
@@ -498,6 +517,8 @@ public final class TokenResource implements AutoCloseable {
 
     /** Settings of a resource; every one has a default. */
     public static final class Builder {
+        private static final long REPLICA_CAPACITY = 20_000_000;
+
         private @Nullable TokenStore store;
         private @Nullable String url;
         private Duration clockSkew = Duration.ofSeconds(60);
@@ -514,6 +535,15 @@ public final class TokenResource implements AutoCloseable {
         @Nullable
         Duration maxTokenLifetime;
 
+        @Nullable
+        Duration localReplica;
+
+        @Nullable
+        Duration replicaPollInterval;
+
+        long replicaCapacity = REPLICA_CAPACITY;
+        WhenStale whenReplicaIsStale = WhenStale.ASK;
+        Duration serveWhileStoreFails = Duration.ZERO;
         boolean requirePresence;
         FailurePolicy failurePolicy = FailurePolicy.DENY;
         int expungeBatchSize = 1000;
@@ -624,6 +654,62 @@ public final class TokenResource implements AutoCloseable {
             return this;
         }
 
+        /**
+         * Keeps all that is revoked in the domain in this node's memory, too. Then {@link #check} and {@link #isRevoked} ask the
+         * store only where that leaves a doubt (R12). A thread reads what is new. Memory: some 13 bytes a revocation.
+         *
+         * @param bound how late this node may learn of a revocation by another one; at least 10 ms, at most a day
+         */
+        public Builder localReplica(Duration bound) {
+            this.localReplica = within("the bound of localReplica", bound, 10);
+            return this;
+        }
+
+        /** How often the local replica reads what is new: a quarter of its bound by default, at most half of it. */
+        public Builder replicaPollInterval(Duration replicaPollInterval) {
+            this.replicaPollInterval = within("replicaPollInterval", replicaPollInterval, 1);
+            return this;
+        }
+
+        /**
+         * How many revocations the local replica may hold, 20,000,000 by default, which take 260 MB of heap. With one more, the
+         * replica stops for good and says so in the log, and checks ask the store.
+         */
+        public Builder replicaCapacity(long entries) {
+            if (entries < 1) {
+                throw new IllegalArgumentException("replicaCapacity must be at least 1, not " + entries);
+            }
+            this.replicaCapacity = entries;
+            return this;
+        }
+
+        /** What a check does when the local replica is older than its bound: {@link WhenStale#ASK} by default. */
+        public Builder whenReplicaIsStale(WhenStale whenStale) {
+            this.whenReplicaIsStale = present("whenStale", whenStale);
+            return this;
+        }
+
+        /**
+         * For how much longer than its bound the local replica may answer while the store fails; not at all by default. Then an
+         * outage of the store logs nobody out. But what another node revoked shortly before the outage is accepted here for as
+         * long.
+         *
+         * @param serveWhileStoreFails at most a day
+         */
+        public Builder serveWhileStoreFails(Duration serveWhileStoreFails) {
+            this.serveWhileStoreFails = within("serveWhileStoreFails", serveWhileStoreFails, 0);
+            return this;
+        }
+
+        private static Duration within(String name, Duration duration, long leastMillis) {
+            if (present(name, duration).compareTo(Duration.ofMillis(leastMillis)) < 0
+                    || duration.compareTo(Duration.ofDays(1)) > 0) {
+                throw new IllegalArgumentException(
+                        name + " must be at least " + leastMillis + " ms and at most a day, not " + duration);
+            }
+            return duration;
+        }
+
         /** How often what has expired is cleared out, every 12 hours by default, the first time within a tenth of it. */
         public Builder expungeInterval(Duration expungeInterval) {
             this.expungeInterval = interval(expungeInterval);
@@ -687,6 +773,7 @@ public final class TokenResource implements AutoCloseable {
             if (store != null && url != null) {
                 throw new IllegalArgumentException("A store and a URL are given: leave one of them out");
             }
+            ensureReplica();
             if (maxTokenLifetime == null) {
                 LoggerFactory.getLogger(TokenResource.class)
                         .warn(
@@ -701,12 +788,29 @@ public final class TokenResource implements AutoCloseable {
                 var actions = new Actions(this, used, scope.skew());
                 StoreScope agreed = agreed(actions, opening).withDeadline(callDeadline);
                 expunges.add(actions, agreed, expungeInterval);
+                actions.startReplica();
                 return new TokenResource(actions, agreed, new Closing(own, expunges, expunger == null));
             } catch (RuntimeException e) {
                 if (own != null) {
                     own.close();
                 }
                 throw e;
+            }
+        }
+
+        private void ensureReplica() {
+            if (localReplica == null
+                    && (replicaPollInterval != null
+                            || replicaCapacity != REPLICA_CAPACITY
+                            || whenReplicaIsStale != WhenStale.ASK
+                            || !serveWhileStoreFails.isZero())) {
+                throw new IllegalArgumentException("Settings of a local replica are given, and localReplica is not");
+            }
+            if (localReplica != null
+                    && replicaPollInterval != null
+                    && replicaPollInterval.multipliedBy(2).compareTo(localReplica) > 0) {
+                throw new IllegalArgumentException(
+                        "replicaPollInterval must be at most half of the bound of localReplica");
             }
         }
 

@@ -149,6 +149,16 @@ public interface TokenStore extends AutoCloseable {
     int expunge(StoreScope scope, int limit, Instant now);
 
     /**
+     * The store's revocations as a feed, for a local replica of them (R12).
+     *
+     * @throws IllegalArgumentException if the store has none; the message says why
+     */
+    default RevocationFeed feed() {
+        throw new IllegalArgumentException(
+                getClass().getSimpleName() + " has no feed of its revocations: leave localReplica out");
+    }
+
+    /**
      * Lets go of what the store itself opened, and of nothing that was passed in. A second call does nothing; a verb
      * after it is an {@link IllegalStateException} (R8.6).
      */

@@ -7,6 +7,7 @@ import com.github.benmanes.caffeine.cache.Ticker;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.SelfExpiringTokenStore;
 import dev.curfew.StoreOutcome;
@@ -471,6 +472,14 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     /** How many records there are. Records past their end may be among them. */
     long size() {
         return records.estimatedSize();
+    }
+
+    /** Refuses: a check of this store is local already (R12.13). */
+    @Override
+    public RevocationFeed feed() {
+        throw new IllegalArgumentException(
+                "The memory store needs no local replica: its checks are local already, and no other node shares it."
+                        + " Leave localReplica out");
     }
 
     @Override

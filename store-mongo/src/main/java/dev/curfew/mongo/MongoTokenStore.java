@@ -45,6 +45,7 @@ import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.Deadline;
 import dev.curfew.RecordField;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -813,6 +814,14 @@ public final class MongoTokenStore implements TokenStore {
             }
             return last;
         }
+    }
+
+    /** Refuses: only a change stream would leave nothing out, and none has been tested yet (R12.13). */
+    @Override
+    public RevocationFeed feed() {
+        throw new IllegalArgumentException(
+                "The MongoDB store has no feed of its revocations yet, so there is no local replica of it. Leave"
+                        + " localReplica out, or take PostgreSQL or Redis");
     }
 
     @Override

@@ -1,6 +1,7 @@
 package dev.curfew.tck;
 
 import dev.curfew.Consumption;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -102,6 +103,11 @@ class DelegatingStore implements TokenStore {
     @Override
     public int expunge(StoreScope scope, int limit, Instant now) {
         return store.expunge(scope, limit, now);
+    }
+
+    @Override
+    public RevocationFeed feed() {
+        return store.feed();
     }
 
     @Override

@@ -33,7 +33,11 @@ final class KitProgress implements MethodOrderer, BeforeEachCallback, AfterEachC
             "Expunge",
             "Failure",
             "Input",
-            "Isolation");
+            "Isolation",
+            "Actions",
+            "Local replica",
+            "Sessions",
+            "Rotation");
 
     private static final class Group {
         final String name;

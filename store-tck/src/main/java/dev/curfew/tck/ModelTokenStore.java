@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -12,6 +13,7 @@ import dev.curfew.TokenRecord;
 import dev.curfew.TokenStore;
 import dev.curfew.Watermarked;
 import java.time.Instant;
+import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
@@ -38,10 +40,24 @@ class ModelTokenStore implements TokenStore {
 
     record Watermark(Instant at, Instant keptUntil) {}
 
+    /** A kind of change that revokes something. */
+    enum Change {
+        REVOKED,
+        REVOKED_WITH_OTHERS,
+        USED,
+        WATERMARK,
+        SESSION
+    }
+
+    record Entry(Change change, Key key) {}
+
     final Map<Key, TokenRecord> records = new HashMap<>();
     final Map<Key, Watermark> watermarks = new HashMap<>();
     /** Until when a revoked session is kept. */
     final Map<Key, Instant> sessions = new HashMap<>();
+
+    /** What was changed, in order. */
+    private final List<Entry> log = new ArrayList<>();
 
     private boolean closed;
 
@@ -116,6 +132,7 @@ class ModelTokenStore implements TokenStore {
         ensureOpen();
         TokenRecord stored = records.get(key(scope, revocation.jti()));
         records.put(key(scope, revocation.jti()), stored == null ? revocation : stored.revoked(now, keepUntil));
+        log(Change.REVOKED, scope, revocation.jti());
         return stored != null && stored.isRevoked() ? RevokeOutcome.ALREADY_REVOKED : RevokeOutcome.REVOKED;
     }
 
@@ -155,6 +172,7 @@ class ModelTokenStore implements TokenStore {
         }
         TokenRecord used = stored.used(now, successor);
         records.put(key(scope, jti), used);
+        log(Change.USED, scope, jti);
         return new Consumed(used);
     }
 
@@ -166,6 +184,7 @@ class ModelTokenStore implements TokenStore {
                 key(scope, subject),
                 new Watermark(watermark, keepUntil),
                 (a, b) -> new Watermark(later(a.at(), b.at()), later(a.keptUntil(), b.keptUntil())));
+        log(Change.WATERMARK, scope, subject);
     }
 
     @Override
@@ -173,6 +192,7 @@ class ModelTokenStore implements TokenStore {
         ensureOpen();
         boolean isFirst = !sessions.containsKey(key(scope, session));
         sessions.merge(key(scope, session), keepUntil, ModelTokenStore::later);
+        log(Change.SESSION, scope, session);
         return isFirst ? RevokeOutcome.REVOKED : RevokeOutcome.ALREADY_REVOKED;
     }
 
@@ -191,7 +211,10 @@ class ModelTokenStore implements TokenStore {
     @Override
     public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         List<TokenRecord> batch = listed(scope, subject, null, limit, now);
-        batch.forEach(record -> records.put(key(scope, record.jti()), record.revoked(now, record.expiresAt())));
+        for (TokenRecord record : batch) {
+            records.put(key(scope, record.jti()), record.revoked(now, record.expiresAt()));
+            log(Change.REVOKED_WITH_OTHERS, scope, record.jti());
+        }
         return batch.size();
     }
 
@@ -256,6 +279,61 @@ class ModelTokenStore implements TokenStore {
                 .toList();
         ended.forEach(entries::remove);
         return ended.size();
+    }
+
+    /** Notes a change for the feed; a broken store forgets some. */
+    void log(Change change, StoreScope scope, String id) {
+        log.add(new Entry(change, key(scope, id)));
+    }
+
+    @Override
+    public RevocationFeed feed() {
+        return this::follow;
+    }
+
+    /** The place in the log where a poll ends. */
+    synchronized int end() {
+        return log.size();
+    }
+
+    /** What a poll tells; a broken store leaves something out. */
+    synchronized List<Entry> entries(StoreScope scope, @Nullable String after) {
+        ensureOpen();
+        return log.subList(after == null ? 0 : Integer.parseInt(after), log.size()).stream()
+                .filter(entry -> entry.key().domain().equals(scope.domain()))
+                .toList();
+    }
+
+    /** A poll; a broken store takes its steps in another order. */
+    String follow(StoreScope scope, @Nullable String after, RevocationFeed.Sink sink, Instant now) {
+        int end = end();
+        entries(scope, after).forEach(entry -> tell(sink, entry));
+        return Integer.toString(end);
+    }
+
+    /** Tells how it is now; a broken store tells something else. */
+    synchronized void tell(RevocationFeed.Sink sink, Entry entry) {
+        Key key = entry.key();
+        TokenRecord record = records.get(key);
+        Watermark watermark = watermarks.get(key);
+        Instant session = sessions.get(key);
+        switch (entry.change()) {
+            case WATERMARK -> {
+                if (watermark != null) {
+                    sink.watermark(key.tenant(), key.id(), watermark.at(), watermark.keptUntil());
+                }
+            }
+            case SESSION -> {
+                if (session != null) {
+                    sink.sessionRevoked(key.tenant(), key.id(), session);
+                }
+            }
+            default -> {
+                if (record != null) {
+                    sink.revoked(key.tenant(), key.id(), record.expiresAt());
+                }
+            }
+        }
     }
 
     @Override

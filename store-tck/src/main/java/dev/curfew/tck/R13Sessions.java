@@ -23,7 +23,7 @@ import java.util.Set;
 import org.junit.jupiter.api.Test;
 
 /** Section R13 of CONTRACT.md: sessions. */
-abstract class R13Sessions extends R11Actions {
+abstract class R13Sessions extends R12Replica {
 
     final Token token(String jti, String subject, String session) {
         return token(jti, subject, HOUR).withSession(session);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.curfew.Expunger;
 import dev.curfew.FailurePolicy;
+import dev.curfew.RevocationFeed;
 import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
@@ -146,9 +147,25 @@ public abstract class TokenStoreContract {
         return null;
     }
 
+    /** The store's feed, or {@code null} if the store refuses one. */
+    final @Nullable RevocationFeed feed() {
+        try {
+            return store.feed();
+        } catch (IllegalArgumentException e) {
+            return null;
+        }
+    }
+
     /** What the tests leave out for this store, and why, in words. */
     final List<String> leftOut() {
         List<String> leftOut = new ArrayList<>();
+        try {
+            if (store != null) {
+                store.feed();
+            }
+        } catch (IllegalArgumentException e) {
+            leftOut.add("the feed of revocations was left out, because the store refuses it: " + e.getMessage());
+        }
         if (noPastBecause() != null) {
             leftOut.add("the year 1999 was left out, because " + noPastBecause());
         }

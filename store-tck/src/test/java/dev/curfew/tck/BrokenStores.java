@@ -4,6 +4,7 @@ import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.ExtraData;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -409,30 +410,33 @@ enum BrokenStores {
             },
             "R1.3"),
 
-    R2_7_FILTERS_A_PAGE_THAT_IS_CUT_ALREADY(() -> new Broken() {
-        @Override
-        public synchronized List<TokenRecord> listed(
-                StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
-            found(scope, "", now);
-            return records.values().stream()
-                    .filter(r -> subject.equals(r.subject()) && r.isLive(now) && r == found(scope, r.jti(), now))
-                    .filter(r -> after == null || TokenRecord.BY_EXPIRY.compare(r, after) > 0)
-                    .sorted(TokenRecord.BY_EXPIRY)
-                    .limit(limit)
-                    .filter(r -> !r.isRevoked())
-                    .toList();
-        }
+    R2_7_FILTERS_A_PAGE_THAT_IS_CUT_ALREADY(
+            () -> new Broken() {
+                @Override
+                public synchronized List<TokenRecord> listed(
+                        StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                    found(scope, "", now);
+                    return records.values().stream()
+                            .filter(r ->
+                                    subject.equals(r.subject()) && r.isLive(now) && r == found(scope, r.jti(), now))
+                            .filter(r -> after == null || TokenRecord.BY_EXPIRY.compare(r, after) > 0)
+                            .sorted(TokenRecord.BY_EXPIRY)
+                            .limit(limit)
+                            .filter(r -> !r.isRevoked())
+                            .toList();
+                }
 
-        @Override
-        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            int revoked = 0;
-            for (TokenRecord r : super.listed(scope, subject, null, limit, now)) {
-                records.put(key(scope, r.jti()), r.revoked(now, r.expiresAt()));
-                revoked++;
-            }
-            return revoked;
-        }
-    }),
+                @Override
+                public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+                    int revoked = 0;
+                    for (TokenRecord r : super.listed(scope, subject, null, limit, now)) {
+                        records.put(key(scope, r.jti()), r.revoked(now, r.expiresAt()));
+                        revoked++;
+                    }
+                    return revoked;
+                }
+            },
+            "R12.6"),
 
     R2_7_LISTS_BY_UTF_16(() -> new Broken() {
         @Override
@@ -786,32 +790,36 @@ enum BrokenStores {
         }
     }),
 
-    R4_1_SKIPS_WHAT_SOMEBODY_IS_CHANGING(() -> new Broken() {
-        @Override
-        public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
-            pause();
-            synchronized (this) {
-                int revoked = 0;
-                for (TokenRecord record : batch) {
-                    if (records.replace(key(scope, record.jti()), record, record.revoked(now, now))) {
-                        revoked++;
+    R4_1_SKIPS_WHAT_SOMEBODY_IS_CHANGING(
+            () -> new Broken() {
+                @Override
+                public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+                    List<TokenRecord> batch = listed(scope, subject, null, limit, now);
+                    pause();
+                    synchronized (this) {
+                        int revoked = 0;
+                        for (TokenRecord record : batch) {
+                            if (records.replace(key(scope, record.jti()), record, record.revoked(now, now))) {
+                                revoked++;
+                            }
+                        }
+                        return revoked;
                     }
                 }
-                return revoked;
-            }
-        }
-    }),
+            },
+            "R12.6"),
 
-    R4_1_COUNTS_WHAT_ANOTHER_HAS_REVOKED(() -> new Broken() {
-        @Override
-        public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
-            pause();
-            batch.forEach(record -> change(scope, record.jti(), r -> r.revoked(now, r.expiresAt())));
-            return batch.size();
-        }
-    }),
+    R4_1_COUNTS_WHAT_ANOTHER_HAS_REVOKED(
+            () -> new Broken() {
+                @Override
+                public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+                    List<TokenRecord> batch = listed(scope, subject, null, limit, now);
+                    pause();
+                    batch.forEach(record -> change(scope, record.jti(), r -> r.revoked(now, r.expiresAt())));
+                    return batch.size();
+                }
+            },
+            "R12.6"),
 
     R4_1_HIDES_A_RECORD_BEFORE_IT_REVOKES_IT(() -> new Broken() {
         private final Set<Key> hidden = new HashSet<>();
@@ -835,22 +843,24 @@ enum BrokenStores {
         }
     }),
 
-    R4_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES_ALL(shared -> new LocksOnlyItself(shared) {
-        @Override
-        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = shared.listed(scope, subject, null, limit, now);
-            pause();
-            synchronized (shared) {
-                int revoked = 0;
-                for (TokenRecord r : batch) {
-                    if (shared.records.replace(shared.key(scope, r.jti()), r, r.revoked(now, now))) {
-                        revoked++;
+    R4_1_LOCKS_ONLY_ITSELF_WHEN_IT_REVOKES_ALL(
+            shared -> new LocksOnlyItself(shared) {
+                @Override
+                public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+                    List<TokenRecord> batch = shared.listed(scope, subject, null, limit, now);
+                    pause();
+                    synchronized (shared) {
+                        int revoked = 0;
+                        for (TokenRecord r : batch) {
+                            if (shared.records.replace(shared.key(scope, r.jti()), r, r.revoked(now, now))) {
+                                revoked++;
+                            }
+                        }
+                        return revoked;
                     }
                 }
-                return revoked;
-            }
-        }
-    }),
+            },
+            "R12.6"),
 
     R4_2_LETS_AN_EARLIER_WATERMARK_WIN(() -> new Broken() {
         @Override
@@ -1257,7 +1267,137 @@ enum BrokenStores {
                     return super.revokedSessions(shared(scope), asked, now);
                 }
             },
-            "R7.2"),
+            "R7.2",
+            "R12.6"),
+
+    R12_6_TELLS_NO_SINGLE_USE(
+            () -> new Broken() {
+                @Override
+                void log(Change change, StoreScope scope, String id) {
+                    if (!(change == Change.USED)) {
+                        super.log(change, scope, id);
+                    }
+                }
+            },
+            "R12.2"),
+
+    R12_6_TELLS_NO_SESSION(
+            () -> new Broken() {
+                @Override
+                void log(Change change, StoreScope scope, String id) {
+                    if (!(change == Change.SESSION)) {
+                        super.log(change, scope, id);
+                    }
+                }
+            },
+            "R12.2"),
+
+    R12_6_TELLS_NO_WATERMARK(
+            () -> new Broken() {
+                @Override
+                void log(Change change, StoreScope scope, String id) {
+                    if (!(change == Change.WATERMARK)) {
+                        super.log(change, scope, id);
+                    }
+                }
+            },
+            "R12.2"),
+
+    R12_6_TELLS_NO_TOKEN_THAT_WAS_NEVER_STORED(
+            () -> new Broken() {
+                @Override
+                void log(Change change, StoreScope scope, String id) {
+                    if (!(change == Change.REVOKED
+                            && TokenRecord.REVOCATION.equals(
+                                    records.get(key(scope, id)).purpose()))) {
+                        super.log(change, scope, id);
+                    }
+                }
+            },
+            "R12.2"),
+
+    R12_6_TELLS_NO_TOKEN_THAT_WAS_REVOKED_WITH_OTHERS(() -> new Broken() {
+        @Override
+        void log(Change change, StoreScope scope, String id) {
+            if (!(change == Change.REVOKED_WITH_OTHERS)) {
+                super.log(change, scope, id);
+            }
+        }
+    }),
+
+    R12_6_TELLS_ONE_TENANT_ALONE(() -> new Broken() {
+        @Override
+        void log(Change change, StoreScope scope, String id) {
+            if (!(!scope.tenant().isEmpty())) {
+                super.log(change, scope, id);
+            }
+        }
+    }),
+
+    R12_6_TELLS_A_REVOCATION_ONCE_AND_NO_EXTENSION(() -> new Broken() {
+        private final Set<Key> logged = new HashSet<>();
+
+        @Override
+        void log(Change change, StoreScope scope, String id) {
+            if (change == Change.WATERMARK || logged.add(key(scope, id))) {
+                super.log(change, scope, id);
+            }
+        }
+    }),
+
+    R12_6_TELLS_A_WATERMARK_ONCE(() -> new Broken() {
+        private final Set<Key> logged = new HashSet<>();
+
+        @Override
+        void log(Change change, StoreScope scope, String id) {
+            if (change != Change.WATERMARK || logged.add(key(scope, id))) {
+                super.log(change, scope, id);
+            }
+        }
+    }),
+
+    R12_6_TELLS_NOTHING_OF_BEFORE_THE_FIRST_POLL(() -> new Broken() {
+        @Override
+        synchronized List<Entry> entries(StoreScope scope, String after) {
+            return after == null ? List.of() : super.entries(scope, after);
+        }
+    }),
+
+    R12_6_TELLS_AN_EARLIER_END(() -> new Broken() {
+        @Override
+        synchronized void tell(RevocationFeed.Sink sink, Entry entry) {
+            TokenRecord record = records.get(entry.key());
+            if (record == null) {
+                super.tell(sink, entry);
+            } else {
+                sink.revoked(
+                        entry.key().tenant(),
+                        entry.key().id(),
+                        record.expiresAt().minusMillis(1));
+            }
+        }
+    }),
+
+    R12_6_TELLS_LIVE_TOKENS(() -> new Broken() {
+        @Override
+        public synchronized StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+            StoreOutcome outcome = super.store(scope, record, now);
+            log(Change.REVOKED, scope, record.jti());
+            return outcome;
+        }
+    }),
+
+    // What is revoked between the reading of the log and the reading of its end is never told.
+    R12_6_TAKES_THE_POSITION_AFTER_READING(() -> new Broken() {
+        @Override
+        String follow(StoreScope scope, String after, RevocationFeed.Sink sink, Instant now) {
+            entries(scope, after).forEach(entry -> tell(sink, entry));
+            for (int i = 0; i < 100; i++) {
+                Thread.yield();
+            }
+            return Integer.toString(end());
+        }
+    }),
 
     R13_1_KEEPS_NO_SESSIONS(
             () -> new Broken() {
@@ -1321,7 +1461,8 @@ enum BrokenStores {
                 }
             },
             "R7.2",
-            "R10.1"),
+            "R10.1",
+            "R12.6"),
 
     R13_2_EXPUNGES_A_SESSION_THAT_WAS_REVOKED_ANEW(() -> new Broken() {
         @Override
@@ -1462,25 +1603,28 @@ enum BrokenStores {
         }
     }),
 
-    R10_1_JOINS_TENANT_AND_SESSION_BY_A_COLON(() -> new Broken() {
-        private StoreScope shared(StoreScope scope) {
-            return new StoreScope(scope.domain(), "", scope.skew(), scope.deadline());
-        }
+    R10_1_JOINS_TENANT_AND_SESSION_BY_A_COLON(
+            () -> new Broken() {
+                private StoreScope shared(StoreScope scope) {
+                    return new StoreScope(scope.domain(), "", scope.skew(), scope.deadline());
+                }
 
-        @Override
-        public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
-            return super.revokeSession(shared(scope), scope.tenant() + ":" + session, keepUntil, now);
-        }
+                @Override
+                public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
+                    return super.revokeSession(shared(scope), scope.tenant() + ":" + session, keepUntil, now);
+                }
 
-        @Override
-        public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
-            Set<String> revoked = new HashSet<>(asked);
-            revoked.removeIf(
-                    session -> super.revokedSessions(shared(scope), Set.of(scope.tenant() + ":" + session), now)
-                            .isEmpty());
-            return revoked;
-        }
-    }),
+                @Override
+                public Set<String> revokedSessions(StoreScope scope, Collection<String> asked, Instant now) {
+                    Set<String> revoked = new HashSet<>(asked);
+                    revoked.removeIf(
+                            session -> super.revokedSessions(shared(scope), Set.of(scope.tenant() + ":" + session), now)
+                                    .isEmpty());
+                    return revoked;
+                }
+            },
+            "R12.2",
+            "R12.6"),
 
     /** Its provider is {@link BrokenStoreProvider}. */
     R11_5_TAKES_ANY_PARAMETER(Broken::new),
@@ -1528,19 +1672,21 @@ enum BrokenStores {
         }
     }),
 
-    R10_1_REVOKES_ALL_STORED_OF_A_JTI_IN_EVERY_TENANT(() -> new Broken() {
-        @Override
-        public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
-            List<TokenRecord> batch = listed(scope, subject, null, limit, now);
-            for (TokenRecord record : batch) {
-                records.replaceAll((key, r) ->
-                        key.domain().equals(scope.domain()) && key.id().equals(record.jti())
-                                ? r.revoked(now, r.expiresAt())
-                                : r);
-            }
-            return batch.size();
-        }
-    }),
+    R10_1_REVOKES_ALL_STORED_OF_A_JTI_IN_EVERY_TENANT(
+            () -> new Broken() {
+                @Override
+                public synchronized int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
+                    List<TokenRecord> batch = listed(scope, subject, null, limit, now);
+                    for (TokenRecord record : batch) {
+                        records.replaceAll((key, r) ->
+                                key.domain().equals(scope.domain()) && key.id().equals(record.jti())
+                                        ? r.revoked(now, r.expiresAt())
+                                        : r);
+                    }
+                    return batch.size();
+                }
+            },
+            "R12.6"),
 
     R10_1_READS_THE_EXPIRED_OF_ALL_TENANTS(() -> new Broken() {
         @Override

@@ -23,7 +23,7 @@ class ContractCoverageTest {
         Set<String> rules = rules();
         assertThat(rules).hasSizeGreaterThan(50);
         Set<String> tested = new TreeSet<>();
-        Pattern test = Pattern.compile("void R(\\d+)_(\\d+)_\\w+\\(");
+        Pattern test = Pattern.compile("(?:void|Stream<DynamicTest>) R(\\d+)_(\\d+)_\\w+\\(");
         for (Path source : sources("")) {
             Matcher names = test.matcher(Files.readString(source));
             while (names.find()) {
@@ -40,6 +40,10 @@ class ContractCoverageTest {
         rules.removeAll(Set.of(
                 "R2.4", "R2.5", "R3.7", "R3.11", "R4.3", "R5.4", "R6.1", "R7.4", "R7.5", "R7.6", "R8.9", "R9.4", "R9.5",
                 "R9.6", "R11.1", "R14.3", "R14.4", "R14.5", "R11.2", "R11.3", "R11.4", "R11.6", "R15.1", "R15.2"));
+        // The core keeps these from what the feed tells.
+        rules.removeAll(Set.of(
+                "R12.1", "R12.2", "R12.3", "R12.4", "R12.5", "R12.7", "R12.8", "R12.9", "R12.10", "R12.11", "R12.12",
+                "R12.13"));
         // What takes a server to break, and is tested by each adapter with faults of a real one; R7.7 is below.
         rules.removeAll(Set.of("R8.1", "R8.4", "R8.5", "R8.7", "R8.8"));
         Set<String> broken = new TreeSet<>(Set.of("R7.7"));

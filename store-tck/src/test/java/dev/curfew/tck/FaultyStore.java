@@ -1,9 +1,12 @@
 package dev.curfew.tck;
 
+import dev.curfew.RevocationFeed;
+import dev.curfew.StoreScope;
 import dev.curfew.TokenStore;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
+import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
@@ -16,6 +19,11 @@ final class FaultyStore {
     volatile RuntimeException failure;
     volatile RuntimeException lostReply;
     volatile UnaryOperator<Object> answer = UnaryOperator.identity();
+    /** What each poll of the feed does first: it may throw, or wait. */
+    volatile Runnable poll = () -> {};
+
+    volatile boolean isPositionLost;
+    volatile boolean isInTransaction;
     final TokenStore store;
 
     FaultyStore() {
@@ -25,6 +33,9 @@ final class FaultyStore {
                     if (verb.getDeclaringClass() == Object.class
                             || verb.getName().equals("close")) {
                         return call(model, verb, arguments);
+                    }
+                    if (verb.getName().equals("feed")) {
+                        return feed(model.feed());
                     }
                     calls.add(verb.getName());
                     if (failure != null && !verb.getName().equals("prepare")) {
@@ -36,6 +47,25 @@ final class FaultyStore {
                     }
                     return answer.apply(result);
                 });
+    }
+
+    private RevocationFeed feed(RevocationFeed feed) {
+        return new RevocationFeed() {
+            @Override
+            public String follow(StoreScope scope, String after, Sink sink, Instant now) {
+                poll.run();
+                if (isPositionLost && after != null) {
+                    isPositionLost = false;
+                    return null;
+                }
+                return feed.follow(scope, after, sink, now);
+            }
+
+            @Override
+            public boolean isInTransaction() {
+                return isInTransaction;
+            }
+        };
     }
 
     private static Object call(TokenStore store, Method verb, Object[] arguments) throws Throwable {

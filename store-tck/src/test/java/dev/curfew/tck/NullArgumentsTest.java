@@ -14,6 +14,7 @@ import dev.curfew.TokenAction;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
+import dev.curfew.WhenStale;
 import java.lang.reflect.Executable;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -57,6 +58,7 @@ class NullArgumentsTest {
             Map.entry(Expunger.class, Expunger.manual()),
             Map.entry(TokenStore.class, new ModelTokenStore()),
             Map.entry(ActionInterceptor.class, (ActionInterceptor<?, ?>) (call, next) -> null),
+            Map.entry(WhenStale.class, WhenStale.DENY),
             Map.entry(Consumer.class, (Consumer<Object>) event -> {}));
 
     record Call(Executable executable, int nullAt) {

@@ -1,0 +1,352 @@
+package dev.curfew;
+
+import dev.curfew.KnownRevocations.Knowledge;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The local replica of a domain (R12): what is revoked, and since when nothing can be missing. One thread polls the
+ * store's feed. Only a poll that was complete makes the replica fresh, counted from before the poll was sent.
+ */
+final class Replica {
+    /** What a check does. */
+    enum Answer {
+        REVOKED,
+        NOT_REVOKED,
+        ASK,
+        DENY
+    }
+
+    private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
+    // Of a poll that reads everything: millions of records.
+    private static final Duration LOAD_DEADLINE = Duration.ofMinutes(5);
+    private static final Duration LONGEST_PATIENCE = Duration.ofSeconds(30);
+    private static final Duration LONGEST_DELAY = Duration.ofSeconds(10);
+    private static final Duration QUIET = Duration.ofSeconds(30);
+    private static final Duration CLOSING = Duration.ofSeconds(2);
+    private static final long NEVER = Long.MIN_VALUE;
+
+    /** The last complete poll: {@link Deadline#reading} and the clock's time before it was sent. */
+    private record Fresh(long reading, long millis) {}
+
+    private final String domain;
+    private final InstantSource clock;
+    private final Duration bound;
+    private final Duration longestBound;
+    private final long boundNanos;
+    private final long longestNanos;
+    private final Duration pause;
+    private final long capacity;
+    private final boolean deniesWhenStale;
+    private final RevocationFeed feed;
+    private final Supplier<StoreScope> scope;
+    private final KnownRevocations known;
+    private final Thread thread = new Thread(this::run, "curfew-replica");
+    private final LongAdder local = new LongAdder();
+    private final LongAdder asked = new LongAdder();
+
+    private volatile @Nullable Fresh fresh;
+    // When the last poll failed, as a reading, or null if it did not.
+    private volatile @Nullable Long failedAt;
+    // When the poll that is under way should have ended, or null if none is. One that has not has failed, too: the
+    // application's pool may make it wait for much longer than a call may take.
+    private volatile @Nullable Deadline pollEnd;
+    // Only a poll that began after this reading counts (R12.5).
+    private volatile long notBefore = Deadline.reading() - 1;
+    // What ended before this time has been removed (R12.8).
+    private volatile long sweptUntil = NEVER;
+    private volatile boolean isStopped;
+    private final AtomicLong loads = new AtomicLong();
+
+    // Of the thread alone.
+    private @Nullable String position;
+    private @Nullable Throwable failure;
+    private boolean isLoad;
+    private Duration patience = Duration.ZERO;
+    private Duration skewOfLoad = Duration.ZERO;
+    private boolean isStaleReported;
+    private @Nullable Deadline reported;
+
+    /** @param scope the domain, with the skew as it is known now */
+    Replica(TokenResource.Builder settings, Duration bound, RevocationFeed feed, Supplier<StoreScope> scope) {
+        this.domain = settings.domain;
+        this.clock = settings.clock;
+        this.bound = bound;
+        this.longestBound = bound.plus(settings.serveWhileStoreFails);
+        this.boundNanos = bound.toNanos();
+        this.longestNanos = longestBound.toNanos();
+        this.pause = settings.replicaPollInterval == null ? bound.dividedBy(4) : settings.replicaPollInterval;
+        this.capacity = settings.replicaCapacity;
+        this.deniesWhenStale = settings.whenReplicaIsStale == WhenStale.DENY;
+        this.feed = feed;
+        this.scope = scope;
+        this.known =
+                new KnownRevocations(capacity, this::noRoom, () -> scope.get().skew(), clock);
+        thread.setDaemon(true);
+    }
+
+    void start() {
+        thread.start();
+    }
+
+    // Checks
+
+    /** @param needsStore whether only the store can say that the token is accepted */
+    Answer check(StoreScope in, Token token, Instant now, Duration issuerSkew, boolean needsStore) {
+        Fresh last = fresh; // before the look-up: what this poll has told is found
+        return answer(last, known.of(in, token, now, issuerSkew), now, needsStore);
+    }
+
+    Answer isRevoked(StoreScope in, String jti, Instant now) {
+        Fresh last = fresh;
+        return answer(last, known.of(in, jti), now, false);
+    }
+
+    private Answer answer(@Nullable Fresh last, Knowledge knowledge, Instant now, boolean needsStore) {
+        Answer answer = Answer.ASK;
+        if (knowledge == Knowledge.REVOKED) {
+            answer = Answer.REVOKED; // however old that is (R12.10)
+        } else if (last != null && mayAnswer(last, knowledge, needsStore) && !feed.isInTransaction()) {
+            boolean isFresh = isYounger(last, isFailing() ? longestNanos : boundNanos, now.toEpochMilli());
+            answer = isFresh ? Answer.NOT_REVOKED : deniesWhenStale ? Answer.DENY : Answer.ASK;
+        }
+        if (answer != Answer.ASK) {
+            local.increment();
+        }
+        return answer;
+    }
+
+    /** Whether the replica may stand in for a store that has just failed to answer this check (R12.3). */
+    boolean mayStandIn(StoreScope in, Token token, Instant now, Duration issuerSkew, boolean needsStore) {
+        Fresh last = fresh;
+        return mayStandIn(last, known.of(in, token, now, issuerSkew), now, needsStore);
+    }
+
+    boolean mayStandIn(StoreScope in, String jti, Instant now) {
+        Fresh last = fresh;
+        return mayStandIn(last, known.of(in, jti), now, false);
+    }
+
+    private boolean mayStandIn(@Nullable Fresh last, Knowledge knowledge, Instant now, boolean needsStore) {
+        return longestNanos > boundNanos
+                && last != null
+                && mayAnswer(last, knowledge, needsStore)
+                && isYounger(last, longestNanos, now.toEpochMilli());
+    }
+
+    private boolean mayAnswer(Fresh last, Knowledge knowledge, boolean needsStore) {
+        return knowledge == Knowledge.NOT_REVOKED && !needsStore && !isStopped && last.reading - notBefore > 0;
+    }
+
+    /** Whether the last poll has failed lately, or the one that is under way is late. */
+    private boolean isFailing() {
+        Deadline end = pollEnd;
+        Long failed = failedAt;
+        return (end != null && end.isOver()) || (failed != null && Deadline.reading() - failed < boundNanos);
+    }
+
+    /** Both clocks must say that less than this has passed, and the wall clock must not have gone back (R12.3, R12.8). */
+    private boolean isYounger(Fresh last, long nanos, long millis) {
+        long passed = millis - last.millis;
+        return Deadline.reading() - last.reading < nanos
+                && passed >= 0
+                && passed < nanos / 1_000_000
+                && millis >= sweptUntil;
+    }
+
+    /** Counts a check that asks the store. */
+    void noteAsked() {
+        asked.increment();
+    }
+
+    // Changes by this node (R12.5)
+
+    /** Whether the changes of this thread are seen by others only later, or never. */
+    boolean isInTransaction() {
+        return feed.isInTransaction();
+    }
+
+    /** Hears of changes that are made. */
+    RevocationFeed.Sink facts() {
+        return known.facts;
+    }
+
+    /** Hears of changes that may be made: the store is asked about them. */
+    RevocationFeed.Sink attempts() {
+        return known.attempts;
+    }
+
+    /** From now on the store is asked, until a poll that begins after this call has ended. */
+    void refresh() {
+        synchronized (this) {
+            long now = Deadline.reading();
+            notBefore = now - notBefore > 0 ? now : notBefore;
+        }
+        LockSupport.unpark(thread);
+    }
+
+    // The thread
+
+    private void run() {
+        while (!isStopped) {
+            Duration next = pause;
+            try {
+                next = poll();
+            } catch (RuntimeException | Error e) {
+                failure = e; // not of the store: the replica grows stale and says so
+            }
+            try {
+                report();
+            } catch (RuntimeException | Error e) {
+                failure = e; // of the log
+            }
+            LockSupport.parkNanos(this, next.toNanos());
+        }
+    }
+
+    /** Reads what is new; answers how long to wait before the next poll. */
+    private Duration poll() {
+        Instant now = clock.instant();
+        Instant hour = KnownRevocations.hourOf(now);
+        StoreScope whole = scope.get();
+        if (now.toEpochMilli() < sweptUntil || !whole.skew().equals(skewOfLoad)) {
+            position = null; // what was removed, or left out by the load, may count
+            publish(null);
+        }
+        isLoad = position == null;
+        if (isLoad) {
+            skewOfLoad = whole.skew();
+            patience = whole.deadline();
+        }
+        Duration deadline = isLoad ? LOAD_DEADLINE : patience;
+        long reading = Deadline.reading();
+        pollEnd = Deadline.after(isLoad ? deadline : whole.deadline());
+        try {
+            // A load leaves out what had ended when this hour began.
+            position = feed.follow(whole.withDeadline(deadline), position, known.facts, isLoad ? hour : now);
+        } catch (TokenStoreException e) {
+            failure = e;
+            failedAt = Deadline.reading();
+            // More may be waiting than can be read in this time.
+            patience = shorter(patience.multipliedBy(2), LONGEST_PATIENCE);
+            return pause;
+        } finally {
+            pollEnd = null;
+        }
+        if (position == null) {
+            // All nodes notice at once that the data have another history, and must not load at once (R12.7).
+            publish(null);
+            Duration longest = shorter(bound.multipliedBy(2), LONGEST_DELAY);
+            return Duration.ofNanos(ThreadLocalRandom.current().nextLong(longest.toNanos()));
+        }
+        if (isLoad) {
+            loads.incrementAndGet();
+            sweptUntil = hour.toEpochMilli();
+        }
+        publish(new Fresh(reading, now.toEpochMilli()));
+        patience = whole.deadline();
+        failedAt = null;
+        failure = null;
+        sweep(hour);
+        return pause;
+    }
+
+    private synchronized void publish(@Nullable Fresh next) {
+        fresh = isStopped ? null : next;
+    }
+
+    private static Duration shorter(Duration one, Duration other) {
+        return one.compareTo(other) < 0 ? one : other;
+    }
+
+    private void sweep(Instant hour) {
+        if (hour.toEpochMilli() > sweptUntil) {
+            sweptUntil = hour.toEpochMilli(); // before anything is removed
+            known.sweep(hour);
+        }
+    }
+
+    /** Tells once that the replica is stale, and once that it is fresh again; not more often than every 30 s. */
+    private void report() {
+        Fresh last = fresh;
+        boolean isStale = last == null ? failure != null : Deadline.reading() - last.reading >= boundNanos && !isLoad;
+        boolean isTooSoon = isStale && reported != null && !reported.isOver();
+        if (isStopped || isStale == isStaleReported || isTooSoon) {
+            return;
+        }
+        isStaleReported = isStale;
+        reported = Deadline.after(QUIET);
+        if (isStale) {
+            boolean serves = last != null && longestNanos > boundNanos && failure != null;
+            LOG.warn(
+                    "The local replica of domain '{}' is older than its bound of {}. {}. {}",
+                    domain,
+                    bound,
+                    serves
+                            ? "While the store fails, checks are answered by it until it is " + longestBound + " old"
+                            : last != null && deniesWhenStale
+                                    ? "Until it is fresh again, checks are denied"
+                                    : "Until it is fresh again, checks ask the store",
+                    failure == null
+                            ? "The store answers more slowly than that: raise the bound, or look at the store"
+                            : Outage.described(failure, true));
+        } else {
+            LOG.info("The local replica of domain '{}' is fresh again.", domain);
+        }
+    }
+
+    /** There are more revocations than the replica may hold: it never lets one go, so it ends (R12.9). */
+    private synchronized void noRoom() {
+        if (!isStopped) {
+            isStopped = true;
+            LOG.warn(
+                    "The local replica of domain '{}' has reached its capacity of {} entries and has stopped; checks ask the"
+                            + " store from now on. Raise replicaCapacity and the heap, and restart the node.",
+                    domain,
+                    capacity);
+        }
+        fresh = null;
+        if (Thread.currentThread() == thread) {
+            throw new IllegalStateException("The local replica has stopped"); // ends the poll that is under way
+        }
+    }
+
+    ReplicaStatus status() {
+        Fresh last = fresh;
+        long all = local.sum() + asked.sum();
+        return new ReplicaStatus(
+                known.size(),
+                known.bytes(),
+                last == null ? null : Duration.ofNanos(Deadline.reading() - last.reading),
+                last != null
+                        && mayAnswer(last, Knowledge.NOT_REVOKED, false)
+                        && isYounger(last, isFailing() ? longestNanos : boundNanos, clock.millis()),
+                all == 0 ? 0 : (double) local.sum() / all,
+                loads.get());
+    }
+
+    /** Ends the thread; a poll that does not heed that ends by its deadline. */
+    void close() {
+        synchronized (this) {
+            isStopped = true;
+            fresh = null;
+        }
+        known.stop();
+        thread.interrupt();
+        LockSupport.unpark(thread);
+        try {
+            thread.join(CLOSING.toMillis());
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}
