@@ -72,8 +72,10 @@ WITH given AS (
         ?::timestamptz AS expires_at, ?::text AS session, ?::timestamptz AS keep_until, ?::timestamptz AS now
 ), inserted AS (
     INSERT INTO "curfew_tokens"
-        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "session", "created_at", "updated_at", "revoked_at")
-    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.session, g.now, g.now, g.now FROM given g
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "session", "created_at", "updated_at", "revoked_at",
+         "change")
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.session, g.now, g.now, g.now,
+        pg_current_xact_id() FROM given g
     ON CONFLICT ("tenant", "jti") DO NOTHING RETURNING 1
 ), stored AS (
     SELECT true AS found, t."revoked_at" AS revoked_at, t."expires_at" AS expires_at
@@ -81,7 +83,7 @@ WITH given AS (
     WHERE NOT EXISTS (SELECT FROM inserted) FOR UPDATE OF t
 ), updated AS (
     UPDATE "curfew_tokens" t SET "revoked_at" = COALESCE(s.revoked_at, g.now),
-        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now
+        "expires_at" = GREATEST(s.expires_at, g.keep_until), "updated_at" = g.now, "change" = pg_current_xact_id()
     FROM given g, stored s
     WHERE (t."tenant", t."jti") = (g.tenant, g.jti)
         AND (s.revoked_at IS NULL OR s.expires_at < g.keep_until)
@@ -98,7 +100,8 @@ WITH given AS (
     SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
         AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject) FOR UPDATE OF t
 ), updated AS (
-    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "successor" = g.successor, "updated_at" = g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "successor" = g.successor, "updated_at" = g.now,
+        "change" = pg_current_xact_id()
     FROM given g, stored s
     WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND s."revoked_at" IS NULL AND s."expires_at" > g.now
 )
@@ -110,16 +113,17 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 ) r ON true
 
 -- write: revokeSubject
-INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until)
-VALUES (?, ?, '', ?, ?) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
-    watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until, "change")
+VALUES (?, ?, '', ?, ?, pg_current_xact_id()) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
+    watermark = GREATEST(w.watermark, EXCLUDED.watermark), kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until),
+    "change" = EXCLUDED."change"
 RETURNING {me}
 
 -- A row that is inserted has no xmax. One that is updated has the transaction's own, which locked it for that.
 -- write: revokeSession
-INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until)
-VALUES (?, '', ?, ?, ?) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
-    kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until)
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until, "change")
+VALUES (?, '', ?, ?, ?, pg_current_xact_id()) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
+    kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until), "change" = EXCLUDED."change"
 RETURNING {me}, CASE WHEN xmax = 0 THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 
 -- read: revokedSessions
@@ -135,7 +139,7 @@ WITH batch AS (
     WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND "expires_at" > ?
     ORDER BY "expires_at", "jti" LIMIT ? FOR UPDATE
 ), updated AS (
-    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now
+    UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now, "change" = pg_current_xact_id()
     FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
     WHERE t."tenant" = g.tenant AND t."jti" = ANY (ARRAY(SELECT jti FROM batch)) RETURNING 1
 )
@@ -184,13 +188,50 @@ SELECT {me}, (SELECT count(*) FROM gone) + (SELECT count(*) FROM forgotten), (SE
 -- read: serverTime
 SELECT {me}, clock_timestamp()
 
+-- Everything that is revoked now, for a local replica. The row 'position' has the history of the data, and the snapshot
+-- that this statement sees: it is where "follow" goes on. The history is another one after a restart, after the crash of
+-- one backend (statistics are reset then), and in another file. Then ids of transactions may be given once more.
+-- read: load
+SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass), pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
+    pg_current_snapshot()::text, NULL::timestamptz, NULL::timestamptz
+UNION ALL
+SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "expires_at" > ?
+UNION ALL
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
+FROM "curfew_tokens_watermarks" WHERE kept_until > ?
+
+-- What a former snapshot did not see. A transaction that it did not see had no id yet, or one from its xmax on, or it was
+-- in progress, and its id is in the snapshot. So nothing is left out, in whatever order transactions end. The upper bound
+-- holds for all rows that are seen; it tells the planner that few rows are meant.
+-- read: follow
+WITH since AS (SELECT ?::pg_snapshot AS snapshot)
+SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass), pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
+    pg_current_snapshot()::text, NULL::timestamptz, NULL::timestamptz
+UNION ALL (
+SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens"
+WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+    AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+UNION ALL
+SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens"
+WHERE "revoked_at" IS NOT NULL AND "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+UNION ALL
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
+FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+    AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+UNION ALL
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
+FROM "curfew_tokens_watermarks" WHERE "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+LIMIT ?)
+
 -- How the tables differ from what the statements above need, in words. The columns of the answer: the differences with
 -- which the store must not start (missing, different); the differences that are only warned of (slow, and lossy: the server
 -- may lose what it has acknowledged); whether a table is missing; whether the DDL would create anything.
 -- read: differences
 WITH tables (name, key, ways) AS (VALUES
-    ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject']),
-    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject', 'session'], ARRAY['kept_until'])
+    ('curfew_tokens', ARRAY['tenant', 'jti'], ARRAY['expires_at', 'tenant' || ', ' || 'subject', 'change']),
+    ('curfew_tokens_watermarks', ARRAY['tenant', 'subject', 'session'], ARRAY['kept_until', 'change'])
 ), columns (table_name, name, type, presence) AS (VALUES
     ('curfew_tokens', 'tenant', 'text', 'required'),
     ('curfew_tokens', 'jti', 'text', 'required'),
@@ -204,11 +245,13 @@ WITH tables (name, key, ways) AS (VALUES
     ('curfew_tokens', 'revoked_at', 'timestamp with time zone', 'optional'),
     ('curfew_tokens', 'session', 'text', 'optional'),
     ('curfew_tokens', 'successor', 'text', 'optional'),
+    ('curfew_tokens', 'change', 'xid8', 'optional'),
     ('curfew_tokens_watermarks', 'tenant', 'text', 'required'),
     ('curfew_tokens_watermarks', 'subject', 'text', 'required'),
     ('curfew_tokens_watermarks', 'session', 'text', 'required'),
     ('curfew_tokens_watermarks', 'watermark', 'timestamp with time zone', 'required'),
-    ('curfew_tokens_watermarks', 'kept_until', 'timestamp with time zone', 'required')
+    ('curfew_tokens_watermarks', 'kept_until', 'timestamp with time zone', 'required'),
+    ('curfew_tokens_watermarks', 'change', 'xid8', 'optional')
 ), present AS (
     SELECT t.*, c.oid AS id FROM tables t JOIN pg_class c ON c.oid = to_regclass(t.name)
 ), missing AS (
@@ -268,8 +311,8 @@ WITH tables (name, key, ways) AS (VALUES
     SELECT 'different', 'a primary key on (' || array_to_string(key, ', ') || ') of ' || name || ' is missing' FROM present
     WHERE NOT EXISTS (SELECT FROM indexes i WHERE table_name = name AND is_key AND names <@ key AND key <@ names)
     UNION ALL
-    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing, without which clean-up or what is done'
-        || ' by subject reads the whole table'
+    SELECT 'slow', 'an index on (' || way || ') of ' || name || ' is missing, without which clean-up, a replica or'
+        || ' what is done by subject reads the whole table'
     FROM present, unnest(ways) AS w (way) WHERE NOT EXISTS (
         SELECT FROM indexes i WHERE table_name = name AND starts_with(array_to_string(names, ', ') || ', ', way || ', '))
     UNION ALL

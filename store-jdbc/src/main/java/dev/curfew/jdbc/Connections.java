@@ -50,6 +50,10 @@ final class Connections implements AutoCloseable {
         }
     }
 
+    boolean isInTransaction() {
+        return transaction.get() != null;
+    }
+
     /**
      * Performs the work and returns its answer. Work answers {@code null} if another transaction was in its way. It is
      * then performed again, until the deadline.

@@ -6,6 +6,7 @@ import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.ExtraData;
 import dev.curfew.RecordField;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
@@ -49,11 +50,15 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  * curfew_tokens             tenant, jti, subject, purpose, issued_at, expires_at, extra_data (jsonb),
- *                           created_at, updated_at, revoked_at, session, successor; primary key (tenant, jti)
+ *                           created_at, updated_at, revoked_at, session, successor, change (xid8, the transaction
+ *                           that has revoked the token); primary key (tenant, jti)
  *   …_expiry_idx            (expires_at)
  *   …_subject_idx           (tenant, subject, expires_at, jti) where revoked_at is null
- * curfew_tokens_watermarks  tenant, subject, session, watermark, kept_until; primary key (tenant, subject, session)
+ *   …_change_idx            (change) where revoked_at is not null
+ * curfew_tokens_watermarks  tenant, subject, session, watermark, kept_until, change; primary key (tenant, subject,
+ *                           session)
  *   …_ended_idx             (kept_until)
+ *   …_latest_idx            (change)
  * </pre>
  *
  * <p>A row of the watermarks is a subject's watermark, with the session '', or a revoked session, with the subject ''.
@@ -83,7 +88,7 @@ public final class JdbcTokenStore implements TokenStore {
     private static final Duration SCHEMA_DEADLINE = Duration.ofMinutes(1);
 
     // Somebody else may have written a finer expiry or watermark. It is rounded up, so that it is never early (R1.3).
-    private static final int ROUND_UP = 999_999;
+    static final int ROUND_UP = 999_999;
 
     private final Connections connections;
     private final boolean createsSchema;
@@ -93,6 +98,7 @@ public final class JdbcTokenStore implements TokenStore {
     // The only domain of a store whose table was named.
     private final AtomicReference<@Nullable String> claimant = new AtomicReference<>();
     private final Map<String, Statements> domains = new ConcurrentHashMap<>();
+    private final RevocationFeed feed = new JdbcFeed(this);
 
     private JdbcTokenStore(Builder names, Connections connections, boolean createsSchema) {
         this.connections = connections;
@@ -169,6 +175,9 @@ public final class JdbcTokenStore implements TokenStore {
          * @param createsSchema whether the store makes the tables that are missing
          */
         JdbcTokenStore build(@Nullable HikariDataSource owned, boolean createsSchema) {
+            if (columns.containsValue("change")) {
+                throw new IllegalArgumentException("No field can be in the column \"change\", which is the feed's");
+            }
             return new JdbcTokenStore(this, new Connections(dataSource, owned), createsSchema);
         }
     }
@@ -392,22 +401,54 @@ public final class JdbcTokenStore implements TokenStore {
      *
      * @param reader reads the rows. The first row is the current one; the first column is the signature
      */
-    private <T> T ask(StoreScope scope, String name, SqlFunction<ResultSet, T> reader, @Nullable Object... parameters) {
-        Statements.Prepared sent = statements(scope.domain()).get(name);
-        return connections.perform(scope, sent.reads(), connection -> {
-            try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
-                bind(statement, parameters);
-                try (ResultSet rows = statement.executeQuery()) {
-                    String signature = signature(rows);
-                    if (sent.signature().equals(signature)) {
-                        return reader.apply(rows);
-                    }
-                    throw ("standby " + sent.signature()).equals(signature)
-                            ? Failures.ofStandby()
-                            : Failures.ofAnotherStatement();
+    <T> T ask(StoreScope scope, String name, SqlFunction<ResultSet, T> reader, @Nullable Object... parameters) {
+        boolean reads = statements(scope.domain()).get(name).reads();
+        return connections.perform(scope, reads, connection -> ask(connection, 0, scope, name, reader, parameters));
+    }
+
+    /** Does so for an answer that is too large for the memory: so many rows are read at a time. */
+    <T> T stream(
+            StoreScope scope,
+            int fetchSize,
+            String name,
+            SqlFunction<ResultSet, T> reader,
+            @Nullable Object... parameters) {
+        // The whole deadline is for one attempt.
+        return connections.perform(scope, false, connection -> {
+            connection.setAutoCommit(false); // else the driver reads the whole answer at once
+            try {
+                return ask(connection, fetchSize, scope, name, reader, parameters);
+            } finally {
+                if (!connection.isClosed()) {
+                    connection.rollback();
+                    connection.setAutoCommit(true);
                 }
             }
         });
+    }
+
+    private <T> @Nullable T ask(
+            Connection connection,
+            int fetchSize,
+            StoreScope scope,
+            String name,
+            SqlFunction<ResultSet, T> reader,
+            @Nullable Object[] parameters)
+            throws SQLException {
+        Statements.Prepared sent = statements(scope.domain()).get(name);
+        try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
+            statement.setFetchSize(fetchSize);
+            bind(statement, parameters);
+            try (ResultSet rows = statement.executeQuery()) {
+                String signature = signature(rows);
+                if (sent.signature().equals(signature)) {
+                    return reader.apply(rows);
+                }
+                throw ("standby " + sent.signature()).equals(signature)
+                        ? Failures.ofStandby()
+                        : Failures.ofAnotherStatement();
+            }
+        }
     }
 
     private static void bind(PreparedStatement statement, @Nullable Object[] parameters) throws SQLException {
@@ -475,12 +516,21 @@ public final class JdbcTokenStore implements TokenStore {
                 row.getString(12));
     }
 
-    private static @Nullable Instant instant(ResultSet row, int column, int plusNanos) throws SQLException {
+    static @Nullable Instant instant(ResultSet row, int column, int plusNanos) throws SQLException {
         OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
         return time == null ? null : time.toInstant().plusNanos(plusNanos).truncatedTo(ChronoUnit.MILLIS);
     }
 
+    @Override
+    public RevocationFeed feed() {
+        return feed;
+    }
+
     // Transactions
+
+    boolean isInTransaction() {
+        return connections.isInTransaction();
+    }
 
     /**
      * Performs actions of a {@link dev.curfew.TokenResource} on this store inside a transaction of the caller's. The

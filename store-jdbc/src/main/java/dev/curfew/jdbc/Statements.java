@@ -25,7 +25,7 @@ final class Statements {
     // The names of the second table and of the indexes are the table's name with one of these endings. A name of
     // PostgreSQL's has at most 63 bytes, so the table's name has at most 51.
     private static final Pattern DERIVED =
-            Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_ended_idx|_pkey)");
+            Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_change_idx|_ended_idx|_latest_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
     private static final int SIGNATURE_LENGTH = 18; // 60 bits of a hash; short, as it is in every row of an answer
 
@@ -48,7 +48,8 @@ final class Statements {
     Statements(@Nullable String schema, String table, Map<RecordField, String> columns) {
         String qualifier = schema == null ? "" : quoted(schema) + ".";
         columns.forEach((field, name) -> put(field.defaultName(), quoted(name), name));
-        for (String suffix : List.of("", "_watermarks", "_expiry_idx", "_subject_idx", "_ended_idx")) {
+        for (String suffix :
+                List.of("", "_watermarks", "_expiry_idx", "_subject_idx", "_change_idx", "_ended_idx", "_latest_idx")) {
             String name = (suffix.endsWith("_idx") ? "" : qualifier) + quoted(table + suffix);
             put("curfew_tokens" + suffix, name, name);
         }

@@ -24,4 +24,12 @@ class DocsTest {
             assertThat(page.group(1)).isEqualTo(withoutComments);
         }
     }
+
+    /** The trigger of the page, for the domain {@code tokens}. */
+    static String trigger() throws IOException {
+        Matcher trigger = Pattern.compile("(?s)```sql\n(CREATE FUNCTION .*?)```")
+                .matcher(Files.readString(Path.of("../docs/postgresql.md")));
+        assertThat(trigger.find()).isTrue();
+        return trigger.group(1);
+    }
 }

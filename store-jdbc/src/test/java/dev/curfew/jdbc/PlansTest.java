@@ -32,16 +32,16 @@ class PlansTest {
         Fixture.sql(URL, SQL.schema());
         // 10,000 subjects with 90 tokens each, one with 100,000; an eighth is revoked, half of them have expired.
         Fixture.sql(URL, """
-                INSERT INTO plans (tenant, jti, subject, purpose, expires_at, created_at, updated_at, revoked_at)
+                INSERT INTO plans (tenant, jti, subject, purpose, expires_at, created_at, updated_at, revoked_at, change)
                 SELECT '', md5(i::text), CASE WHEN i <= 100000 THEN 'many' ELSE 's' || i % 10000 END, 'user',
                     timestamptz '2100-01-01Z' + (i - 500000) * interval '1 second', '2099-01-01Z', '2099-01-01Z',
-                    CASE WHEN i % 8 = 0 THEN timestamptz '2099-06-01Z' END
+                    CASE WHEN i % 8 = 0 THEN timestamptz '2099-06-01Z' END, CASE WHEN i % 8 = 0 THEN i::text::xid8 END
                 FROM generate_series(1, 1000000) i
                 """);
         Fixture.sql(URL, """
                 INSERT INTO plans_watermarks
                 SELECT '', CASE WHEN of_session THEN '' ELSE 's' || i END, CASE WHEN of_session THEN 'sid' || i ELSE '' END,
-                    '2099-01-01Z', timestamptz '2100-01-01Z' + i * interval '1 second'
+                    '2099-01-01Z', timestamptz '2100-01-01Z' + i * interval '1 second', i::text::xid8
                 FROM generate_series(1, 100000) i, (VALUES (true), (false)) v (of_session)
                 """);
         Fixture.sql(URL, "VACUUM ANALYZE plans, plans_watermarks");
@@ -69,6 +69,7 @@ class PlansTest {
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
         all.put("expunge", new Object[] {BEGINNING, NOW, 1000, NOW, 1000});
+        all.put("follow", new Object[] {"990000:990000:", 1000});
         return all;
     }
 

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.ExtraData;
 import dev.curfew.RecordField;
+import dev.curfew.RevocationFeed;
 import dev.curfew.Rotation.Rotated;
 import dev.curfew.StoreScope;
 import dev.curfew.SubjectMismatchException;
@@ -18,6 +19,7 @@ import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.TcpProxy;
 import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
+import java.time.Instant;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
@@ -158,6 +160,19 @@ class RoundTripsTest {
             actions.put("a batch of revocations", () -> store.revokeStored(scope, "s", 10, NOW));
             actions.put("a page of expired ones", () -> tokens.readExpired(10));
             actions.put("a batch of the clean-up", () -> store.expunge(scope, 10, NOW));
+
+            RevocationFeed.Sink nobody = new RevocationFeed.Sink() {
+                @Override
+                public void revoked(String tenant, String jti, Instant expiresAt) {}
+
+                @Override
+                public void sessionRevoked(String tenant, String session, Instant keptUntil) {}
+
+                @Override
+                public void watermark(String tenant, String subject, Instant watermark, Instant keptUntil) {}
+            };
+            String position = store.feed().follow(scope, null, nobody, NOW);
+            actions.put("a poll of the feed", () -> store.feed().follow(scope, position, nobody, NOW));
 
             actions.forEach((name, action) -> {
                 messages.executed.set(0);

@@ -177,7 +177,8 @@ class SchemaTest {
                             "updated_at",
                             "revoked_at",
                             "session",
-                            "successor");
+                            "successor",
+                            "change");
             // One table, one domain: two would see each other's records.
             assertThatThrownBy(() -> Fixture.resource(store, domain + "2"))
                     .isInstanceOf(TokenStoreException.class)
@@ -192,7 +193,7 @@ class SchemaTest {
                 "CREATE TABLE \"" + schema + "\".tokens (id bigserial, jti varchar NOT NULL, subject text,"
                         + " tenant text NOT NULL, purpose varchar NOT NULL, expires_at timestamptz NOT NULL, issued_at timestamptz,"
                         + " extra_data jsonb, inserted_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,"
-                        + " revoked_at timestamptz, note text, sid varchar, successor text, UNIQUE (jti, tenant))");
+                        + " revoked_at timestamptz, note text, sid varchar, successor text, change xid8, UNIQUE (jti, tenant))");
         try (JdbcTokenStore store = JdbcTokenStore.builder(pool)
                 .schema(schema)
                 .table("tokens")
@@ -206,7 +207,7 @@ class SchemaTest {
             List<ILoggingEvent> warnings = warnings(() -> tellsTheStory(store, domain));
             assertThat(slow(warnings)).hasSize(1);
             assertThat(slow(warnings).get(0).getFormattedMessage())
-                    .contains("index on (expires_at)", "index on (tenant, subject)")
+                    .contains("index on (expires_at)", "index on (tenant, subject)", "index on (change)")
                     .contains(domain);
             store.createSchema(domain);
             assertThat(slow(warnings(() -> Fixture.resource(store, domain).close())))
@@ -327,13 +328,17 @@ class SchemaTest {
         String table = "\"" + schema + "\".\"curfew_tokens";
         try (JdbcTokenStore store = JdbcTokenStore.builder(pool).schema(schema).build(null, true)) {
             store.createSchema("tokens");
-            sql(URL, "ALTER TABLE " + table + "\" DROP session, DROP successor");
-            sql(URL, "ALTER TABLE " + table + "_watermarks\" DROP session, ADD PRIMARY KEY (tenant, subject)");
+            sql(URL, "ALTER TABLE " + table + "\" DROP session, DROP successor, DROP change");
+            sql(
+                    URL,
+                    "ALTER TABLE " + table
+                            + "_watermarks\" DROP session, DROP change, ADD PRIMARY KEY (tenant, subject)");
             sql(URL, "INSERT INTO " + table + "_watermarks\" VALUES ('', 's', '2100-01-01Z', '2200-01-01Z')");
             assertThatThrownBy(() -> Fixture.resource(store, "tokens"))
                     .isInstanceOf(TokenStoreException.class)
                     .hasMessageContaining("column session of " + table + "\" is missing")
                     .hasMessageContaining("column successor of " + table + "\" is missing")
+                    .hasMessageContaining("column change of " + table + "\" is missing")
                     .hasMessageContaining("column session of " + table + "_watermarks\" is missing")
                     .hasMessageContaining("docs/postgresql.md");
             List<String> alters = Pattern.compile("(?m)^ALTER TABLE curfew_tokens\\w* ADD [^;]*;")
@@ -341,7 +346,7 @@ class SchemaTest {
                     .results()
                     .map(MatchResult::group)
                     .toList();
-            assertThat(alters).hasSize(2);
+            assertThat(alters).hasSize(4);
             alters.forEach(alter -> sql(URL, "SET search_path = \"" + schema + "\"; " + alter));
             try (TokenResource tokens = Fixture.resource(store, "tokens")) {
                 assertThat(tokens.check(token("t", "s"))).isEqualTo(TokenStatus.REVOKED);
