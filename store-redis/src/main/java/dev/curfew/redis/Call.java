@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 /** One call of a verb of the store. Its requests share one deadline, and their repetitions share one mark (R8.7). */
 final class Call {
     /** Added to the lifetime of each key, for a request that was delayed on its way to the server. */
-    static final Duration MARGIN = Duration.ofSeconds(10);
+    private static final Duration MARGIN = Duration.ofSeconds(10);
 
     private static final long LONGEST_RETRIES = TimeUnit.SECONDS.toNanos(1);
 
@@ -30,6 +30,13 @@ final class Call {
         this.keys = Keys.of(scope);
         this.now = now;
         this.deadline = Deadline.after(scope.deadline());
+    }
+
+    /** A part of this call, which may take as long as this at most. */
+    Call part(Duration longest) {
+        Duration left = Duration.ofNanos(Math.max(left(), 1_000_000));
+        Duration shorter = left.compareTo(longest) < 0 ? left : longest;
+        return new Call(new StoreScope(scope.domain(), scope.tenant(), scope.skew(), shorter), now);
     }
 
     /** How many nanoseconds are left until the deadline; never negative. */
@@ -56,7 +63,7 @@ final class Call {
     /**
      * A request to run a script. Its arguments are the time, the grace, the mark of this call, and {@code others}. The
      * grace is how long a key outlives the expiry of its record: a skew to the retention end, a second skew (R1.4), and
-     * the margin.
+     * the margin. A watermark and the revocation of a session outlive their retention end by as much.
      */
     Request script(Script script, List<String> keys, @Nullable Object... others) {
         var arguments = new String[others.length + 3];

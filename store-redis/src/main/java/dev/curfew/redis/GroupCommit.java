@@ -73,7 +73,7 @@ final class GroupCommit extends Connection {
         List<CompletableFuture<Long>> replicas = new ArrayList<>();
         synchronized (this) {
             for (int i = 0; i < commands.size(); i++) {
-                String temporary = call.keys.temporary(requests.get(i).key());
+                String temporary = Keys.temporary(requests.get(i).key());
                 Group group = next.computeIfAbsent(servers.get(i), server -> new Group(temporary));
                 group.commands.add(commands.get(i));
                 group.calls.add(call);

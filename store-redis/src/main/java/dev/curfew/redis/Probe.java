@@ -41,7 +41,7 @@ final class Probe {
     Set<String> findings() {
         link.masters(call).forEach(this::look);
         // One master is enough: a user has the same rights on all of them, unless the operator has decided otherwise.
-        String unused = call.keys.temporary(UUID.randomUUID().toString());
+        String unused = call.keys.unused(UUID.randomUUID().toString());
         Answer refusal = answer("EVALSHA", () -> link.ask(call, Request.of(Script.PROBE, List.of(unused))));
         if (refusal != null && refusal.size() > 0) {
             String command = refusal.first();

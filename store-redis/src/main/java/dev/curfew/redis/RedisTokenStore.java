@@ -4,6 +4,7 @@ import dev.curfew.Consumption;
 import dev.curfew.Consumption.Consumed;
 import dev.curfew.Consumption.Refused;
 import dev.curfew.ExtraData;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.SelfExpiringTokenStore;
 import dev.curfew.StoreOutcome;
@@ -42,22 +43,28 @@ import org.slf4j.LoggerFactory;
 /**
  * A store in Redis 7.0 or later, or Valkey: standalone, behind sentinels, or in a cluster.
  *
- * <p>The keys below are those of the domain {@code tokens} and the empty tenant. Every key has a TTL: a record ends a
- * skew past its retention end, and the index of a subject ends with its last record. In names, {@code :},
- * <code>&#123;</code>, <code>&#125;</code> and {@code %} are percent-encoded.
+ * <p>The keys below are those of the domain {@code tokens} and the empty tenant, in the partition {@code g}. Every key but
+ * a feed has a TTL: a record ends a skew past its retention end, and the index of a subject ends with its last record. In
+ * names, {@code :}, <code>&#123;</code>, <code>&#125;</code> and {@code %} are percent-encoded.
  *
  * <pre>
- * curfew:tokens::token:JTI          hash: s subject, p purpose, i issued, e expires, d extra data, c created,
- *                                   u updated, r revoked, a the attempt that revoked it, g session, n successor;
- *                                   times in milliseconds
- * curfew:tokens::watermark:SUBJECT  string: the watermark
- * curfew:tokens::session:SESSION    hash of a revoked session: r revoked, a the attempt that revoked it
- * curfew:tokens::subject:SUBJECT    sorted set: the jti of each record, whose score is the latest expiry that the
- *                                   record has had; and an empty jti, whose score is the latest expiry that was
- *                                   shortened
+ * curfew:{tokens:g.}::token:JTI          hash: s subject, p purpose, i issued, e expires, d extra data, c created,
+ *                                        u updated, r revoked, a the attempt that revoked it, g session, n successor;
+ *                                        times in milliseconds
+ * curfew:{tokens:g.}::watermark:SUBJECT  hash: r the watermark, e its retention end
+ * curfew:{tokens:g.}::session:SESSION    hash of a revoked session: r revoked, a the attempt that revoked it, e the
+ *                                        retention end of the revocation
+ * curfew:{tokens:g.}::subject:SUBJECT    sorted set: the jti of each record, whose score is the latest expiry that the
+ *                                        record has had; and an empty jti, whose score is the latest expiry that was
+ *                                        shortened
+ * curfew:{tokens:g.}:feed                stream of the partition's revocations: k the key without its prefix, e and, of a
+ *                                        watermark, r as above
  * </pre>
  *
- * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record and a GET of the watermark, pipelined;
+ * <p>A hash of the jti, subject or session chooses one of 16 partitions, {@code a} to {@code p}. Each is one slot of a
+ * cluster, so that the script that revokes can write the partition's stream, too.
+ *
+ * <p>A check by jti is one HEXISTS. A check of a token is an HMGET of the record and one of the watermark, pipelined;
  * if the token has a session, also an HEXISTS of the session's revocation. Every change of a record is one script. The
  * script that stores a record also writes the subject's index. In a cluster, the record and the index may be on
  * different servers. There, storing is two scripts:
@@ -258,8 +265,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     public StoredState state(StoreScope scope, String jti, String subject, @Nullable String session, Instant now) {
         var call = new Call(scope, now);
         List<Request> requests = new ArrayList<>(List.of(
-                Request.of(CommandType.HMGET, call.keys.record(jti), FIELDS),
-                Request.of(CommandType.GET, call.keys.watermark(subject))));
+                Request.of(CommandType.HMGET, call.keys.record(jti), FIELDS), watermark(call.keys.watermark(subject))));
         if (session != null) {
             requests.add(isRevoked(call.keys.session(session)));
         }
@@ -288,11 +294,14 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         return new StoredState(record, watermark(call, record.subject()), false);
     }
 
+    private static Request watermark(String key) {
+        return Request.of(CommandType.HMGET, key, "r");
+    }
+
     private @Nullable Instant watermark(Call call, @Nullable String subject) {
         return subject == null
                 ? null
-                : time(link.ask(call, Request.of(CommandType.GET, call.keys.watermark(subject)))
-                        .text(0));
+                : time(link.ask(call, watermark(call.keys.watermark(subject))).text(0));
     }
 
     // Changes
@@ -306,7 +315,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
         if (link.isInCluster()) {
             // The two keys may be on different servers. The index comes first, so that no failure leaves a live record
             // without an entry.
-            change(call, Script.INDEX, index, record.expiresAt(), record.jti());
+            link.change(call, List.of(call.script(Script.INDEX, List.of(index), record.expiresAt(), record.jti())));
         }
         ExtraData data = record.extraData();
         Request change = call.script(
@@ -353,7 +362,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public RevokeOutcome revoke(StoreScope scope, TokenRecord revocation, Instant keepUntil, Instant now) {
         var call = new Call(scope, now);
-        Answer answer = change(
+        Answer answer = revoke(
                 call,
                 Script.REVOKE,
                 call.keys.record(revocation.jti()),
@@ -374,8 +383,8 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             @Nullable String successor,
             Instant now) {
         var call = new Call(scope, now);
-        String watermarks = link.isInCluster() ? null : call.keys.watermarks();
-        Answer answer = change(call, Script.CONSUME, call.keys.record(jti), subject, purpose, successor, watermarks);
+        Answer answer =
+                revoke(call, Script.CONSUME, call.keys.record(jti), subject, purpose, successor, !link.isInCluster());
         if (!answer.first().equals("CONSUMED")) {
             return new Watermarked<>(Refused.valueOf(answer.first()), null);
         }
@@ -392,20 +401,18 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
     @Override
     public void revokeSubject(StoreScope scope, String subject, Instant watermark, Instant keepUntil, Instant now) {
         var call = new Call(scope, now);
-        String key = call.keys.watermark(subject);
-        change(call, Script.REVOKE_SUBJECT, key, watermark, keepUntil.plus(Call.MARGIN));
+        revoke(call, Script.REVOKE_SUBJECT, call.keys.watermark(subject), watermark, keepUntil);
     }
 
     @Override
     public RevokeOutcome revokeSession(StoreScope scope, String session, Instant keepUntil, Instant now) {
         var call = new Call(scope, now);
-        String key = call.keys.session(session);
-        return RevokeOutcome.valueOf(change(call, Script.REVOKE_SESSION, key, keepUntil.plus(Call.MARGIN))
-                .first());
+        Answer answer = revoke(call, Script.REVOKE_SESSION, call.keys.session(session), keepUntil);
+        return RevokeOutcome.valueOf(answer.first());
     }
 
-    private Answer change(Call call, Script script, String key, @Nullable Object... arguments) {
-        return link.change(call, List.of(call.script(script, List.of(key), arguments)))
+    private Answer revoke(Call call, Script script, String key, @Nullable Object... arguments) {
+        return link.change(call, List.of(call.script(script, Keys.withStream(key), arguments)))
                 .get(0);
     }
 
@@ -422,7 +429,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
             while (!some.isEmpty()) {
                 List<Request> requests = new ArrayList<>();
                 some.forEach((jti, score) -> requests.add(
-                        call.script(Script.REVOKE_STORED, List.of(call.keys.record(jti)), subject, score)));
+                        call.script(Script.REVOKE_STORED, Keys.withStream(call.keys.record(jti)), subject, score)));
                 Iterator<Answer> answers = link.change(call, requests).iterator();
                 List<String> done = new ArrayList<>();
                 for (Map.Entry<String, Long> entry : some.entrySet()) {
@@ -456,7 +463,7 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                 call,
                 List.of(
                         Request.of(CommandType.ZSCORE, index, Entries.SHORTENED),
-                        Request.of(CommandType.GET, call.keys.watermark(subject))));
+                        watermark(call.keys.watermark(subject))));
         // Up to the latest expiry that was shortened, the order of the scores may differ from that of the expiries.
         long shortened = Entries.score(answers.get(0).text(0));
         // No record expires later than its score. So a record that comes after this place cannot have a lower score.
@@ -490,6 +497,12 @@ public final class RedisTokenStore implements SelfExpiringTokenStore {
                         || page.last().expiresAt().toEpochMilli() >= entries.score()
                         || shortened >= entries.score()));
         return new Watermarked<>(List.copyOf(page), time(answers.get(1).text(0)));
+    }
+
+    /** The feed, which needs no switch: every revocation of the domain is in it, by whichever node. */
+    @Override
+    public RevocationFeed feed() {
+        return new Feed(link);
     }
 
     // Expiry

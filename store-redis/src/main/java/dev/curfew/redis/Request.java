@@ -13,12 +13,15 @@ import org.jspecify.annotations.Nullable;
 /** A request to the server that has its key. Each attempt makes a new command: a command can be sent only once. */
 final class Request {
     private final @Nullable Script script;
+    private final List<String> words;
     private final CommandType type;
     private final List<String> keys;
     private final List<String> arguments;
 
-    private Request(@Nullable Script script, CommandType type, List<String> keys, String... arguments) {
+    private Request(
+            @Nullable Script script, CommandType type, List<String> words, List<String> keys, String... arguments) {
         this.script = script;
+        this.words = words;
         this.type = type;
         this.keys = keys;
         this.arguments = Arrays.asList(arguments);
@@ -29,11 +32,16 @@ final class Request {
     }
 
     static Request of(CommandType type, List<String> keys, String... arguments) {
-        return new Request(null, type, keys, arguments);
+        return new Request(null, type, List.of(), keys, arguments);
     }
 
     static Request of(Script script, List<String> keys, String... arguments) {
-        return new Request(script, CommandType.EVALSHA, keys, arguments);
+        return new Request(script, CommandType.EVALSHA, List.of(), keys, arguments);
+    }
+
+    /** A request for the entries of streams, of each at most {@code count} that come after an id. */
+    static Request read(int count, List<String> streams, String... ids) {
+        return new Request(null, CommandType.XREAD, List.of("COUNT", Integer.toString(count), "STREAMS"), streams, ids);
     }
 
     String key() {
@@ -42,7 +50,7 @@ final class Request {
 
     /** Whether the request is a change; the probe's temporary key does not count. */
     boolean changes() {
-        return script != null && script != Script.PROBE;
+        return script != null && script != Script.PROBE && script != Script.HISTORY;
     }
 
     /** @param isWhole whether a script is sent in full instead of its digest */
@@ -51,6 +59,7 @@ final class Request {
         if (script != null) {
             args.add(isWhole ? script.source : script.digest).add(keys.size());
         }
+        words.forEach(args::add);
         args.addKeys(keys).addValues(arguments);
         return new AsyncCommand<>(
                 new Command<>(script != null && isWhole ? CommandType.EVAL : type, new Answer(), args));

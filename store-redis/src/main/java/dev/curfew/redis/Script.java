@@ -11,13 +11,14 @@ import java.util.Objects;
 /** The Lua scripts; each has a file of its own under {@code META-INF/curfew/redis}. */
 enum Script {
     STORE("keep", "enter"),
-    REVOKE("keep"),
-    CONSUME("keep"),
-    REVOKE_STORED("keep"),
-    REVOKE_SUBJECT("keep"),
-    REVOKE_SESSION("keep"),
+    REVOKE("keep", "tell"),
+    CONSUME("keep", "tell"),
+    REVOKE_STORED("keep", "tell"),
+    REVOKE_SUBJECT("keep", "tell"),
+    REVOKE_SESSION("keep", "tell"),
     INDEX("keep", "enter"),
     DROP,
+    HISTORY,
     PROBE;
 
     final String source;

@@ -1,4 +1,5 @@
--- KEYS: the record. ARGV: now, grace, attempt, subject or '', issued or '', expires, session or '', keep until.
+-- KEYS: the record, the stream of its partition. ARGV: now, grace, attempt, subject or '', issued or '', expires,
+-- session or '', keep until.
 -- Answers REVOKED, also to a repetition of the attempt that revoked the record. Otherwise answers ALREADY_REVOKED.
 local now, grace, attempt, subject, issued, expires, session, keepUntil = unpack(ARGV)
 local e, r, a = unpack(redis.call('HMGET', KEYS[1], 'e', 'r', 'a'))
@@ -10,6 +11,7 @@ if not e then
       table.insert(fields, value)
     end
   end
+  tell(expires)
   redis.call('HSET', KEYS[1], unpack(fields))
   keep(KEYS[1], true, expires + grace, now)
   return {'REVOKED'}
@@ -19,8 +21,10 @@ if longer then
   e = keepUntil
 end
 if not r then
+  tell(e)
   redis.call('HSET', KEYS[1], 'e', e, 'u', now, 'r', now, 'a', attempt)
 elseif longer then
+  tell(e)
   redis.call('HSET', KEYS[1], 'e', e, 'u', now)
 end
 keep(KEYS[1], false, e + grace, now)

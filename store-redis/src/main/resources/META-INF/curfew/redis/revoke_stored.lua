@@ -1,4 +1,5 @@
--- KEYS: the record that an entry of a subject's index names. ARGV: now, grace, attempt, subject, expires by the index.
+-- KEYS: the record that an entry of a subject's index names, the stream of its partition. ARGV: now, grace, attempt,
+-- subject, expires by the index.
 -- Answers REVOKED, also to a repetition of the attempt that revoked the record; GONE if the record was revoked before,
 -- or if there was none; OTHER if it is another subject's, or expired, or if the key has another type.
 local now, grace, attempt, subject, expires = unpack(ARGV)
@@ -13,6 +14,7 @@ local e, s, r, a = unpack(fields)
 if not e then
   -- A call has written the entry, and not yet the record, or it has failed in between. If the record is stored later,
   -- it must be revoked already.
+  tell(expires)
   redis.call('HSET', KEYS[1], 's', subject, 'p', 'revocation', 'e', expires, 'c', now, 'u', now, 'r', now)
   keep(KEYS[1], true, expires + grace, now)
   return {'GONE'}
@@ -23,6 +25,7 @@ elseif r then
 elseif tonumber(e) <= tonumber(now) then
   return {'OTHER'}
 end
+tell(e)
 redis.call('HSET', KEYS[1], 'r', now, 'u', now, 'a', attempt)
 keep(KEYS[1], false, e + grace, now)
 return {'REVOKED'}

@@ -1,12 +1,13 @@
--- KEYS: the subject's watermark. ARGV: now, grace, attempt, watermark, the time until which the watermark is kept.
-local now, _, _, watermark, keepUntil = unpack(ARGV)
-local at = redis.call('GET', KEYS[1])
-if not at then
-  redis.call('SET', KEYS[1], watermark, 'PX', lifetime(keepUntil, now))
-else
-  if tonumber(watermark) > tonumber(at) then
-    redis.call('SET', KEYS[1], watermark, 'KEEPTTL')
-  end
-  keep(KEYS[1], false, keepUntil, now)
+-- KEYS: the subject's watermark, the stream of its partition. ARGV: now, grace, attempt, watermark, keep until.
+local now, grace, _, watermark, keepUntil = unpack(ARGV)
+local function later(one, other)
+  return one and tonumber(one) >= tonumber(other) and one or other
 end
+local e, r = unpack(redis.call('HMGET', KEYS[1], 'e', 'r'))
+local ends, at = later(e, keepUntil), later(r, watermark)
+if ends ~= e or at ~= r then
+  tell(ends, at)
+  redis.call('HSET', KEYS[1], 'e', ends, 'r', at)
+end
+keep(KEYS[1], not e, ends + grace, now)
 return {'DONE'}

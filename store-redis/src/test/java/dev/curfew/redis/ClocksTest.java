@@ -137,7 +137,11 @@ class ClocksTest {
                 Keys.of(scope).index("s"))) {
             assertThat(removalOf(key)).as(key).isBetween(end, end.plus(MARGIN).plus(took));
         }
-        Instant longest = right.plus(LIFETIME).plus(counted).plus(Duration.ofDays(1));
+        Instant longest = right.plus(LIFETIME)
+                .plus(counted)
+                .plus(Duration.ofDays(1))
+                .plus(SKEW)
+                .plus(SKEW);
         for (String key : List.of(Keys.of(scope).watermark("s"), Keys.of(scope).session("s"))) {
             assertThat(removalOf(key))
                     .as(key)

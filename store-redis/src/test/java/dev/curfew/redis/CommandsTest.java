@@ -5,6 +5,7 @@ import static dev.curfew.servers.Fixture.NOW;
 import static dev.curfew.servers.Fixture.token;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
 import dev.curfew.Rotation.Rotated;
 import dev.curfew.StoreScope;
@@ -24,6 +25,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -35,6 +37,8 @@ import org.junit.jupiter.api.Test;
 /** Counts the commands: in the server's statistics, and on the wire. */
 class CommandsTest {
     private static final Pattern CALLS = Pattern.compile("(?m)^cmdstat_([^:]+):calls=(\\d+)");
+    private static final Set<String> OTHERS =
+            Set.of("info", "config|resetstat", "ping", "replconf", "keys", "del", "xrange", "xlen", "xtrim");
 
     private static RedisServer server;
 
@@ -56,13 +60,19 @@ class CommandsTest {
     }
 
     private static Map<String, Integer> commands(List<RedisServer> of, Runnable action) {
-        of.forEach(each -> each.command("CONFIG", "RESETSTAT"));
+        for (RedisServer each : of) {
+            // One revocation of 36 looks at the oldest entries of a feed. So there are none.
+            for (Object feed : (List<?>) each.command("KEYS", "curfew:*:feed")) {
+                each.command("DEL", (String) feed);
+            }
+            each.command("CONFIG", "RESETSTAT");
+        }
         action.run();
         Map<String, Integer> commands = new TreeMap<>();
         for (RedisServer each : of) {
             Matcher calls = CALLS.matcher(String.valueOf(each.command("INFO", "commandstats")));
             while (calls.find()) {
-                if (!Set.of("info", "config|resetstat", "ping", "replconf").contains(calls.group(1))) {
+                if (!OTHERS.contains(calls.group(1))) {
                     commands.merge(calls.group(1), Integer.parseInt(calls.group(2)), Integer::sum);
                 }
             }
@@ -91,11 +101,11 @@ class CommandsTest {
             checks.forEach((name, check) ->
                     assertThat(commands(server, check)).as(name).isEqualTo(Map.of("hexists", 1)));
             assertThat(commands(server, () -> tokens.check(token("stored", "s"))))
-                    .isEqualTo(Map.of("hmget", 1, "get", 1));
+                    .isEqualTo(Map.of("hmget", 2));
             assertThat(commands(server, () -> tokens.isRevoked(token("stored", "s2"))))
-                    .isEqualTo(Map.of("hmget", 1, "get", 1));
+                    .isEqualTo(Map.of("hmget", 2));
             // One more command for the watermark of the record's subject, if the watermark may decide.
-            assertThat(commands(server, () -> tokens.getToken("stored"))).isEqualTo(Map.of("hgetall", 1, "get", 1));
+            assertThat(commands(server, () -> tokens.getToken("stored"))).isEqualTo(Map.of("hgetall", 1, "hmget", 1));
             assertThat(commands(server, () -> tokens.getToken("warm"))).isEqualTo(Map.of("hgetall", 1));
             Set<String> hundred = IntStream.range(0, 100).mapToObj(i -> "t" + i).collect(Collectors.toSet());
             assertThat(commands(server, () -> tokens.isRevoked(hundred))).isEqualTo(Map.of("hexists", 100));
@@ -133,7 +143,7 @@ class CommandsTest {
 
             // Nothing else is asked of the server, and scripts do little.
             assertThat(commands(server, () -> tokens.revokeToken(token("new", "s"))))
-                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "pexpire", 1));
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "xadd", 1, "hset", 1, "pexpire", 1));
             assertThat(commands(server, () -> tokens.storeToken(token("new too", "s"), "p")))
                     .isEqualTo(Map.of(
                             "evalsha",
@@ -168,7 +178,8 @@ class CommandsTest {
                             "zrangebyscore",
                             1));
             assertThat(commands(server, () -> tokens.consume("new too", "p")))
-                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hset", 1, "pexpire", 1, "hgetall", 1, "get", 1));
+                    .isEqualTo(Map.of(
+                            "evalsha", 1, "time", 1, "xadd", 1, "hset", 1, "pexpire", 1, "hgetall", 1, "hmget", 1));
             assertThat(commands(server, () -> store.expunge(scope, 10, NOW))).isEmpty();
             assertThat(commands(server, () -> tokens.readExpired(10))).isEmpty();
         }
@@ -187,23 +198,22 @@ class CommandsTest {
 
             Token stored = ofSession("stored");
             tokens.storeToken(stored, "p");
-            assertThat(commands(server, () -> tokens.check(stored)))
-                    .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+            assertThat(commands(server, () -> tokens.check(stored))).isEqualTo(Map.of("hmget", 2, "hexists", 1));
             // The token does not name the session of its record.
             assertThat(commands(server, () -> tokens.check(token("stored", "s"))))
-                    .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+                    .isEqualTo(Map.of("hmget", 2, "hexists", 1));
             assertThat(commands(server, () -> tokens.getToken("stored")))
-                    .isEqualTo(Map.of("hgetall", 1, "get", 1, "hexists", 1));
+                    .isEqualTo(Map.of("hgetall", 1, "hmget", 1, "hexists", 1));
 
             assertThat(commands(server, () -> tokens.revokeSession("laptop")))
-                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "pexpire", 1));
+                    .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "xadd", 1, "hset", 1, "pexpire", 1));
             assertThat(commands(server, () -> tokens.revokeSession("laptop")))
                     .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "pexpire", 1));
 
             // One look, one script that stores the successor, and one that uses the presented token.
             tokens.storeToken(ofSession("r"), "p");
             assertThat(commands(server, () -> rotate(tokens, "r")))
-                    .containsAllEntriesOf(Map.of("evalsha", 2, "hmget", 2, "hgetall", 1, "get", 2, "hexists", 1))
+                    .containsAllEntriesOf(Map.of("evalsha", 2, "hmget", 4, "hgetall", 1, "xadd", 1, "hexists", 1))
                     .containsAllEntriesOf(Map.of("time", 2, "hset", 2, "zadd", 1, "zrangebyscore", 1))
                     .hasSize(10);
             // A revocation that finds the token revoked reads the record, and ends the session of a rotated one
@@ -211,8 +221,8 @@ class CommandsTest {
             Token used = ofSession("r");
             assertThat(commands(server, () -> tokens.revokeToken(used)))
                     .containsAllEntriesOf(Map.of("evalsha", 2, "time", 2, "hmget", 2, "hset", 1, "pexpire", 2))
-                    .containsEntry("hgetall", 1)
-                    .hasSize(6);
+                    .containsAllEntriesOf(Map.of("hgetall", 1, "xadd", 1))
+                    .hasSize(7);
         }
         client.shutdown();
     }
@@ -274,11 +284,15 @@ class CommandsTest {
             try (RedisTokenStore store = RedisTokenStore.create(client);
                     TokenResource tokens = Fixture.resource(store, domain)) {
                 tokens.isRevoked("warm");
+                RevocationFeed feed = store.feed();
+                var nobody = new FeedTest.Heard();
+                var position = new AtomicReference<>(feed.follow(Fixture.scope(domain), null, nobody, NOW));
                 for (Runnable check : List.<Runnable>of(
                         () -> tokens.isRevoked(Set.of("t1", "t2", "t3", "t4", "t5", "t6")),
                         () -> tokens.check(token("t1", "s")),
                         () -> tokens.check(ofSession("t1")),
-                        () -> store.revokedSessions(Fixture.scope(domain), Set.of("a", "b", "c"), NOW))) {
+                        () -> store.revokedSessions(Fixture.scope(domain), Set.of("a", "b", "c"), NOW),
+                        () -> position.set(feed.follow(Fixture.scope(domain), position.get(), nobody, NOW)))) {
                     synchronized (pieces) {
                         pieces.clear();
                     }
@@ -306,13 +320,12 @@ class CommandsTest {
                 }
                 Token stored = ofSession("r");
                 tokens.storeToken(stored, "p");
-                assertThat(commands(masters, () -> tokens.check(stored)))
-                        .isEqualTo(Map.of("hmget", 1, "get", 1, "hexists", 1));
+                assertThat(commands(masters, () -> tokens.check(stored))).isEqualTo(Map.of("hmget", 2, "hexists", 1));
                 assertThat(commands(masters, () -> tokens.revokeSession("laptop")))
-                        .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "hset", 1, "pexpire", 1));
+                        .isEqualTo(Map.of("evalsha", 1, "time", 1, "hmget", 1, "xadd", 1, "hset", 1, "pexpire", 1));
                 // One more script for the index.
                 assertThat(commands(masters, () -> rotate(tokens, "r")))
-                        .containsAllEntriesOf(Map.of("evalsha", 3, "hmget", 2, "hgetall", 1, "get", 2, "hexists", 1));
+                        .containsAllEntriesOf(Map.of("evalsha", 3, "hmget", 4, "hgetall", 1, "hexists", 1));
             }
             client.shutdown();
         }

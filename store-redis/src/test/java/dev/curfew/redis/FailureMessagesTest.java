@@ -546,8 +546,7 @@ class FailureMessagesTest {
             }
             assertThat(server.command("GET", key)).isEqualTo("somebody else's");
             String watermark = Keys.of(Fixture.scope(domain)).watermark("secret-subject");
-            server.command("HSET", watermark, "f", "v");
-            server.command("EXPIRE", watermark, "100");
+            server.command("SET", watermark, "somebody else's", "EX", "100");
             assertTells(catchThrowable(() -> tokens.revokeSubject("secret-subject")), "another type");
             assertTells(catchThrowable(() -> tokens.check(token("t", "secret-subject"))), "another type");
             String session = Keys.of(Fixture.scope(domain)).session("secret-session");

@@ -5,9 +5,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.curfew.StoreScope;
 import dev.curfew.servers.Fixture;
 import io.lettuce.core.cluster.SlotHash;
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 
@@ -37,12 +38,12 @@ class KeysTest {
 
     @Test
     void aPlainNameIsReadable() {
-        assertThat(Keys.of(scope("tokens", "")).record("id")).isEqualTo("curfew:tokens::token:id");
+        assertThat(Keys.of(scope("tokens", "")).record("id")).isEqualTo("curfew:{tokens:m.}::token:id");
         assertThat(Keys.of(scope("tokens", "acme")).watermark("ada@example.com"))
-                .isEqualTo("curfew:tokens:acme:watermark:ada@example.com");
-        assertThat(Keys.of(scope("tokens", "")).session("id")).isEqualTo("curfew:tokens::session:id");
+                .isEqualTo("curfew:{tokens:e.}:acme:watermark:ada@example.com");
+        assertThat(Keys.of(scope("tokens", "")).session("id")).isEqualTo("curfew:{tokens:m.}::session:id");
         assertThat(Keys.of(scope("tokens", "acme")).index("a{1}:50%"))
-                .isEqualTo("curfew:tokens:acme:subject:a%7B1%7D%3A50%25");
+                .isEqualTo("curfew:{tokens:d.}:acme:subject:a%7B1%7D%3A50%25");
     }
 
     @Test
@@ -51,6 +52,7 @@ class KeysTest {
         int count = 0;
         for (String domain : NAMES) {
             for (String tenant : NAMES) {
+                keys.addAll(Keys.of(scope(domain, tenant)).streams());
                 for (String name : NAMES) {
                     keys.add(Keys.of(scope(domain, tenant)).record(name));
                     keys.add(Keys.of(scope(domain, tenant)).watermark(name));
@@ -60,19 +62,52 @@ class KeysTest {
                 }
             }
         }
-        assertThat(keys).hasSize(count);
+        // All tenants of a domain share its streams.
+        assertThat(keys).hasSize(count + 16 * NAMES.size());
     }
 
     @Test
-    void R10_1_noNameDecidesWhichSlotAKeyIsIn() {
-        List<Integer> slots = new ArrayList<>();
-        for (int i = 0; i < 2000; i++) {
-            String key = Keys.of(scope("{tokens}", "{x}")).record("{same}" + i);
-            // A server takes the text between braces for a hash tag.
-            assertThat(key).doesNotContain("{");
-            slots.add(SlotHash.getSlot(key));
+    void thePartitionsOfADomainAreSpreadEvenlyOverACluster() {
+        for (String domain : List.of("a", "tokens", "{tokens}", "long".repeat(16))) {
+            assertThat(Keys.of(scope(domain, "")).streams().stream()
+                            .map(stream -> SlotHash.getSlot(stream) / (SlotHash.SLOT_COUNT / 16)))
+                    .hasSize(16)
+                    .doesNotHaveDuplicates();
         }
-        assertThat(new HashSet<>(slots)).hasSizeGreaterThan(1700);
+    }
+
+    @Test
+    void R10_1_noNameDecidesWhichPartitionAKeyIsIn() {
+        for (String name : List.of("%s", "{same}%s", "user-%s@example.com", "\u4e16\u754c %s")) {
+            Map<Integer, Integer> slots = new HashMap<>();
+            for (int i = 0; i < 3200; i++) {
+                String key = Keys.of(scope("{tokens}", "{x}")).record(name.formatted(1_000 + i));
+                slots.merge(SlotHash.getSlot(key), 1, Integer::sum);
+            }
+            assertThat(slots)
+                    .hasSize(16)
+                    .allSatisfy((slot, keys) -> assertThat(keys).isBetween(140, 260));
+        }
+    }
+
+    @Test
+    void everyKeyIsInTheSlotOfItsStream() {
+        for (String name : NAMES) {
+            String key = Keys.of(scope(name, name)).session(name);
+            assertThat(Keys.withStream(key))
+                    .startsWith(key)
+                    .allSatisfy(each -> assertThat(SlotHash.getSlot(each)).isEqualTo(SlotHash.getSlot(key)));
+            assertThat(Keys.of(scope(name, name)).streams())
+                    .contains(Keys.withStream(key).get(1));
+        }
+    }
+
+    @Test
+    void aNameInAFeedIsReadBack() {
+        for (String name : NAMES) {
+            String key = Keys.of(scope("d", "")).record(name);
+            assertThat(Keys.unescape(key.substring(key.lastIndexOf(':') + 1))).isEqualTo(name);
+        }
     }
 
     /** The write before a WAIT must go to the server that has the key. */
@@ -81,8 +116,8 @@ class KeysTest {
         for (String name : NAMES) {
             var keys = Keys.of(scope(name, name));
             String key = keys.record(name);
-            assertThat(keys.temporary(key)).isNotEqualTo(key);
-            assertThat(SlotHash.getSlot(keys.temporary(key))).isEqualTo(SlotHash.getSlot(key));
+            assertThat(Keys.temporary(key)).isNotEqualTo(key);
+            assertThat(SlotHash.getSlot(Keys.temporary(key))).isEqualTo(SlotHash.getSlot(key));
         }
     }
 }

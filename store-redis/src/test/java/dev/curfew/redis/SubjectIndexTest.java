@@ -210,6 +210,21 @@ class SubjectIndexTest {
         }
     }
 
+    /** The script reads the subject from the record, and finds the subject's partition itself. */
+    @Test
+    void R4_5_aConsumeSeesTheWatermarkOfAnySubject() {
+        int i = 0;
+        for (String subject :
+                List.of("s", "{a}:50%", "m\u00fcller", "\u4e16\u754c", "\ud83d\ude00", "\u00fc".repeat(512))) {
+            String jti = "t" + i++;
+            tokens.storeToken(Token.of(jti, subject, NOW, NOW.plus(HOUR)), "p");
+            store.revokeSubject(Fixture.scope(domain), subject, NOW, NOW.plus(HOUR), NOW);
+            assertThat(store.consume(Fixture.scope(domain), jti, null, "p", null, NOW)
+                            .watermark())
+                    .isEqualTo(NOW);
+        }
+    }
+
     /** A key can still be extended in its last millisecond. */
     @Test
     void R3_3_aRevocationIsExtendedInTheLastMillisecondOfTheOldOne() {

@@ -1,0 +1,28 @@
+-- Stands before the scripts that revoke. KEYS[2]: the stream of the partition. ARGV[3]: the attempt, a random text.
+-- Appends to the stream that the key KEYS[1] is revoked: the key without its prefix, its field e, and '' or, for a
+-- watermark, its field r. Has to be called before the first write to the key: if it fails, nothing is revoked.
+local function tell(ends, watermark)
+  -- One call of 36 looks at the 16 oldest entries; at 16 more, while half of them are over. An entry counts while its key
+  -- has the values that the entry tells. It is appended again; then all entries that were looked at are removed. So what
+  -- counts and a reader has not read yet always stands behind the last entry that the reader has read.
+  if string.sub(ARGV[3], -1) == '0' then
+    local prefix = string.match(KEYS[1], '^[^}]*}:')
+    local looked, over = 0
+    repeat
+      over = 0
+      local entries = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 16)
+      for _, entry in ipairs(entries) do
+        local told = entry[2]
+        local e, r = unpack(redis.pcall('HMGET', prefix .. told[2], 'e', 'r'))
+        if r and e == told[4] and (told[6] == '' or told[6] == r) then
+          redis.call('XADD', KEYS[2], '*', unpack(told))
+        else
+          over = over + 1
+        end
+      end
+      redis.call('XTRIM', KEYS[2], 'MAXLEN', redis.call('XLEN', KEYS[2]) - #entries)
+      looked = looked + 16
+    until over < 8 or looked == 96
+  end
+  redis.call('XADD', KEYS[2], '*', 'k', string.match(KEYS[1], '}:(.*)'), 'e', ends, 'r', watermark or '')
+end
