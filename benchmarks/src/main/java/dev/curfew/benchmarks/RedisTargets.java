@@ -9,7 +9,6 @@ import io.lettuce.core.codec.StringCodec;
 import io.lettuce.core.output.BooleanOutput;
 import io.lettuce.core.output.CommandOutput;
 import io.lettuce.core.output.ValueListOutput;
-import io.lettuce.core.output.ValueOutput;
 import io.lettuce.core.protocol.AsyncCommand;
 import io.lettuce.core.protocol.Command;
 import io.lettuce.core.protocol.CommandArgs;
@@ -54,8 +53,7 @@ final class RedisTargets {
 
         private final StatefulRedisConnection<String, String> connection;
         private final RedisCommands<String, String> redis;
-        private final String prefix;
-        private final String watermarks;
+        private final String domain;
         private final String put;
         private final String revoke;
         private final String use;
@@ -65,23 +63,29 @@ final class RedisTargets {
         LettuceLimit(RedisClient client, int records) {
             this.connection = client.connect();
             this.redis = connection.sync();
-            this.prefix = "curfew:" + Data.domain(records) + "::token:";
-            this.watermarks = "curfew:" + Data.domain(records) + "::watermark:";
+            this.domain = Data.domain(records);
             this.put = redis.scriptLoad(PUT);
             this.revoke = redis.scriptLoad(REVOKE);
             this.use = redis.scriptLoad(USE);
         }
 
+        /** The key of a record or a watermark, in the partition in which Curfew has it. */
+        private String key(String kind, String name) {
+            int partition = Integer.remainderUnsigned(name.hashCode(), 997) % 16;
+            return "curfew:{" + domain + ':' + (char) ('a' + partition) + ".}::" + kind + ':' + name;
+        }
+
         @Override
         public Object isRevoked(String jti) {
-            return redis.hexists(prefix + jti, "r");
+            return redis.hexists(key("token", jti), "r");
         }
 
         @Override
         public Object revoked(List<String> jtis) {
             List<AsyncCommand<String, String, Boolean>> commands = new ArrayList<>(jtis.size());
             for (String jti : jtis) {
-                commands.add(command(CommandType.HEXISTS, new BooleanOutput<>(StringCodec.UTF8), prefix + jti, "r"));
+                commands.add(
+                        command(CommandType.HEXISTS, new BooleanOutput<>(StringCodec.UTF8), key("token", jti), "r"));
             }
             connection.dispatch(commands);
             Set<String> revoked = new HashSet<>();
@@ -98,7 +102,7 @@ final class RedisTargets {
             AsyncCommand<String, String, List<String>> record = command(
                     CommandType.HMGET,
                     new ValueListOutput<>(StringCodec.UTF8),
-                    prefix + jti,
+                    key("token", jti),
                     "s",
                     "p",
                     "i",
@@ -106,8 +110,8 @@ final class RedisTargets {
                     "c",
                     "u",
                     "r");
-            AsyncCommand<String, String, String> watermark =
-                    command(CommandType.GET, new ValueOutput<>(StringCodec.UTF8), watermarks + subject);
+            AsyncCommand<String, String, List<String>> watermark =
+                    command(CommandType.HMGET, new ValueListOutput<>(StringCodec.UTF8), key("watermark", subject), "r");
             connection.dispatch(List.of(record, watermark));
             return List.of(answer(record), String.valueOf((Object) answer(watermark)));
         }
@@ -141,12 +145,12 @@ final class RedisTargets {
 
         private Object script(String script, String jti) {
             return redis.<Long>evalsha(
-                    script, ScriptOutputType.INTEGER, new String[] {prefix + jti}, jti, "user", now, end);
+                    script, ScriptOutputType.INTEGER, new String[] {key("token", jti)}, jti, "user", now, end);
         }
 
         @Override
         public Object consume(String jti) {
-            List<String> fields = redis.evalsha(use, ScriptOutputType.MULTI, new String[] {prefix + jti}, now);
+            List<String> fields = redis.evalsha(use, ScriptOutputType.MULTI, new String[] {key("token", jti)}, now);
             if (fields.isEmpty()) {
                 throw new IllegalStateException("A token that was just stored could not be used");
             }

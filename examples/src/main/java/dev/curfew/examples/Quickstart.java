@@ -5,6 +5,7 @@ import dev.curfew.TokenResource;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -15,11 +16,12 @@ import org.jspecify.annotations.Nullable;
 /** Shows what Curfew does: as a story, as a table of one's own tokens, or as a service to try with curl. */
 public final class Quickstart {
     private static final String USAGE = """
-            Usage: quickstart [--store URL] [--tokens FILE | --serve [PORT]]
+            Usage: quickstart [--store URL] [--tokens FILE | --serve [PORT] | --replica]
 
               (neither)       tells the main job as a story, and fails if it comes out differently
               --tokens FILE   shows what Curfew reads in the JWTs of a file, one a line, and says of them
               --serve [PORT]  starts a small service to try with curl; port 8080 by default, 0 for any free one
+              --replica       shows the local replica, by two nodes on one server, which you stop meanwhile
               --store URL     memory:, or the URL of a store whose adapter is on the class path, without a
                               password; by default what curfew.store.url or CURFEW_STORE_URL says, else memory
               --help          shows this
@@ -60,20 +62,15 @@ public final class Quickstart {
             out.print(USAGE);
             return DONE;
         }
-        TokenResource.Builder builder = TokenResource.builder();
-        if (options.store() != null) {
-            builder.url(options.store());
-        } else if (System.getProperty("curfew.store.url") == null && System.getenv("CURFEW_STORE_URL") == null) {
-            // All stores are on the class path: without a URL, opening one would be refused (R11.4).
-            builder.url("memory:");
-        }
         try {
             if (options.file() != null) {
-                TokenTable.print(builder, options.file(), out);
+                TokenTable.print(builder(options), options.file(), out);
             } else if (options.port() != null) {
-                serve(builder, options.port(), out);
+                serve(builder(options), options.port(), out);
+            } else if (options.replica()) {
+                return showReplica(options, out, err);
             } else {
-                Story.tell(builder, out);
+                Story.tell(builder(options), out);
             }
             return DONE;
         } catch (CurfewException | Story.CameOutDifferently e) {
@@ -83,6 +80,28 @@ public final class Quickstart {
                     + ": " + e);
         }
         return FAILED;
+    }
+
+    private static TokenResource.Builder builder(Options options) {
+        TokenResource.Builder builder = TokenResource.builder();
+        if (options.store() != null) {
+            builder.url(options.store());
+        } else if (System.getProperty("curfew.store.url") == null && System.getenv("CURFEW_STORE_URL") == null) {
+            // All stores are on the class path: without a URL, opening one would be refused (R11.4).
+            builder.url("memory:");
+        }
+        return builder;
+    }
+
+    private static int showReplica(Options options, PrintStream out, PrintStream err) {
+        try {
+            new ReplicaStory(Duration.ofSeconds(2), Duration.ofSeconds(18), Duration.ofMinutes(2))
+                    .tell(() -> builder(options), out);
+            return DONE;
+        } catch (IllegalArgumentException e) {
+            err.println(e.getMessage() + ". To see one, name a server by --store or CURFEW_STORE_URL");
+            return FAILED;
+        }
     }
 
     private static void serve(TokenResource.Builder builder, int port, PrintStream out) throws IOException {
@@ -95,13 +114,15 @@ public final class Quickstart {
             boolean help,
             @Nullable String store,
             @Nullable Path file,
-            @Nullable Integer port) {
+            @Nullable Integer port,
+            boolean replica) {
 
         static Options of(List<String> arguments) {
             boolean help = false;
             String store = null;
             Path file = null;
             Integer port = null;
+            boolean replica = false;
             Deque<String> left = new ArrayDeque<>(arguments);
             while (!left.isEmpty()) {
                 String option = left.remove();
@@ -110,13 +131,14 @@ public final class Quickstart {
                     case "--store" -> store = withoutPassword(value(option, left));
                     case "--tokens" -> file = Path.of(value(option, left));
                     case "--serve" -> port = hasValue(left) ? port(left.remove()) : DEFAULT_PORT;
+                    case "--replica" -> replica = true;
                     default -> throw new IllegalArgumentException("There is no option " + option);
                 }
             }
-            if (file != null && port != null) {
-                throw new IllegalArgumentException("Give --tokens or --serve, not both");
+            if ((file == null ? 0 : 1) + (port == null ? 0 : 1) + (replica ? 1 : 0) > 1) {
+                throw new IllegalArgumentException("Give one of --tokens, --serve and --replica");
             }
-            return new Options(help, store, file, port);
+            return new Options(help, store, file, port, replica);
         }
 
         private static boolean hasValue(Deque<String> left) {

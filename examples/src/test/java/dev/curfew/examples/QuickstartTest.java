@@ -42,12 +42,21 @@ class QuickstartTest {
                 "--store",
                 "--serve 65536",
                 "--serve -1",
-                "--serve 0 --tokens some.txt"
+                "--serve 0 --tokens some.txt",
+                "--replica --serve 0"
             })
     void misuseIsExplained(String arguments) {
         assertThat(run(arguments.split(" "))).isEqualTo(2);
         assertThat(err.toString(UTF_8)).contains("Usage: quickstart");
         assertThat(out.size()).isZero();
+    }
+
+    @Test
+    void theMemoryHasNoReplicaAndSaysWhy() {
+        assertThat(run("--replica", "--store", "memory:")).isEqualTo(1);
+        assertThat(err.toString(UTF_8))
+                .contains("needs no local replica", "name a server by --store")
+                .doesNotContain("\tat ");
     }
 
     @Test

@@ -5,20 +5,26 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.curfew.ActionOutcome;
 import dev.curfew.ExpungeReport;
+import dev.curfew.RevocationFeed;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
+import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.memory.MemoryTokenStore;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.Tags;
+import io.micrometer.core.instrument.search.RequiredSearch;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 
@@ -145,5 +151,76 @@ class CurfewMetricsTest {
         Tags tags = Tags.of("domain", "accounts", "action", "check", "outcome", "active");
         assertThat(registry.get("curfew.action").tags(tags).timer().count()).isEqualTo(1);
         assertThat(second.get("curfew.action").tags(tags).timer().count()).isEqualTo(1);
+    }
+
+    /** Each poll of the feed waits to be allowed. */
+    @Test
+    void theReplicaIsMeasuredFromItsFirstPollOn() throws InterruptedException {
+        var begun = new Semaphore(0);
+        var allowed = new Semaphore(0);
+        RevocationFeed feed = new RevocationFeed() {
+            @Override
+            public String follow(StoreScope scope, String after, Sink sink, Instant now) {
+                begun.release();
+                try {
+                    allowed.acquire();
+                } catch (InterruptedException e) {
+                    throw new IllegalStateException(e); // the resource is closed
+                }
+                sink.revoked("secret-tenant", "secret-jti", now.plusSeconds(60));
+                sink.sessionRevoked("secret-tenant", "secret-session", now.plusSeconds(60));
+                return "position";
+            }
+
+            @Override
+            public boolean isInTransaction() {
+                return false;
+            }
+        };
+        try (TokenResource tokens = TokenResource.builder()
+                .store(memoryWith(feed))
+                .domain("accounts")
+                .clock(() -> NOW)
+                .maxTokenLifetime(Duration.ofDays(1))
+                .localReplica(Duration.ofMinutes(1))
+                .replicaPollInterval(Duration.ofMillis(1))
+                .build()) {
+            CurfewMetrics.ofReplica(tokens).bindTo(registry);
+            begun.acquire();
+            assertThat(replica("serving").gauge().value()).isZero();
+            assertThat(replica("age").timeGauge().value(TimeUnit.SECONDS)).isNaN();
+            assertThat(replica("loads").functionCounter().count()).isZero();
+            assertThat(tokens.check(TOKEN.withSession("s"))).isEqualTo(TokenStatus.ACTIVE); // by the store
+            allowed.release();
+            begun.acquire(); // so the first poll has ended
+            assertThat(replica("serving").gauge().value()).isEqualTo(1);
+            assertThat(replica("age").timeGauge().value(TimeUnit.SECONDS)).isBetween(0.0, 60.0);
+            assertThat(replica("loads").functionCounter().count()).isEqualTo(1);
+            assertThat(replica("entries").gauge().value()).isEqualTo(2);
+            assertThat(replica("memory").gauge().value()).isPositive();
+            assertThat(tokens.check(TOKEN.withSession("s"))).isEqualTo(TokenStatus.ACTIVE);
+            assertThat(replica("local.share").gauge().value()).isEqualTo(0.5);
+        }
+        assertThat(replica("serving").gauge().value()).isZero();
+    }
+
+    private static TokenStore memoryWith(RevocationFeed feed) {
+        var memory = MemoryTokenStore.create();
+        return (TokenStore) Proxy.newProxyInstance(
+                TokenStore.class.getClassLoader(),
+                new Class<?>[] {TokenStore.class},
+                (proxy, verb, arguments) -> verb.getName().equals("feed") ? feed : verb.invoke(memory, arguments));
+    }
+
+    private RequiredSearch replica(String name) {
+        return registry.get("curfew.replica." + name).tags("domain", "accounts");
+    }
+
+    @Test
+    void aResourceWithoutAReplicaHasNoMetersOfIt() {
+        try (TokenResource tokens = resource("accounts")) {
+            CurfewMetrics.ofReplica(tokens).bindTo(registry);
+        }
+        assertThat(registry.getMeters()).isEmpty();
     }
 }

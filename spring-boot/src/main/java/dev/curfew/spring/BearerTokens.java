@@ -3,10 +3,12 @@ package dev.curfew.spring;
 import dev.curfew.InvalidTokenException;
 import dev.curfew.Token;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.spring.CurfewProperties.Ends;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.function.BiConsumer;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
@@ -76,7 +78,7 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         try {
             // A revoked token is in the hands of a thief, perhaps: it must not throw out the others.
             if (ends == null || ends == Ends.OTHER_SESSIONS) {
-                int status = checked(tenant, mapped.token());
+                int status = status(tenant.check(mapped.token()));
                 if (ends == null || status != ACCEPTED) {
                     return status;
                 }
@@ -88,8 +90,15 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         }
     }
 
-    private int checked(TokenResource tenant, Token token) {
-        return switch (tenant.check(token)) {
+    /** The same where the local replica has the answer; empty where the store must be asked. */
+    Optional<Integer> answerLocally(MappedToken mapped, String method, String path) {
+        return ends(method, path) == null
+                ? mapped.of(tokens).checkLocally(mapped.token()).map(this::status)
+                : Optional.empty();
+    }
+
+    private int status(TokenStatus status) {
+        return switch (status) {
             case ACTIVE -> ACCEPTED;
             case UNAVAILABLE -> properties.security().unavailableStatus();
             case REVOKED, EXPIRED, UNKNOWN -> throw refused(null);

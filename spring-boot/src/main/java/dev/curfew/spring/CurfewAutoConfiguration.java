@@ -2,9 +2,9 @@ package dev.curfew.spring;
 
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStore;
-import dev.curfew.TokenStoreException;
 import dev.curfew.micrometer.CurfewMetrics;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.binder.MeterBinder;
 import org.springframework.beans.factory.ObjectProvider;
 import org.springframework.boot.actuate.autoconfigure.endpoint.condition.ConditionalOnAvailableEndpoint;
 import org.springframework.boot.actuate.health.HealthIndicator;
@@ -58,6 +58,7 @@ public class CurfewAutoConfiguration {
         if (properties.requirePresence()) {
             builder.requirePresence();
         }
+        properties.replica().apply(builder);
         if (stores.getIfAvailable() == null) {
             // The second is the name by which an application without Spring names its store.
             String url = properties.url() == null ? environment.getProperty("curfew.store.url") : properties.url();
@@ -85,6 +86,11 @@ public class CurfewAutoConfiguration {
             metrics.bindTo(registry);
             return builder -> builder.onOutcome(metrics);
         }
+
+        @Bean
+        MeterBinder curfewReplicaMetrics(TokenResource tokens) {
+            return CurfewMetrics.ofReplica(tokens);
+        }
     }
 
     /** The actuator endpoint. */
@@ -103,19 +109,14 @@ public class CurfewAutoConfiguration {
     static class Health {
         @Bean
         org.springframework.boot.health.contributor.HealthIndicator curfewHealthIndicator(TokenResource tokens) {
-            return () -> answers(tokens)
-                    ? org.springframework.boot.health.contributor.Health.up().build()
-                    : org.springframework.boot.health.contributor.Health.down().build();
-        }
-
-        /** A look-up throws under every failure policy, where a check would not. */
-        static boolean answers(TokenResource tokens) {
-            try {
-                tokens.inspect("curfew-health");
-                return true;
-            } catch (TokenStoreException e) {
-                return false;
-            }
+            return () -> {
+                var health = new CheckHealth(tokens);
+                return (health.isUp()
+                                ? org.springframework.boot.health.contributor.Health.up()
+                                : org.springframework.boot.health.contributor.Health.down())
+                        .withDetails(health.details())
+                        .build();
+            };
         }
     }
 
@@ -125,9 +126,14 @@ public class CurfewAutoConfiguration {
     static class HealthOfBoot3 {
         @Bean
         HealthIndicator curfewHealthIndicator(TokenResource tokens) {
-            return () -> Health.answers(tokens)
-                    ? org.springframework.boot.actuate.health.Health.up().build()
-                    : org.springframework.boot.actuate.health.Health.down().build();
+            return () -> {
+                var health = new CheckHealth(tokens);
+                return (health.isUp()
+                                ? org.springframework.boot.actuate.health.Health.up()
+                                : org.springframework.boot.actuate.health.Health.down())
+                        .withDetails(health.details())
+                        .build();
+            };
         }
     }
 }

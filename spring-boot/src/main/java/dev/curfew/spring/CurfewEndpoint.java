@@ -1,6 +1,7 @@
 package dev.curfew.spring;
 
 import dev.curfew.ExpungeReport;
+import dev.curfew.ReplicaStatus;
 import dev.curfew.TokenResource;
 import java.util.Map;
 import org.springframework.boot.actuate.endpoint.InvalidEndpointRequestException;
@@ -13,16 +14,20 @@ import org.springframework.lang.Nullable;
 @Endpoint(id = "curfew")
 record CurfewEndpoint(TokenResource tokens, CurfewProperties properties) {
 
-    /** The domain, the failures of the store, and the last clean-up of this process. */
+    /** The domain, the failures of the store, the last clean-up of this process, and its local replica. */
     record Status(
-            String domain, long storeFailures, @Nullable ExpungeReport lastExpunge) {}
+            String domain,
+            long storeFailures,
+            @Nullable ExpungeReport lastExpunge,
+            @Nullable ReplicaStatus replica) {}
 
     @ReadOperation
     Status status() {
         return new Status(
                 properties.domain(),
                 tokens.storeFailures(),
-                tokens.lastExpunge().orElse(null));
+                tokens.lastExpunge().orElse(null),
+                tokens.replicaStatus().orElse(null));
     }
 
     /**

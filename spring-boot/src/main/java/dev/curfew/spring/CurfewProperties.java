@@ -1,6 +1,8 @@
 package dev.curfew.spring;
 
 import dev.curfew.FailurePolicy;
+import dev.curfew.TokenResource;
+import dev.curfew.WhenStale;
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import org.springframework.boot.context.properties.ConfigurationProperties;
@@ -30,6 +32,7 @@ record CurfewProperties(
         @DefaultValue("false") boolean requirePresence,
         @DefaultValue("deny") FailurePolicy failurePolicy,
         @DefaultValue("2s") Duration callDeadline,
+        @DefaultValue Replica replica,
         @DefaultValue Expunge expunge,
         @DefaultValue Jdbc jdbc,
         @DefaultValue Jwt jwt,
@@ -48,6 +51,35 @@ record CurfewProperties(
         URL,
         /** The memory of this process. */
         MEMORY
+    }
+
+    /**
+     * The local replica.
+     *
+     * @param bound How late this instance may learn of a revocation by another one; no local replica by default
+     * @param pollInterval How often the local replica reads what is new; a quarter of the bound by default
+     * @param capacity How many revocations the local replica may hold
+     * @param serveWhileStoreFails How much longer than the bound the local replica may answer while the store fails
+     * @param whenStale What a check does when the local replica is older than its bound
+     */
+    record Replica(
+            @Nullable Duration bound,
+            @Nullable Duration pollInterval,
+            @DefaultValue("20000000") long capacity,
+            @DefaultValue("0s") Duration serveWhileStoreFails,
+            @DefaultValue("ask") WhenStale whenStale) {
+
+        void apply(TokenResource.Builder builder) {
+            if (bound != null) {
+                builder.localReplica(bound);
+            }
+            if (pollInterval != null) {
+                builder.replicaPollInterval(pollInterval);
+            }
+            builder.replicaCapacity(capacity)
+                    .serveWhileStoreFails(serveWhileStoreFails)
+                    .whenReplicaIsStale(whenStale);
+        }
     }
 
     /**

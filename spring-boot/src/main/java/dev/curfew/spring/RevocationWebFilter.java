@@ -14,7 +14,7 @@ import reactor.core.scheduler.Schedulers;
 
 /**
  * As {@link RevocationFilter}, for reactive requests; it also answers the log-out. The store is asked on
- * {@code boundedElastic}, never on an event loop.
+ * {@code boundedElastic}, never on an event loop. The local replica is asked on the event loop, since it never waits.
  */
 record RevocationWebFilter(BearerTokens bearerTokens) implements WebFilter {
     private static final String SCHEME = "Bearer ";
@@ -26,13 +26,17 @@ record RevocationWebFilter(BearerTokens bearerTokens) implements WebFilter {
         return ReactiveSecurityContextHolder.getContext()
                 .mapNotNull(SecurityContext::getAuthentication)
                 .mapNotNull(authentication -> bearerTokens.read(authentication, bearer(request)))
-                .flatMap(token -> Mono.fromCallable(() ->
-                                bearerTokens.answer(token, request.getMethod().name(), path))
-                        .subscribeOn(Schedulers.boundedElastic()))
+                .flatMap(token -> status(token, request.getMethod().name(), path))
                 .defaultIfEmpty(BearerTokens.ACCEPTED)
                 .flatMap(status -> status == BearerTokens.ACCEPTED
                         ? chain.filter(exchange)
                         : answer(exchange.getResponse(), status));
+    }
+
+    private Mono<Integer> status(MappedToken token, String method, String path) {
+        return Mono.justOrEmpty(bearerTokens.answerLocally(token, method, path))
+                .switchIfEmpty(Mono.fromCallable(() -> bearerTokens.answer(token, method, path))
+                        .subscribeOn(Schedulers.boundedElastic()));
     }
 
     private static @Nullable String bearer(ServerHttpRequest request) {
