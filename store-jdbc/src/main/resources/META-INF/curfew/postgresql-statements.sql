@@ -190,40 +190,45 @@ SELECT {me}, clock_timestamp()
 
 -- Everything that is revoked now, for a local replica. The row 'position' has the history of the data, and the snapshot
 -- that this statement sees: it is where "follow" goes on. The history is another one after a restart, after the crash of
--- one backend (statistics are reset then), and in another file. Then ids of transactions may be given once more.
+-- one backend (statistics are reset then), and in another file. Then ids of transactions may be given once more. Times are
+-- in milliseconds, rounded up, which is faster to read.
 -- read: load
 SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
-        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass), pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
-    pg_current_snapshot()::text, NULL::timestamptz, NULL::timestamptz
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
+        pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
+    pg_current_snapshot()::text, NULL::bigint, NULL::bigint
 UNION ALL
-SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "expires_at" > ?
+SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "expires_at" > ?
 UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
-FROM "curfew_tokens_watermarks" WHERE kept_until > ?
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
+    ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks" WHERE kept_until > ?
 
 -- What a former snapshot did not see. A transaction that it did not see had no id yet, or one from its xmax on, or it was
 -- in progress, and its id is in the snapshot. So nothing is left out, in whatever order transactions end. The upper bound
--- holds for all rows that are seen; it tells the planner that few rows are meant.
+-- holds for all rows that are seen; it tells the planner that few rows are meant. The planner does not see the parameter,
+-- so that one plan is as good as another, and it soon makes no new ones. Under the name followAll there is no LIMIT.
 -- read: follow
 WITH since AS (SELECT ?::pg_snapshot AS snapshot)
 SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
-        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass), pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
-    pg_current_snapshot()::text, NULL::timestamptz, NULL::timestamptz
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
+        pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
+    pg_current_snapshot()::text, NULL::bigint, NULL::bigint
 UNION ALL (
-SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens"
+SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens"
 WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
     AND "change" < pg_snapshot_xmax(pg_current_snapshot())
 UNION ALL
-SELECT {me}, 'token', "tenant", "jti", "expires_at", NULL::timestamptz FROM "curfew_tokens"
+SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens"
 WHERE "revoked_at" IS NOT NULL AND "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
 UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
-FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
-    AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
+    ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks"
+WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since) AND "change" < pg_snapshot_xmax(pg_current_snapshot())
 UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session", kept_until, watermark
-FROM "curfew_tokens_watermarks" WHERE "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
-LIMIT ?)
+SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
+    ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks"
+WHERE "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+LIMIT 1000)
 
 -- How the tables differ from what the statements above need, in words. The columns of the answer: the differences with
 -- which the store must not start (missing, different); the differences that are only warned of (slow, and lossy: the server

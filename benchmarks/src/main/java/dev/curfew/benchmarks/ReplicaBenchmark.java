@@ -43,6 +43,7 @@ public class ReplicaBenchmark {
     static final int BATCH = 200_000;
 
     private static final Instant NOW = Data.now().truncatedTo(ChronoUnit.SECONDS);
+    private static final Instant END = NOW.plusSeconds(3600);
 
     /** Whether the replica is asked or the map. */
     @Param({"replica", "map"})
@@ -106,7 +107,7 @@ public class ReplicaBenchmark {
     @Setup(Level.Iteration)
     public void ids() {
         for (int i = 0; i < BATCH; i++) {
-            asked[i] = Token.of(id(), "subject", NOW, NOW.plusSeconds(3600));
+            asked[i] = Token.of(id(), "subject", NOW, END);
         }
         next = 0;
     }

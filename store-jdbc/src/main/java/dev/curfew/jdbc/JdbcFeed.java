@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * the history of the data and a snapshot: all later revocations are by transactions that the snapshot did not see.
  */
 final class JdbcFeed implements RevocationFeed {
-    /** Most polls have fewer rows, and are one round trip. */
+    /** The LIMIT of the statement. Most polls have fewer rows, and are one round trip. */
     private static final int FEW = 1000;
 
     private static final String SEPARATOR = "|";
@@ -32,9 +32,9 @@ final class JdbcFeed implements RevocationFeed {
         }
         int end = after.indexOf(SEPARATOR);
         String snapshot = after.substring(end + 1);
-        Page page = store.ask(scope, "follow", rows -> new Page(rows, sink), snapshot, FEW);
+        Page page = store.ask(scope, "follow", rows -> new Page(rows, sink), snapshot);
         if (page.rows > FEW) {
-            page = store.stream(scope, FEW, "follow", rows -> new Page(rows, sink), snapshot, null);
+            page = store.stream(scope, FEW, "followAll", rows -> new Page(rows, sink), snapshot);
         }
         boolean isSameHistory = page.position.startsWith(after.substring(0, end + 1));
         // Ids are given again after a crash that lost some of them, also where the history looks the same.
@@ -64,16 +64,11 @@ final class JdbcFeed implements RevocationFeed {
                 count++;
                 String tenant = row.getString(3);
                 String name = row.getString(4);
-                Instant until = JdbcTokenStore.instant(row, 5, JdbcTokenStore.ROUND_UP);
+                Instant until = Instant.ofEpochMilli(row.getLong(5));
                 switch (row.getString(2)) {
-                    case "token" -> sink.revoked(tenant, name, Objects.requireNonNull(until));
-                    case "session" -> sink.sessionRevoked(tenant, name, Objects.requireNonNull(until));
-                    case "subject" ->
-                        sink.watermark(
-                                tenant,
-                                name,
-                                Objects.requireNonNull(JdbcTokenStore.instant(row, 6, JdbcTokenStore.ROUND_UP)),
-                                Objects.requireNonNull(until));
+                    case "token" -> sink.revoked(tenant, name, until);
+                    case "session" -> sink.sessionRevoked(tenant, name, until);
+                    case "subject" -> sink.watermark(tenant, name, Instant.ofEpochMilli(row.getLong(6)), until);
                     default -> found = tenant + SEPARATOR + name;
                 }
             } while (row.next());

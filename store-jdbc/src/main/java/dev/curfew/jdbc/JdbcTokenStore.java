@@ -88,7 +88,7 @@ public final class JdbcTokenStore implements TokenStore {
     private static final Duration SCHEMA_DEADLINE = Duration.ofMinutes(1);
 
     // Somebody else may have written a finer expiry or watermark. It is rounded up, so that it is never early (R1.3).
-    static final int ROUND_UP = 999_999;
+    private static final int ROUND_UP = 999_999;
 
     private final Connections connections;
     private final boolean createsSchema;
@@ -516,7 +516,7 @@ public final class JdbcTokenStore implements TokenStore {
                 row.getString(12));
     }
 
-    static @Nullable Instant instant(ResultSet row, int column, int plusNanos) throws SQLException {
+    private static @Nullable Instant instant(ResultSet row, int column, int plusNanos) throws SQLException {
         OffsetDateTime time = row.getObject(column, OffsetDateTime.class);
         return time == null ? null : time.toInstant().plusNanos(plusNanos).truncatedTo(ChronoUnit.MILLIS);
     }

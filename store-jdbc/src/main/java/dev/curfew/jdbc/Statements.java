@@ -60,7 +60,9 @@ final class Statements {
             // Each statement asks that for itself: the connection of the next statement may lead to another server.
             String me = "CASE WHEN pg_is_in_recovery() THEN 'standby " + signature + "' ELSE '" + signature + "' END";
             String sql = named(found.group(3).replace("{me}", me));
-            statements.put(name, new Prepared(sql, signature, found.group(1).equals("read")));
+            var prepared = new Prepared(sql, signature, found.group(1).equals("read"));
+            statements.put(name, prepared);
+            statements.put(name + "All", new Prepared(sql.replace("\nLIMIT 1000)", ")"), signature, prepared.reads()));
         }
     }
 

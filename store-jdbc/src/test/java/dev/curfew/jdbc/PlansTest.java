@@ -69,7 +69,7 @@ class PlansTest {
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
         all.put("expunge", new Object[] {BEGINNING, NOW, 1000, NOW, 1000});
-        all.put("follow", new Object[] {"990000:990000:", 1000});
+        all.put("follow", new Object[] {"990000:990000:"});
         return all;
     }
 
