@@ -363,9 +363,9 @@ final class Actions {
      */
     private int revokeStored(ActionCall<?> call, String subject, Instant now) {
         return change(call, () -> store.revokeStored(call.scope(), subject, batchSize, now), (replicated, count) -> {
-            if (replica != null && count != null && count > 0 && !replica.isInTransaction()) {
+            if (replica != null && count != null && !replica.isInTransaction()) {
                 replica.refresh();
-            } else if (replica != null && (count == null || count > 0)) {
+            } else if (replica != null) {
                 replica.attempts().watermark(call.scope().tenant(), subject, Times.FOREVER, Times.FOREVER);
             }
         });
@@ -394,6 +394,9 @@ final class Actions {
                     last = record;
                 }
             } while (page.size() >= batchSize);
+        }
+        if (replica != null) {
+            replica.refresh(); // others may have revoked some of them meanwhile
         }
     }
 

@@ -162,7 +162,7 @@ final class KnownRevocations {
                 : Knowledge.REVOKED;
     }
 
-    /** Removes what was past its retention end when the hour of this time began; answers the beginning of that hour. */
+    /** Removes what was past its retention end when this hour began. */
     void sweep(Instant hour) {
         int until = (int) Math.min(hour.toEpochMilli() / HOUR - firstHour + 1, Fingerprints.NEVER - 1);
         all.forEach(set -> set.sweep(until));

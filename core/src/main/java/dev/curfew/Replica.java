@@ -28,7 +28,8 @@ final class Replica {
 
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
     // Of a poll that reads everything: millions of records.
-    private static final Duration LOAD_DEADLINE = Duration.ofMinutes(5);
+    private static final Duration LOAD_DEADLINE = Duration.ofMinutes(15);
+    private static final Duration SWEEPING = Duration.ofMinutes(1);
     private static final Duration LONGEST_PATIENCE = Duration.ofSeconds(30);
     private static final Duration LONGEST_DELAY = Duration.ofSeconds(10);
     private static final Duration QUIET = Duration.ofSeconds(30);
@@ -64,7 +65,9 @@ final class Replica {
     private volatile long notBefore = Deadline.reading() - 1;
     // What ended before this time has been removed (R12.8).
     private volatile long sweptUntil = NEVER;
+    // At its capacity, or closed.
     private volatile boolean isStopped;
+    private volatile boolean isClosed;
     private final AtomicLong loads = new AtomicLong();
 
     // Of the thread alone.
@@ -116,8 +119,10 @@ final class Replica {
         if (knowledge == Knowledge.REVOKED) {
             answer = Answer.REVOKED; // however old that is (R12.10)
         } else if (last != null && mayAnswer(last, knowledge, needsStore) && !feed.isInTransaction()) {
-            boolean isFresh = isYounger(last, isFailing() ? longestNanos : boundNanos, now.toEpochMilli());
-            answer = isFresh ? Answer.NOT_REVOKED : deniesWhenStale ? Answer.DENY : Answer.ASK;
+            long millis = now.toEpochMilli();
+            boolean isFresh = isYounger(last, isFailing() ? longestNanos : boundNanos, millis);
+            boolean isDenied = deniesWhenStale && millis >= sweptUntil;
+            answer = isFresh ? Answer.NOT_REVOKED : isDenied ? Answer.DENY : Answer.ASK;
         }
         if (answer != Answer.ASK) {
             local.increment();
@@ -197,10 +202,10 @@ final class Replica {
     // The thread
 
     private void run() {
-        while (!isStopped) {
+        while (!isClosed) {
             Duration next = pause;
             try {
-                next = poll();
+                next = isStopped ? sweepOnly() : poll();
             } catch (RuntimeException | Error e) {
                 failure = e; // not of the store: the replica grows stale and says so
             }
@@ -209,8 +214,17 @@ final class Replica {
             } catch (RuntimeException | Error e) {
                 failure = e; // of the log
             }
-            LockSupport.parkNanos(this, next.toNanos());
+            var wait = Deadline.after(next);
+            do {
+                LockSupport.parkNanos(this, wait.remainingNanos());
+            } while (position == null && !wait.isOver() && !isClosed); // a call of refresh does not hasten a load
         }
+    }
+
+    /** What the replica knew when it stopped ends all the same. */
+    private Duration sweepOnly() {
+        sweep(KnownRevocations.hourOf(clock.instant()));
+        return SWEEPING;
     }
 
     /** Reads what is new; answers how long to wait before the next poll. */
@@ -229,16 +243,19 @@ final class Replica {
         }
         Duration deadline = isLoad ? LOAD_DEADLINE : patience;
         long reading = Deadline.reading();
-        pollEnd = Deadline.after(isLoad ? deadline : whole.deadline());
+        var progress = new Progress(isLoad ? deadline : whole.deadline());
         try {
-            // A load leaves out what had ended when this hour began.
-            position = feed.follow(whole.withDeadline(deadline), position, known.facts, isLoad ? hour : now);
+            // What had ended when this hour began may be left out; a later sweep has the same end.
+            position = feed.follow(whole.withDeadline(deadline), position, progress, hour);
         } catch (TokenStoreException e) {
             failure = e;
-            failedAt = Deadline.reading();
-            // More may be waiting than can be read in this time.
+            if (progress.told == 0) {
+                failedAt = Deadline.reading(); // else the store answers, and there is too much to read in this time
+            } else if (patience.equals(LONGEST_PATIENCE)) {
+                position = null;
+            }
             patience = shorter(patience.multipliedBy(2), LONGEST_PATIENCE);
-            return pause;
+            return isLoad ? shorter(bound.multipliedBy(2), LONGEST_DELAY) : pause;
         } finally {
             pollEnd = null;
         }
@@ -258,6 +275,43 @@ final class Replica {
         failure = null;
         sweep(hour);
         return pause;
+    }
+
+    /** Hears of revocations, and notes that the store answers meanwhile. */
+    private final class Progress implements RevocationFeed.Sink {
+        private static final int OFTEN = 256;
+
+        private final Duration patient;
+        int told;
+
+        Progress(Duration patient) {
+            this.patient = patient;
+            pollEnd = Deadline.after(patient);
+        }
+
+        private void note() {
+            if (told++ % OFTEN == 0) {
+                pollEnd = Deadline.after(patient);
+            }
+        }
+
+        @Override
+        public void revoked(String tenant, String jti, Instant expiresAt) {
+            note();
+            known.facts.revoked(tenant, jti, expiresAt);
+        }
+
+        @Override
+        public void sessionRevoked(String tenant, String session, Instant keptUntil) {
+            note();
+            known.facts.sessionRevoked(tenant, session, keptUntil);
+        }
+
+        @Override
+        public void watermark(String tenant, String subject, Instant watermark, Instant keptUntil) {
+            note();
+            known.facts.watermark(tenant, subject, watermark, keptUntil);
+        }
     }
 
     private synchronized void publish(@Nullable Fresh next) {
@@ -338,6 +392,7 @@ final class Replica {
     void close() {
         synchronized (this) {
             isStopped = true;
+            isClosed = true;
             fresh = null;
         }
         known.stop();

@@ -32,13 +32,6 @@ final class Call {
         this.deadline = Deadline.after(scope.deadline());
     }
 
-    /** A part of this call, which may take as long as this at most. */
-    Call part(Duration longest) {
-        Duration left = Duration.ofNanos(Math.max(left(), 1_000_000));
-        Duration shorter = left.compareTo(longest) < 0 ? left : longest;
-        return new Call(new StoreScope(scope.domain(), scope.tenant(), scope.skew(), shorter), now);
-    }
-
     /** How many nanoseconds are left until the deadline; never negative. */
     long left() {
         return Math.max(0, deadline.remainingNanos());

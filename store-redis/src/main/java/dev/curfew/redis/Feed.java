@@ -39,6 +39,8 @@ final class Feed implements RevocationFeed {
     @Override
     public @Nullable String follow(StoreScope scope, @Nullable String after, Sink sink, Instant now) {
         var call = new Call(scope, now);
+        Duration longest = scope.deadline().compareTo(LONGEST_PAGE) < 0 ? scope.deadline() : LONGEST_PAGE;
+        var page = new StoreScope(scope.domain(), scope.tenant(), scope.skew(), longest);
         List<String> streams = call.keys.streams();
         List<Request> servers = (link.isInCluster() ? streams : streams.subList(0, 1))
                 .stream()
@@ -47,7 +49,7 @@ final class Feed implements RevocationFeed {
         String history;
         String[] last = new String[streams.size()];
         if (after == null) {
-            history = histories(link.ask(call.part(LONGEST_PAGE), servers));
+            history = histories(link.ask(new Call(page, now), servers));
             Arrays.fill(last, START);
         } else {
             int end = after.indexOf(';');
@@ -66,7 +68,11 @@ final class Feed implements RevocationFeed {
             }
             int reads = requests.size();
             requests.addAll(servers);
-            List<Answer> answers = link.ask(call.part(LONGEST_PAGE), requests);
+            if (call.left() == 0) {
+                throw Failures.of(Outcome.UNCHANGED, scope.domain(), "SILENCE", null);
+            }
+            // A page has a deadline of its own: a request that is given too little time closes the connection.
+            List<Answer> answers = link.ask(new Call(page, now), requests);
             if (!history.equals(histories(answers.subList(reads, answers.size())))) {
                 return null;
             }

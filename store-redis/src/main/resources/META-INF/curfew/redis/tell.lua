@@ -2,9 +2,11 @@
 -- Appends to the stream that the key KEYS[1] is revoked: the key without its prefix, its field e, and '' or, for a
 -- watermark, its field r. Has to be called before the first write to the key: if it fails, nothing is revoked.
 local function tell(ends, watermark)
-  -- One call of 36 looks at the 16 oldest entries; at 16 more, while half of them are over. An entry counts while its key
-  -- has the values that the entry tells. It is appended again; then all entries that were looked at are removed. So what
-  -- counts and a reader has not read yet always stands behind the last entry that the reader has read.
+  -- One call of 36 looks at the 16 oldest entries; at 16 more, while half of them are over. An entry is over when its key
+  -- has other values, which another entry tells, or when the key is not there and would have ended by its TTL. A key may
+  -- also be missing because its slot is being moved to another server: then the entry counts. What counts is appended
+  -- again; then all entries that were looked at are removed. So what counts and a reader has not read yet always stands
+  -- behind the last entry that the reader has read.
   if string.sub(ARGV[3], -1) == '0' then
     local prefix = string.match(KEYS[1], '^[^}]*}:')
     local looked, over = 0
@@ -14,10 +16,14 @@ local function tell(ends, watermark)
       for _, entry in ipairs(entries) do
         local told = entry[2]
         local e, r = unpack(redis.pcall('HMGET', prefix .. told[2], 'e', 'r'))
-        if r and e == told[4] and (told[6] == '' or told[6] == r) then
-          redis.call('XADD', KEYS[2], '*', unpack(told))
-        else
+        local isOver = tonumber(told[4]) + ARGV[2] < time[1] * 1000
+        if e then
+          isOver = not r or e ~= told[4] or (told[6] ~= '' and told[6] ~= r)
+        end
+        if isOver then
           over = over + 1
+        else
+          redis.call('XADD', KEYS[2], '*', unpack(told))
         end
       end
       redis.call('XTRIM', KEYS[2], 'MAXLEN', redis.call('XLEN', KEYS[2]) - #entries)

@@ -8,6 +8,8 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
 import java.time.Instant;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.UnaryOperator;
 
@@ -23,6 +25,9 @@ final class FaultyStore {
     volatile Runnable poll = () -> {};
 
     volatile boolean isPositionLost;
+    /** What time each poll was told. */
+    final Set<Instant> polledAt = ConcurrentHashMap.newKeySet();
+
     volatile boolean isInTransaction;
     final TokenStore store;
 
@@ -54,6 +59,7 @@ final class FaultyStore {
             @Override
             public String follow(StoreScope scope, String after, Sink sink, Instant now) {
                 poll.run();
+                polledAt.add(now);
                 if (isPositionLost && after != null) {
                     isPositionLost = false;
                     return null;

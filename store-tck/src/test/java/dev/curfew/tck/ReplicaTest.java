@@ -512,6 +512,16 @@ class ReplicaTest {
         }
     }
 
+    /** A poll leaves out less than a clock that is put right within the hour could miss. */
+    @Test
+    void R12_8_aPollIsToldTheBeginningOfItsHour() {
+        clock.set(NOW.plus(Duration.ofMinutes(50)));
+        try (TokenResource tokens = served(builder())) {
+            R12Replica.awaitPoll(tokens);
+            assertThat(faulty.polledAt).containsOnly(Instant.parse("2100-01-01T00:00:00Z"));
+        }
+    }
+
     @Test
     void R12_7_aSkewThatWasRaisedMeansToReadEverythingAnew() {
         try (TokenResource tokens = served(builder())) {
