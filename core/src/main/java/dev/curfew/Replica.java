@@ -243,7 +243,10 @@ final class Replica {
         }
         Duration deadline = isLoad ? LOAD_DEADLINE : patience;
         long reading = Deadline.reading();
-        var progress = new Progress(isLoad ? deadline : whole.deadline());
+        // The bound runs out then. Without an answer until then the store counts as failing: checks that ask it would
+        // wait,
+        // too.
+        var progress = new Progress(isLoad ? deadline : shorter(whole.deadline(), bound.minus(pause)));
         try {
             // What had ended when this hour began may be left out; a later sweep has the same end.
             position = feed.follow(whole.withDeadline(deadline), position, progress, hour);

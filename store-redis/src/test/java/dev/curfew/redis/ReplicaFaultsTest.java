@@ -9,6 +9,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
 /** Local replicas of one Redis, under faults. */
@@ -79,14 +80,16 @@ class ReplicaFaultsTest extends ReplicaFaultsContract {
         proxy().pass();
     }
 
-    // The harness must find a replica that makes a mistake.
+    // The harness must find a replica that makes a mistake. On PostgreSQL that is always looked at.
 
     @Test
+    @Tag("long")
     void aReplicaThatCountsFromTheEndOfAPollIsFound() throws Exception {
         assertFound(Mistake.COUNTS_FROM_THE_END, () -> rest(BOUND.multipliedBy(5)));
     }
 
     @Test
+    @Tag("long")
     void aReplicaThatIgnoresFailuresIsFound() throws Exception {
         assertFound(Mistake.IGNORES_FAILURES, () -> whileSwallowed(BOUND.multipliedBy(6)));
     }
