@@ -657,6 +657,9 @@ final class Actions {
         if (jtis.isEmpty()) {
             return jtis;
         }
+        if (replica == null) {
+            return revokedByStore(call.scope(), jtis);
+        }
         Set<String> revoked = new HashSet<>();
         Set<String> asked = askedAbout(call.scope(), jtis, revoked);
         if (!asked.isEmpty()) {
