@@ -19,6 +19,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.BiConsumer;
@@ -35,7 +37,8 @@ import org.slf4j.LoggerFactory;
  */
 final class Actions {
     private static final Logger LOG = LoggerFactory.getLogger(TokenResource.class);
-    private static final Duration LONGEST_PAUSE = Duration.ofMillis(100);
+    // A clean-up asks for this jti to see how long a check takes. It does not matter whether there is such a token.
+    private static final String ANY_JTI = "curfew-expunge";
     // An issuer may round an expiry up to a whole second.
     private static final long ROUNDING_MILLIS = 1000;
     // No two times are further apart (R1.3).
@@ -60,7 +63,7 @@ final class Actions {
     private final Outage outage;
     private final @Nullable Replica replica;
     private final AtomicBoolean longLivedTokenReported = new AtomicBoolean();
-    private volatile boolean isClosed;
+    private final CountDownLatch closing = new CountDownLatch(1);
     // Not volatile: a thread that sees an old Instant only makes a new one.
     private Instant lastNow = Instant.EPOCH;
     private volatile @Nullable ExpungeReport lastExpunge;
@@ -858,36 +861,48 @@ final class Actions {
         return callStore(call, () -> store.readExpired(call.scope(), page.after(), page.limit(), now()));
     }
 
-    ExpungeReport expungeExpired(ActionCall<Integer> call) {
-        int size = call.argument();
-        if (size < 1) {
-            throw new IllegalArgumentException("The size of a batch must be at least 1, not " + size);
-        }
+    ExpungeReport expungeExpired(ActionCall<ExpungePace> call) {
         Instant startedAt = now();
         long removed = 0;
         long batches = 0;
-        int batch;
         StoreScope scope = callStore(call, () -> skew.agreed(call.scope(), startedAt));
         if (isAheadOfTheServer(call, startedAt)) {
             return new ExpungeReport(domain, 0, 0, startedAt, Duration.ZERO);
         }
+        GentlePace pace = call.argument() == ExpungePace.GENTLE ? new GentlePace(batchSize) : null;
+        boolean isMore;
         do {
-            Instant began = now();
+            int size = pace == null ? batchSize : pace.size();
+            int batch;
+            long began = Deadline.reading();
             try {
                 batch = callStore(call, () -> store.expunge(scope, size, startedAt));
+                removed += batch;
+                batches++;
+                isMore = batch >= size;
+                if (isMore && pace != null) {
+                    rest(pace.restAfterBatch(Deadline.reading() - began));
+                    long asked = Deadline.reading();
+                    callStore(call, () -> store.isRevoked(scope, ANY_JTI, startedAt));
+                    rest(pace.restAfterCheck(Deadline.reading() - asked));
+                }
             } catch (TokenStoreException e) {
                 throw failureAfterEarlierChanges(call, e, removed);
             }
-            removed += batch;
-            batches++;
-            if (batch >= size) {
-                pauseAfter(Duration.between(began, now()));
-            }
             // Stops after the current batch if the resource is closed, or the thread is interrupted (R7.5).
-        } while (batch >= size && !isClosed && !Thread.currentThread().isInterrupted());
+        } while (isMore && !isClosed() && !Thread.currentThread().isInterrupted());
         var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
         lastExpunge = report;
         return report;
+    }
+
+    /** Waits, and no longer than until the resource is closed. */
+    private void rest(long nanos) {
+        try {
+            boolean ignored = closing.await(nanos, TimeUnit.NANOSECONDS);
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        }
     }
 
     /**
@@ -906,21 +921,6 @@ final class Actions {
                 Duration.between(server, now).plusMillis(500).truncatedTo(ChronoUnit.SECONDS),
                 skew.get());
         return true;
-    }
-
-    /**
-     * Sleeps twice as long as the batch took, at most 100 ms, so that the store is mostly free for other calls (R7.2).
-     */
-    private static void pauseAfter(Duration batch) {
-        try {
-            Thread.sleep(Math.max(0, Math.min(2 * batch.toMillis(), LONGEST_PAUSE.toMillis())));
-        } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-        }
-    }
-
-    int batchSize() {
-        return batchSize;
     }
 
     Optional<ExpungeReport> lastExpunge() {
@@ -1083,13 +1083,13 @@ final class Actions {
     }
 
     private void ensureOpen() {
-        if (isClosed) {
+        if (isClosed()) {
             throw new IllegalStateException("The token resource of domain '" + domain + "' is closed; open a new one");
         }
     }
 
     boolean isClosed() {
-        return isClosed;
+        return closing.getCount() == 0;
     }
 
     void startReplica() {
@@ -1104,8 +1104,8 @@ final class Actions {
 
     /** Closes. Answers whether this call was the first one. */
     synchronized boolean close() {
-        boolean isFirst = !isClosed;
-        isClosed = true;
+        boolean isFirst = !isClosed();
+        closing.countDown();
         if (isFirst && replica != null) {
             replica.close();
         }

@@ -181,8 +181,7 @@ public final class Expunger implements AutoCloseable {
         ExpungeReport report = null;
         schedule.running.lock();
         try {
-            report =
-                    schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED, schedule.actions.batchSize());
+            report = schedule.actions.perform(schedule.scope, TokenAction.EXPUNGE_EXPIRED, ExpungePace.GENTLE);
             LOG.debug("{}", report);
         } catch (RuntimeException | Error e) {
             // Whatever it was, the schedule goes on: a table that is never cleaned again is worse than a log line.

@@ -91,9 +91,9 @@ public final class TokenAction<A, R> {
     public static final TokenAction<Page, List<TokenRecord>> READ_EXPIRED =
             new TokenAction<>("read_expired", Page.class, Actions::readExpired);
 
-    /** {@link TokenResource#expungeExpired}: with the size of a batch. */
-    public static final TokenAction<Integer, ExpungeReport> EXPUNGE_EXPIRED =
-            new TokenAction<>("expunge_expired", Integer.class, Actions::expungeExpired);
+    /** {@link TokenResource#expungeExpired(ExpungePace)}, by hand or by the {@link Expunger}. */
+    public static final TokenAction<ExpungePace, ExpungeReport> EXPUNGE_EXPIRED =
+            new TokenAction<>("expunge_expired", ExpungePace.class, Actions::expungeExpired);
 
     private final String defaultName;
     private final Class<A> argumentType;

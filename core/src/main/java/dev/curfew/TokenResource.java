@@ -387,12 +387,24 @@ public final class TokenResource implements AutoCloseable {
         return perform(READ_EXPIRED, new Page(null, limit, present("after", after)));
     }
 
-    /** Removes what is past its retention end, of all tenants, in batches; the {@link Expunger} does so periodically. */
+    /**
+     * Removes what is past its retention end, of all tenants, so gently that nobody notices; the {@link Expunger} does so
+     * periodically. It takes as long as it takes: for a maintenance window see {@link #expungeExpired(ExpungePace)}.
+     */
     public ExpungeReport expungeExpired() {
-        return perform(EXPUNGE_EXPIRED, actions.batchSize());
+        return expungeExpired(ExpungePace.GENTLE);
     }
 
-    /** What the last completed {@link #expungeExpired} did, by hand or by the expunger. */
+    /**
+     * Removes what is past its retention end, of all tenants, in batches.
+     *
+     * @param pace how fast
+     */
+    public ExpungeReport expungeExpired(ExpungePace pace) {
+        return perform(EXPUNGE_EXPIRED, present("pace", pace));
+    }
+
+    /** What the last completed {@link #expungeExpired()} did, by hand or by the expunger. */
     public Optional<ExpungeReport> lastExpunge() {
         return actions.lastExpunge();
     }
@@ -716,7 +728,10 @@ public final class TokenResource implements AutoCloseable {
             return this;
         }
 
-        /** How many records a batch of {@link #expungeExpired} or {@link #revokeAllStoredForSubject} has, 1,000 by default. */
+        /**
+         * How many records a batch of {@link #expungeExpired()} or {@link #revokeAllStoredForSubject} has at most, 1,000 by
+         * default.
+         */
         public Builder expungeBatchSize(int size) {
             if (size < 1) {
                 throw new IllegalArgumentException("expungeBatchSize must be at least 1, not " + size);

@@ -166,10 +166,13 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 
 -- By place (ctid) and not by key: a row that is locked stays at its place. By an array, as above. In a table with
 -- partitions the same place is there more than once, so the partition (tableoid) is compared too. One node works at a time.
--- A second node finds nothing to do. So the server has the work of one node, however many nodes there are.
+-- A second node finds nothing to do. So the server has the work of one node, however many nodes there are. The commit does
+-- not wait for the disk or for a standby: a removal that a crash undoes is done again by the next run. This is for this
+-- transaction only, and not for a transaction of the application.
 -- write: expunge
 WITH turn AS MATERIALIZED (
-    SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine
+    SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine,
+        CASE WHEN ?::boolean THEN set_config('synchronous_commit', 'off', true) END AS commit
 ), due AS (
     SELECT tableoid AS part, ctid AS place FROM "curfew_tokens" WHERE (SELECT mine FROM turn) AND "expires_at" BETWEEN ? AND ?
     ORDER BY "expires_at" LIMIT ? FOR UPDATE SKIP LOCKED

@@ -86,7 +86,7 @@ record CurfewProperties(
      * The clean-up.
      *
      * @param interval How often records past their retention end are removed
-     * @param batchSize How many records a batch of a clean-up has
+     * @param batchSize How many records a batch of a clean-up has at most
      */
     record Expunge(
             @DefaultValue("12h") Duration interval,

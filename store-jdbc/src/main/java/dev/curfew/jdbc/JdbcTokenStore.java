@@ -393,7 +393,9 @@ public final class JdbcTokenStore implements TokenStore {
             domain.expungedUntil = row.getInt(2) < limit || last == null ? BEGINNING : last;
             return row.getInt(2);
         };
-        return ask(scope, "expunge", removed, domain.expungedUntil, now.minus(scope.skew()), limit, now, limit);
+        boolean isOwn = !isInTransaction();
+        Instant due = now.minus(scope.skew());
+        return ask(scope, "expunge", removed, isOwn, domain.expungedUntil, due, limit, now, limit);
     }
 
     /**

@@ -68,7 +68,7 @@ class PlansTest {
         all.put("revokeStored", new Object[] {"", "many", NOW.minusDays(10), 1000, "", NOW});
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
-        all.put("expunge", new Object[] {BEGINNING, NOW, 1000, NOW, 1000});
+        all.put("expunge", new Object[] {true, BEGINNING, NOW, 1000, NOW, 1000});
         all.put("follow", new Object[] {"990000:990000:"});
         return all;
     }
@@ -101,7 +101,8 @@ class PlansTest {
                     "revokeStored",
                     explained(connection, SQL.get("revokeStored").sql(), "", "s1", NOW, 1000, "", NOW));
             assertIndexed(
-                    "expunge", explained(connection, SQL.get("expunge").sql(), NOW.minusDays(2), NOW, 1000, NOW, 1000));
+                    "expunge",
+                    explained(connection, SQL.get("expunge").sql(), true, NOW.minusDays(2), NOW, 1000, NOW, 1000));
         }
     }
 

@@ -17,6 +17,8 @@ import dev.curfew.servers.PostgresServer;
 import java.sql.Connection;
 import java.sql.SQLException;
 import java.sql.Statement;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.List;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterEach;
@@ -95,6 +97,35 @@ class TransactionTest {
                 sql(URL, "DELETE FROM \"curfew_" + domain + "\"");
             }
         }
+    }
+
+    /** The server itself writes down how each transaction that removes a record will commit. */
+    @Test
+    void R7_2_onlyTheCommitOfTheCleanUpDoesNotWait() throws SQLException {
+        String table = "\"curfew_" + domain + "\"";
+        String commits = "\"commits_" + domain + "\"";
+        String noted = "\"noted_" + domain + "\"";
+        sql(URL, "CREATE TABLE " + commits + " (setting text)");
+        sql(
+                URL,
+                "CREATE FUNCTION " + noted + "() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN INSERT INTO " + commits
+                        + " VALUES (current_setting('synchronous_commit')); RETURN NULL; END$$");
+        sql(URL, "CREATE TRIGGER noted AFTER DELETE ON " + table + " FOR EACH ROW EXECUTE FUNCTION " + noted + "()");
+        Instant later = NOW.plus(Duration.ofDays(3));
+        // The server of these tests is in haste: its default is off.
+        try (HikariDataSource durable = Fixture.pool(URL + "&options=-c%20synchronous_commit=on", 1);
+                JdbcTokenStore cleaned = JdbcTokenStore.create(durable)) {
+            tokens.storeToken(token("own", "s"));
+            assertThat(cleaned.expunge(Fixture.scope(domain), 10, later)).isEqualTo(1);
+            tokens.storeToken(token("joined", "s"));
+            try (Connection same = durable.getConnection()) {
+                same.setAutoCommit(false);
+                assertThat(cleaned.inTransaction(same, () -> cleaned.expunge(Fixture.scope(domain), 10, later)))
+                        .isEqualTo(1);
+                same.commit();
+            }
+        }
+        assertThat(sql(URL, "SELECT setting FROM " + commits)).containsExactly("off", "on");
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.curfew.tck;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.ExpungePace;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
@@ -152,7 +153,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
             var counting = new CountingStore(store);
             try (TokenResource small =
                     builder(domain, counting).expungeBatchSize(4).build()) {
-                assertThat(small.expungeExpired().removed())
+                assertThat(small.expungeExpired(ExpungePace.FULL_SPEED).removed())
                         .as("expungeExpired")
                         .isEqualTo(15);
                 assertThat(counting.largest()).as("largest").isEqualTo(4);
@@ -242,7 +243,9 @@ public abstract class ExpungingStoreContract extends EveryRule {
             assertThat(read)
                     .as("the number of records that readExpired answered")
                     .isEqualTo(Math.min(many, 10_000));
-            assertThat(counted.expungeExpired().removed()).as("expungeExpired").isEqualTo(many);
+            assertThat(counted.expungeExpired(ExpungePace.FULL_SPEED).removed())
+                    .as("expungeExpired")
+                    .isEqualTo(many);
             assertThat(counting.largest()).as("largest").isLessThanOrEqualTo(1000);
             assertThat(counted.readExpired(1)).as("readExpired").isEmpty();
         }
@@ -265,7 +268,7 @@ public abstract class ExpungingStoreContract extends EveryRule {
         };
         Race.together(IntStream.range(0, 4).mapToObj(node).toList());
         // A node may skip records that another node has locked. This last run finds them.
-        removed.addAndGet(tokens.expungeExpired().removed());
+        removed.addAndGet(tokens.expungeExpired(ExpungePace.FULL_SPEED).removed());
         assertThat(removed).as("how many records the nodes removed together").hasValue(many);
         assertThat(tokens.readExpired(1)).as("readExpired after that").isEmpty();
     }

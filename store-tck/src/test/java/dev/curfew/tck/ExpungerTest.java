@@ -3,13 +3,20 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Deadline;
+import dev.curfew.ExpungePace;
+import dev.curfew.ExpungeReport;
 import dev.curfew.Expunger;
 import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.TokenResource;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicReference;
@@ -63,30 +70,88 @@ class ExpungerTest {
 
     /** At the least: how much longer a machine makes it does not matter. */
     @Test
-    void R7_2_afterAFullBatchItRestsForTwiceAsLongAsThatTook() {
-        var slow = new FaultyStore();
-        try (Expunger expunger = Expunger.manual();
-                TokenResource tokens = TokenResource.builder()
-                        .store(slow.store)
-                        .domain("slow")
-                        .maxTokenLifetime(Duration.ofDays(1))
-                        .clock(clock)
-                        .expunger(expunger)
-                        .expungeBatchSize(1)
-                        .build()) {
-            for (int i = 0; i < 6; i++) {
-                tokens.storeToken(
-                        Token.withoutIssuedAt("t" + i, "s", clock.instant().plusSeconds(1)));
-            }
-            clock.advance(Duration.ofHours(1));
-            slow.answer = removed -> {
-                clock.advance(Duration.ofMillis(10));
-                return removed;
+    void R7_2_afterAFullBatchItRestsForFourTimesAsLongAsThatTook() {
+        try (TokenResource tokens = withDue(6, 1)) {
+            faulty.answer = result -> {
+                work(Duration.ofMillis(10));
+                return result;
             };
             long start = System.nanoTime();
             assertThat(tokens.expungeExpired().removed()).isEqualTo(6);
-            assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThanOrEqualTo(Duration.ofMillis(6 * 20));
+            assertThat(Duration.ofNanos(System.nanoTime() - start)).isGreaterThanOrEqualTo(Duration.ofMillis(6 * 50));
         }
+    }
+
+    @Test
+    void R7_2_betweenBatchesItAsksHowLongACheckTakes() {
+        try (TokenResource tokens = withDue(3, 1)) {
+            assertThat(tokens.expungeExpired().batches()).isEqualTo(4);
+            assertThat(faulty.calls)
+                    .as("after the look at the clock skew of all nodes, which begins each run")
+                    .containsExactly(
+                            "state", "expunge", "isRevoked", "expunge", "isRevoked", "expunge", "isRevoked", "expunge");
+        }
+    }
+
+    @Test
+    void R7_2_atFullSpeedItTakesTheLargestBatchesAndAsksNothing() {
+        try (TokenResource tokens = withDue(1001, 1000)) {
+            ExpungeReport report = tokens.expungeExpired(ExpungePace.FULL_SPEED);
+            assertThat(report.removed()).isEqualTo(1001);
+            assertThat(report.batches()).isEqualTo(2);
+            assertThat(faulty.calls).containsExactly("state", "expunge", "expunge");
+        }
+    }
+
+    @Test
+    void R7_2_gentlyItBeginsWithASmallBatch() {
+        try (TokenResource tokens = withDue(150, 1000)) {
+            List<Integer> removed = new ArrayList<>();
+            faulty.answer = result -> {
+                if (result instanceof Integer batch) {
+                    removed.add(batch);
+                }
+                return result;
+            };
+            assertThat(tokens.expungeExpired().removed()).isEqualTo(150);
+            assertThat(removed).containsExactly(100, 50);
+        }
+    }
+
+    /** A batch of two seconds is followed by a rest of eight. */
+    @Test
+    void R7_5_closeEndsARest() throws Exception {
+        TokenResource tokens = withDue(3, 1);
+        var removed = new CountDownLatch(1);
+        faulty.answer = result -> {
+            work(Duration.ofSeconds(2));
+            removed.countDown();
+            return result;
+        };
+        Future<ExpungeReport> run = CompletableFuture.supplyAsync(tokens::expungeExpired);
+        assertThat(removed.await(1, TimeUnit.MINUTES)).isTrue();
+        tokens.close();
+        assertThat(run.get(7, TimeUnit.SECONDS).removed()).isEqualTo(1);
+    }
+
+    /** Keeps the thread busy, as a store that works would. */
+    private static void work(Duration length) {
+        for (Deadline end = Deadline.after(length); !end.isOver(); ) {
+            Thread.onSpinWait();
+        }
+    }
+
+    /** A resource with so many records that are due, on the faulty store, whose calls are counted from now on. */
+    private TokenResource withDue(int records, int batchSize) {
+        TokenResource tokens =
+                builder(Expunger.manual()).expungeBatchSize(batchSize).build();
+        for (int i = 0; i < records; i++) {
+            tokens.storeToken(
+                    Token.withoutIssuedAt("t" + i, "s", clock.instant().plusSeconds(1)));
+        }
+        clock.advance(Duration.ofHours(1));
+        faulty.calls.clear();
+        return tokens;
     }
 
     @Test
