@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.curfew.ActionInterceptor;
+import dev.curfew.ExpungePace;
 import dev.curfew.Expunger;
 import dev.curfew.ExtraData;
 import dev.curfew.FailurePolicy;
@@ -56,6 +57,7 @@ class NullArgumentsTest {
             Map.entry(FailurePolicy.class, FailurePolicy.DENY),
             Map.entry(TokenAction.class, TokenAction.CHECK),
             Map.entry(Expunger.class, Expunger.manual()),
+            Map.entry(ExpungePace.class, ExpungePace.FULL_SPEED),
             Map.entry(TokenStore.class, new ModelTokenStore()),
             Map.entry(ActionInterceptor.class, (ActionInterceptor<?, ?>) (call, next) -> null),
             Map.entry(WhenStale.class, WhenStale.DENY),
