@@ -20,19 +20,19 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The README's examples are compiled and run, as they stand there. */
+/** The examples of the README and of the guide are compiled and run, as they stand there. */
 class ReadmeTest {
     @TempDir
     private Path folder;
 
     @Test
     void theTenLinesSayWhatTheyPromise() throws Exception {
-        assertThat(run("Main", blocks().get(0))).isEqualTo("ACTIVE\nREVOKED\nREVOKED\n");
+        assertThat(run("Main", blocks("README.md").get(0))).isEqualTo("ACTIVE\nREVOKED\nREVOKED\n");
     }
 
     /** The others follow each other, as in an application. */
     @Test
-    void theMainJobDoesWhatItSays() throws Exception {
+    void theGuideDoesWhatItSays() throws Exception {
         var program = new StringBuilder("""
                 import dev.curfew.*;
                 import java.time.*;
@@ -41,8 +41,9 @@ class ReadmeTest {
                     public static void main(String[] args) throws Exception {
                         String jwt = System.getProperty("readme.jwt");
                 """);
-        List<String> blocks = blocks();
-        blocks.subList(1, blocks.size()).forEach(program::append);
+        List<String> blocks = blocks("docs/guide.md");
+        assertThat(blocks).hasSizeGreaterThan(5);
+        blocks.forEach(program::append);
         program.append("renamed.revokeToken(token);\n}}\n");
         Jwts jwts = new Jwts(java.time.InstantSource.system());
         System.setProperty("readme.jwt", jwts.issue("ada", java.time.Duration.ofMinutes(5)));
@@ -55,14 +56,13 @@ class ReadmeTest {
         }
     }
 
-    private static List<String> blocks() throws IOException {
-        Matcher block =
-                Pattern.compile("```java\n(.*?)```", Pattern.DOTALL).matcher(Files.readString(Path.of("../README.md")));
+    private static List<String> blocks(String page) throws IOException {
+        Matcher block = Pattern.compile("```java\n(.*?)```", Pattern.DOTALL)
+                .matcher(Files.readString(Path.of("..").resolve(page)));
         List<String> blocks = new ArrayList<>();
         while (block.find()) {
             blocks.add(block.group(1));
         }
-        assertThat(blocks).hasSizeGreaterThan(5);
         return blocks;
     }
 
