@@ -32,14 +32,14 @@ final class GentlePace {
     }
 
     /**
-     * How long to rest after a full batch that took so long. The next batch is at most twice as large, or half as large: what
-     * any call takes, as a check does, does not count, since a smaller batch would not make it shorter.
+     * How long to rest after a full batch that took so long: four times as long as the store worked on it. That is less than
+     * the call took, by about as much as a check takes. The next batch is at most twice as large, or half as large.
      */
     long restAfterBatch(long took) {
-        double own = Math.max(1, took - Math.max(0, usualCheck));
-        double factor = Math.min(2, Math.max(0.5, BATCH_GOAL / own));
+        long work = Math.max(took / 4, took - Math.max(0, usualCheck));
+        double factor = Math.min(2, Math.max(0.5, (double) BATCH_GOAL / Math.max(1, work)));
         size = (int) Math.min(largest, Math.max(smallest, Math.round(size * factor)));
-        return took * RESTS_PER_BATCH;
+        return work * RESTS_PER_BATCH;
     }
 
     /**

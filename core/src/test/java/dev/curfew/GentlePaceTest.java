@@ -47,8 +47,11 @@ class GentlePaceTest {
     @Test
     void theTimeOfACheckIsNotTheBatchsOwn() {
         pace.restAfterCheck(30 * MILLISECOND);
-        pace.restAfterBatch(31 * MILLISECOND);
-        assertThat(pace.size()).isEqualTo(200);
+        assertThat(pace.restAfterBatch(50 * MILLISECOND)).isEqualTo(80 * MILLISECOND);
+        var near = new GentlePace(1000);
+        near.restAfterCheck(MILLISECOND);
+        near.restAfterBatch(2 * MILLISECOND);
+        assertThat(near.size()).isEqualTo(200);
     }
 
     @Test

@@ -65,10 +65,9 @@ class ExpungeMeasurement {
                     "%-22s %10s %8s | %22s | %22s | %9s%n",
                     "who", "rows/s", "batches", "isRevoked idle p50/p99", "meanwhile p50/p99", "heap peak");
             for (int round = 0; round < Integer.getInteger("curfew.test.rounds", 2); round++) {
-                run(url, "bare DELETE, 1 client", 1, false, DUE, ROWS - DUE);
                 run(url, "Curfew, 1 node", 1, true, DUE, ROWS - DUE);
-                run(url, "bare DELETE, 4 clients", 4, false, DUE, ROWS - DUE);
                 run(url, "Curfew, 4 nodes", 4, true, DUE, ROWS - DUE);
+                run(url, "bare DELETE, 1 client", 1, false, DUE, ROWS - DUE);
             }
         } finally {
             threads.shutdownNow();
