@@ -2,12 +2,12 @@
 -- writes is sent once. A name in quotes may be mapped to another one: in double quotes it is a table or a column, in
 -- single quotes it is that name as a text. The alias t is a row of the table, the alias g is the values that are given.
 --
--- A statement that stores or revokes inserts a row. If there is a row already, the statement locks the row, and updates it
--- by the row's newest version. A statement that revokes or uses must answer what was there before: the lock shows that
--- (stored). A statement that stores looks at a row only if the row was not to be updated. The lock gives the newest version
--- of a row, so this is exact under READ COMMITTED. Under a higher level the server refuses (40001) what it cannot prove,
--- and the statement is repeated. A row that changed or came after the statement began can be in the way without being
--- seen: then nothing is done, and the statement is repeated.
+-- A statement that stores or revokes inserts a row. If there is a row already, the statement updates it by the row's newest
+-- version. A statement that revokes must answer what was there before: before PostgreSQL 18 a lock shows that (stored). A
+-- statement that stores or uses looks at a row only if the row was not to be updated. What is locked or updated is the
+-- newest version of a row, so this is exact under READ COMMITTED. Under a higher level the server refuses (40001) what it
+-- cannot prove, and the statement is repeated. A row that changed or came after the statement began can be in the way
+-- without being seen: then nothing is done, and the statement is repeated.
 --
 -- Every statement answers at least one row, and every row begins with {me}: the name of the statement, and a hash of the
 -- statement and of the names in it. On a standby it is another text. So the store notices an answer that a pooler has mixed
@@ -92,24 +92,50 @@ SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found
     WHEN s.revoked_at IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 FROM given LEFT JOIN stored s ON true
 
+-- The same from PostgreSQL 18 on, which tells what a row was before. A row that is not updated is revoked, and for as long.
+-- write: revoke18
+WITH given AS (
+    SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
+        ?::timestamptz AS expires_at, ?::text AS session, ?::timestamptz AS keep_until, ?::timestamptz AS now
+), changed AS (
+    INSERT INTO "curfew_tokens" AS t
+        ("tenant", "jti", "subject", "purpose", "issued_at", "expires_at", "session", "created_at", "updated_at", "revoked_at",
+         "change")
+    SELECT g.tenant, g.jti, g.subject, g.purpose, g.issued_at, g.expires_at, g.session, g.now, g.now, g.now,
+        pg_current_xact_id() FROM given g
+    ON CONFLICT ("tenant", "jti") DO UPDATE SET "revoked_at" = COALESCE(t."revoked_at", EXCLUDED."revoked_at"),
+        "expires_at" = GREATEST(t."expires_at", (SELECT keep_until FROM given)), "updated_at" = EXCLUDED."updated_at",
+        "change" = EXCLUDED."change"
+    WHERE t."revoked_at" IS NULL OR t."expires_at" < (SELECT keep_until FROM given)
+    RETURNING CASE WHEN old."revoked_at" IS NULL THEN 'REVOKED' END AS outcome
+)
+SELECT {me}, COALESCE((SELECT outcome FROM changed), 'ALREADY_REVOKED')
+
+-- What cannot be used is read from the snapshot. If the token can be used there, somebody else was faster: the statement is
+-- repeated.
 -- write: consume
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS purpose, ?::text AS subject, ?::text AS successor,
         ?::timestamptz AS now
-), stored AS (
-    SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
-        AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject) FOR UPDATE OF t
-), updated AS (
+), used AS (
     UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "successor" = g.successor, "updated_at" = g.now,
         "change" = pg_current_xact_id()
-    FROM given g, stored s
-    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND s."revoked_at" IS NULL AND s."expires_at" > g.now
+    FROM given g
+    WHERE (t."tenant", t."jti") = (g.tenant, g.jti) AND t."purpose" = g.purpose
+        AND (g.subject IS NULL OR t."subject" = g.subject) AND t."revoked_at" IS NULL AND t."expires_at" > g.now
+    RETURNING t.*
 )
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
         "session", "successor", (SELECT watermark FROM "curfew_tokens_watermarks" w
-            WHERE w."tenant" = s."tenant" AND w."subject" = s."subject" AND w."session" = '')
-    FROM stored s
+            WHERE w."tenant" = s."tenant" AND w."subject" = s."subject" AND w."session" = ''), is_used
+    FROM (
+        SELECT *, true AS is_used FROM used
+        UNION ALL
+        SELECT t.*, false FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+            AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject)
+        WHERE NOT EXISTS (SELECT FROM used)
+    ) s
 ) r ON true
 
 -- write: revokeSubject

@@ -326,17 +326,26 @@ public final class JdbcTokenStore implements TokenStore {
             @Nullable String successor,
             Instant now) {
         Object[] parameters = {scope.tenant(), jti, purpose, subject, successor, now};
-        StoredState found = ask(scope, "consume", JdbcTokenStore::state, parameters);
-        return new Watermarked<>(consumption(found.record(), successor, now), found.watermark());
+        return ask(scope, "consume", row -> consumption(row, now), parameters);
     }
 
-    private static Consumption consumption(@Nullable TokenRecord stored, @Nullable String successor, Instant now) {
-        if (stored == null) {
-            return Refused.UNKNOWN;
-        } else if (stored.isRevoked()) {
-            return Refused.ALREADY_USED;
+    /** Answers null where somebody else was faster, which the snapshot does not show yet. */
+    private static @Nullable Watermarked<Consumption> consumption(ResultSet row, Instant now) throws SQLException {
+        StoredState found = state(row);
+        TokenRecord record = found.record();
+        Consumption answer;
+        if (record == null) {
+            answer = Refused.UNKNOWN;
+        } else if (row.getBoolean(14)) {
+            answer = new Consumed(record);
+        } else if (record.isRevoked()) {
+            answer = Refused.ALREADY_USED;
+        } else if (record.isLive(now)) {
+            return null;
+        } else {
+            answer = Refused.EXPIRED;
         }
-        return stored.isLive(now) ? new Consumed(stored.used(now, successor)) : Refused.EXPIRED;
+        return new Watermarked<>(answer, found.watermark());
     }
 
     @Override
@@ -437,7 +446,7 @@ public final class JdbcTokenStore implements TokenStore {
             SqlFunction<ResultSet, T> reader,
             @Nullable Object[] parameters)
             throws SQLException {
-        Statements.Prepared sent = statements(scope.domain()).get(name);
+        Statements.Prepared sent = statements(scope.domain()).get(name, connection);
         try (PreparedStatement statement = connection.prepareStatement(sent.sql())) {
             statement.setFetchSize(fetchSize);
             bind(statement, parameters);

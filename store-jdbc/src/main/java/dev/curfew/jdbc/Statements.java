@@ -5,6 +5,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Instant;
 import java.util.HashMap;
 import java.util.List;
@@ -32,6 +34,8 @@ final class Statements {
     // What replaces a name of the files. A name in double quotes is replaced by a name, one in single quotes by a text.
     private final Map<String, String> names = new TreeMap<>();
     private final Map<String, Prepared> statements = new HashMap<>();
+    // Those that have a form of their own from PostgreSQL 18 on.
+    private final Map<String, Prepared> since18 = new HashMap<>();
 
     /** Where the last batch of the clean-up ended: its rows lie dead in the index before that until a vacuum. */
     volatile Instant expungedUntil = JdbcTokenStore.BEGINNING;
@@ -61,6 +65,9 @@ final class Statements {
             String me = "CASE WHEN pg_is_in_recovery() THEN 'standby " + signature + "' ELSE '" + signature + "' END";
             String sql = named(found.group(3).replace("{me}", me));
             var prepared = new Prepared(sql, signature, found.group(1).equals("read"));
+            if (name.endsWith("18")) {
+                since18.put(name.substring(0, name.length() - 2), prepared);
+            }
             statements.put(name, prepared);
             statements.put(name + "All", new Prepared(sql.replace("\nLIMIT 1000)", ")"), signature, prepared.reads()));
         }
@@ -113,6 +120,13 @@ final class Statements {
 
     private static String quoted(String name) {
         return '"' + name.replace("\"", "\"\"") + '"';
+    }
+
+    /** A statement of the file, by its name there, in the form for the server of the connection. */
+    Prepared get(String statement, Connection connection) throws SQLException {
+        Prepared newer = since18.get(statement);
+        // The driver knows the version, and asks nobody.
+        return newer != null && connection.getMetaData().getDatabaseMajorVersion() >= 18 ? newer : get(statement);
     }
 
     /** A statement of the file, by its name there. */

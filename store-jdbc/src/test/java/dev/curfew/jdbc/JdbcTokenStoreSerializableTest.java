@@ -7,7 +7,10 @@ import dev.curfew.tck.ExpungingStoreContract;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 
-/** The kit, smaller, where every transaction is serializable and autocommit is off. */
+/**
+ * The kit, smaller, where every transaction is serializable and autocommit is off, with the statements for servers before
+ * PostgreSQL 18.
+ */
 class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
     private static HikariDataSource pool;
     private static HikariDataSource poolOfAnotherNode;
@@ -27,7 +30,7 @@ class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
 
     @Override
     protected TokenStore newStore() {
-        return JdbcTokenStore.builder(pool).build(null, true);
+        return JdbcTokenStore.builder(Before18.of(pool)).build(null, true);
     }
 
     @Override

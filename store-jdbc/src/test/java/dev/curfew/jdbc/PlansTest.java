@@ -61,6 +61,7 @@ class PlansTest {
         all.put("state", new Object[] {"", "t", "s1"});
         all.put("stateOfSession", new Object[] {"", "t", "s1", "sid1"});
         all.put("revoke", new Object[] {"", "t", "s1", "user", NOW, NOW, "sid", NOW, NOW});
+        all.put("revoke18", new Object[] {"", "t", "s1", "user", NOW, NOW, "sid", NOW, NOW});
         all.put("consume", new Object[] {"", "t", "user", "s1", "u", NOW});
         all.put("revokeSubject", new Object[] {"", "s1", NOW, NOW});
         all.put("revokeSession", new Object[] {"", "sid1", NOW, NOW});
