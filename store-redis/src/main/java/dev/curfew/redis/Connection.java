@@ -124,10 +124,11 @@ class Connection {
     }
 
     /** Closes a connection, so that the next call makes a new one, unless another thread has done so already. */
-    synchronized void leave(StatefulConnection<String, String> connection) {
-        if (made() == connection) {
+    synchronized void leave(Object connection) {
+        StatefulConnection<String, String> made = made();
+        if (made == connection && made != null) {
             current = null;
-            var unused = connection.closeAsync();
+            var unused = made.closeAsync();
         }
     }
 

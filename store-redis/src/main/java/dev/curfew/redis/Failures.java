@@ -79,6 +79,7 @@ final class Failures {
     /** Whether a failed attempt to connect says why it failed. */
     static boolean isExplained(Throwable thrown) {
         return isSilence(thrown)
+                || thrown instanceof NotSentException
                 || causes(thrown)
                         .anyMatch(cause -> isRefusal(cause)
                                 || cause instanceof SocketException

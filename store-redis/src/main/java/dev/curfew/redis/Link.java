@@ -16,8 +16,10 @@ import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.protocol.AsyncCommand;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
@@ -25,6 +27,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.regex.Pattern;
 
 /**
  * Sends requests to the server, and waits no longer than the call may take. While there is no connection, a request is
@@ -33,16 +36,24 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class Link implements RedisConnectionStateListener {
     private static final long PAUSE_MILLIS = 10;
+    // Sentinels need some ten seconds to tell a former master that it is one.
+    private static final int YOUNG_SECONDS = 60;
+    private static final int PATIENCE_SECONDS = 2;
+    private static final Pattern FACT = Pattern.compile("(?m)^(role|uptime_in_seconds|connected_slaves):(\\w+)");
 
     private final AbstractRedisClient client;
     private final AtomicLong disconnects = new AtomicLong();
-    final Connection questions = new Connection(this::connect);
+    private final int minReplicas;
+    final Connection questions;
     private final Connection changes;
     private final Set<Connection> lines;
+    private volatile boolean hasConnected;
     private volatile boolean closed;
 
     Link(AbstractRedisClient client, int minReplicas) {
         this.client = client;
+        this.minReplicas = minReplicas;
+        this.questions = new Connection(looksAtMaster() ? this::connectToMaster : this::connect);
         this.changes = minReplicas == 0 ? questions : new GroupCommit(this::connect, minReplicas, disconnects::get);
         this.lines = new LinkedHashSet<>(List.of(questions, changes));
         client.addListener(this);
@@ -55,6 +66,50 @@ final class Link implements RedisConnectionStateListener {
     }
 
     /**
+     * Whether each new connection for questions is looked at. In a cluster a former master that returns does not answer
+     * before it has heard from the others.
+     */
+    private boolean looksAtMaster() {
+        return minReplicas > 0 && !isInCluster();
+    }
+
+    /**
+     * Connects, and refuses a server that may not know of revocations that were acknowledged: a replica, or a former master
+     * that has come back, and that a sentinel still takes for the master. Such a server was started lately, and has no
+     * replicas. The first connection is not looked at, so that the store can be opened on a server that waits for its
+     * replicas: the probe warns of that.
+     */
+    private StatefulConnection<String, String> connectToMaster() {
+        StatefulRedisConnection<String, String> connection = ((RedisClient) client).connect(UTF8);
+        if (!hasConnected) {
+            hasConnected = true;
+            return connection;
+        }
+        try {
+            Map<String, String> facts = new HashMap<>();
+            String info = connection.async().info().get(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            FACT.matcher(info).results().forEach(fact -> facts.put(fact.group(1), fact.group(2)));
+            boolean isMaster = !"slave".equals(facts.get("role"));
+            boolean isYoung = number(facts, "uptime_in_seconds") < YOUNG_SECONDS;
+            if (isMaster && !(isYoung && number(facts, "connected_slaves") < minReplicas)) {
+                return connection;
+            }
+        } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+        } catch (ExecutionException | TimeoutException e) {
+            if (Failures.is(Failures.cause(e), "NOPERM")) {
+                return connection; // the probe has warned
+            }
+        }
+        var unused = connection.closeAsync();
+        throw new NotSentException("FORMER_MASTER");
+    }
+
+    private static long number(Map<String, String> facts, String name) {
+        return Long.parseLong(facts.getOrDefault(name, Integer.toString(Integer.MAX_VALUE)));
+    }
+
+    /**
      * Counts lost connections. After one, an application's client may send a command again, and the answer is then that
      * of the repetition.
      */
@@ -62,6 +117,9 @@ final class Link implements RedisConnectionStateListener {
     public void onRedisDisconnected(RedisChannelHandler<?, ?> connection) {
         if (!connection.isClosed()) {
             disconnects.incrementAndGet();
+            if (looksAtMaster()) {
+                questions.leave(connection);
+            }
         }
     }
 

@@ -13,6 +13,7 @@ import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
 import dev.curfew.servers.Fixture;
@@ -251,6 +252,32 @@ class ReplicasTest {
             } finally {
                 store.close();
                 own.shutdown();
+            }
+        }
+    }
+
+    /** Where a sentinel may lead for some seconds after a failover: to a former master that was started again. */
+    @Test
+    void R8_8_aFormerMasterThatComesBackAnswersNothing() {
+        try (RedisServer former = RedisServer.start(RedisServer.version(), Map.of());
+                TcpProxy address = TcpProxy.to("127.0.0.1", master.port());
+                TokenResource tokens = Fixture.builder(domain)
+                        .url(RedisServer.url(address.port()) + "?minReplicas=1")
+                        .failurePolicy(FailurePolicy.THROW)
+                        .build()) {
+            tokens.revokeToken(token("t", "s"));
+            for (int other : List.of(former.port(), replica.port())) {
+                address.redirect(other);
+                address.cut();
+                for (int i = 0; i < 5; i++) {
+                    assertThatThrownBy(() -> tokens.check(token("t", "s")))
+                            .isInstanceOf(TokenStoreException.class)
+                            .hasMessageContaining("former master");
+                }
+                address.redirect(master.port());
+                address.cut();
+                await().ignoreException(TokenStoreException.class)
+                        .until(() -> tokens.check(token("t", "s")) == TokenStatus.REVOKED);
             }
         }
     }
