@@ -1,6 +1,5 @@
 package dev.curfew.benchmarks;
 
-import dev.curfew.benchmarks.Data.Kind;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -58,38 +57,24 @@ public class ActionBenchmark {
     @Setup
     public void open(BenchmarkParams benchmark) {
         String name = benchmark.getBenchmark();
-        Kind kind = name.endsWith("Miss")
-                ? Kind.ABSENT
-                : name.endsWith("checkWithWatermark")
-                        ? Kind.WATERMARKED
-                        : name.endsWith("check") || name.endsWith("getToken") ? Kind.LIVE : Kind.REVOKED;
+        boolean unknown = name.endsWith("Miss");
+        boolean revoked = name.endsWith("Hit");
+        int stored = name.endsWith("getToken") ? SpringPeers.records(records) : records;
         // From all over the store, however few they are; other strings than those in it.
-        int keys = Math.min(records, store.equals("memory") ? MOST_KEYS : MOST_KEYS / 5);
+        int keys = Math.min(stored, store.equals("memory") ? MOST_KEYS : MOST_KEYS / 5);
         jtis = new String[keys];
         subjects = new String[keys];
         for (int i = 0; i < keys; i++) {
+            long drawn = (long) ((i + ThreadLocalRandom.current().nextDouble()) * stored / keys);
             // Of a hundred asked at once, half are revoked.
-            long drawn = (long) ((i + ThreadLocalRandom.current().nextDouble()) * records / keys);
-            long number = name.endsWith("isRevokedOf100") && i % 2 == 0 ? Kind.LIVE.number(drawn) : kind.number(drawn);
+            boolean live = name.endsWith("isRevokedOf100") ? i % 2 == 0 : !revoked;
+            long number = unknown ? drawn + Data.NEVER_STORED : live ? drawn | 1 : drawn & ~1L;
             jtis[i] = Data.jti(number);
             subjects[i] = Data.subject(number);
         }
         for (String each : who.split("\\+", -1)) {
-            targets.add(open(each));
+            targets.add(Target.open(store, each, clients, records));
         }
-    }
-
-    private Target open(String each) {
-        return switch (store) {
-            case "memory" -> MemoryTargets.open(each, records);
-            case "redis" ->
-                each.equals("session")
-                        ? SpringPeers.redisSessions()
-                        : RedisTargets.open(each, clients.redis(), records);
-            case "postgresql" -> PostgresTargets.open(each, clients, records);
-            case "mongodb" -> MongoTargets.open(each, clients.mongo(), records);
-            default -> throw new IllegalArgumentException("There is no store " + store);
-        };
     }
 
     /** The next one's turn. */
@@ -123,7 +108,9 @@ public class ActionBenchmark {
             }
             next = 0;
             if (params.getBenchmark().endsWith("consume")) {
-                benchmark.target.prepareUse(jtis);
+                for (String jti : jtis) {
+                    benchmark.target.store(jti);
+                }
             }
         }
 
@@ -162,18 +149,10 @@ public class ActionBenchmark {
         return target.revoked(asked);
     }
 
-    /** Of a live token, whose subject has no watermark. */
+    /** Of a live token. */
     @Benchmark
     @BenchmarkMode(Mode.AverageTime)
     public Object check() {
-        int i = random();
-        return target.check(jtis[i], subjects[i]);
-    }
-
-    /** Of a live token, issued after its subject's watermark. */
-    @Benchmark
-    @BenchmarkMode(Mode.AverageTime)
-    public Object checkWithWatermark() {
         int i = random();
         return target.check(jtis[i], subjects[i]);
     }

@@ -1,26 +1,25 @@
 package dev.curfew.benchmarks;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Supplier;
+import java.util.Set;
+import java.util.concurrent.Callable;
 
 /**
  * Measures, and writes the report. The first argument is {@code quick} or {@code full}, or {@code report} to write the
  * report of what has been measured; those that follow are the names of parts, where not all of them are wanted.
  */
 public final class Benchmarks {
-    private static final List<String> STORES = List.of("memory", "redis", "postgresql", "mongodb");
-
     private Benchmarks() {}
 
     /** Runs. */
-    public static void main(String[] arguments) {
-        if (arguments.length == 0) {
-            System.err.println("quick, full or report; then, if not all, some of "
-                    + parts(Form.named("quick")).keySet());
+    public static void main(String[] arguments) throws Exception {
+        Set<String> known = parts(Form.named("quick")).keySet();
+        List<String> wanted = List.of(arguments).subList(Math.min(1, arguments.length), arguments.length);
+        if (arguments.length == 0 || !known.containsAll(wanted)) {
+            System.err.println("quick, full or report; then, if not all, some of " + known);
             System.exit(2);
         }
         // So that two may run at once.
@@ -29,40 +28,26 @@ public final class Benchmarks {
         Path raw = docs.resolve("benchmarks");
         if (!arguments[0].equals("report")) {
             Form form = Form.named(arguments[0]);
-            List<String> wanted = List.of(arguments).subList(1, arguments.length);
-            parts(form).forEach((name, part) -> {
+            for (var part : parts(form).entrySet()) {
+                String name = part.getKey();
                 if (wanted.isEmpty() || wanted.contains(name)) {
                     System.out.println("== " + name);
-                    List<Map<String, Object>> rows = part.get();
-                    Raw.write(raw.resolve(name + ".json"), Environment.of(form), rows);
+                    List<Map<String, Object>> rows = part.getValue().call();
+                    Raw.write(raw.resolve(name + ".json"), Environment.of(name, form), rows);
                 }
-            });
+            }
         }
         new Report(Raw.read(raw), docs).write();
         System.exit(0); // and with this JVM the servers
     }
 
-    private static Map<String, Supplier<List<Map<String, Object>>>> parts(Form form) {
-        Map<String, Supplier<List<Map<String, Object>>>> parts = new LinkedHashMap<>();
-        for (String store : STORES) {
-            parts.put("actions-" + store, () -> new Actions(form).ofStore(store));
+    private static Map<String, Callable<List<Map<String, Object>>>> parts(Form form) {
+        Map<String, Callable<List<Map<String, Object>>>> parts = new LinkedHashMap<>();
+        for (String store : List.of("memory", "redis", "postgresql", "mongodb")) {
+            parts.put(store, () -> new Actions(form).of(store));
         }
-        parts.put("peers", () -> new Actions(form).peers());
+        parts.put("growth", () -> new Actions(form).growth());
         parts.put("clean-up", () -> new CleanUp(form).underFire());
-        parts.put("contention", () -> ofAllStores(store -> new Contention(form).of(store)));
-        for (String store : STORES) {
-            parts.put("growth-" + store, () -> new Growth(form).of(store));
-        }
         return parts;
-    }
-
-    private interface Part {
-        List<Map<String, Object>> of(String store);
-    }
-
-    private static List<Map<String, Object>> ofAllStores(Part part) {
-        List<Map<String, Object>> rows = new ArrayList<>();
-        STORES.forEach(store -> rows.addAll(part.of(store)));
-        return rows;
     }
 }

@@ -6,6 +6,8 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.resource.ClientResources;
 import io.lettuce.core.resource.DefaultClientResources;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,22 +15,28 @@ import org.jspecify.annotations.Nullable;
  * one for all that it does: the same pool, the same threads, and so the same luck with the processors.
  */
 final class Clients implements AutoCloseable {
+    private final Deque<Runnable> closes = new ArrayDeque<>();
     private @Nullable HikariDataSource pool;
     private @Nullable RedisClient redis;
-    private @Nullable ClientResources resources;
     private @Nullable MongoClient mongo;
 
     HikariDataSource pool() {
         if (pool == null) {
             pool = PostgresTargets.pool(PostgresTargets.POOL);
+            closes.push(pool::close);
         }
         return pool;
     }
 
     RedisClient redis() {
         if (redis == null) {
-            resources = DefaultClientResources.builder().ioThreadPoolSize(1).build();
+            ClientResources resources =
+                    DefaultClientResources.builder().ioThreadPoolSize(1).build();
+            closes.push(() -> {
+                var unused = resources.shutdown();
+            });
             redis = RedisClient.create(resources, Servers.redis());
+            closes.push(redis::shutdown);
         }
         return redis;
     }
@@ -36,23 +44,13 @@ final class Clients implements AutoCloseable {
     MongoClient mongo() {
         if (mongo == null) {
             mongo = MongoClients.create(Servers.mongo());
+            closes.push(mongo::close);
         }
         return mongo;
     }
 
     @Override
     public void close() {
-        if (pool != null) {
-            pool.close();
-        }
-        if (redis != null) {
-            redis.shutdown();
-        }
-        if (resources != null) {
-            var unused = resources.shutdown();
-        }
-        if (mongo != null) {
-            mongo.close();
-        }
+        closes.forEach(Runnable::run);
     }
 }

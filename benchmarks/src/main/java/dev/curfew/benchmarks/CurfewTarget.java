@@ -6,41 +6,61 @@ import dev.curfew.Token;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
+import dev.curfew.jdbc.JdbcTokenStore;
+import dev.curfew.memory.MemoryTokenStore;
+import dev.curfew.mongo.MongoTokenStore;
+import dev.curfew.redis.RedisTokenStore;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 
 /** Curfew on a store, as an application has it: the system's clock, the default tenant, and no interceptors. */
 final class CurfewTarget implements Target {
+    private final TokenStore store;
     private final TokenResource tokens;
     private final Instant now = Data.now();
-    private final @Nullable Bulk bulk;
-    private final AutoCloseable[] owned;
 
-    /** Stores many tokens at once, where one after another would take long. */
-    interface Bulk {
-        void store(String[] jtis);
-    }
-
-    /** @param owned what is closed with it, in this order */
-    CurfewTarget(TokenStore store, int records, @Nullable Bulk bulk, AutoCloseable... owned) {
-        this.tokens = resource(store, records);
-        this.bulk = bulk;
-        this.owned = owned;
-    }
-
-    static TokenResource resource(TokenStore store, int records) {
-        return builder(records).store(store).build();
-    }
-
-    static TokenResource.Builder builder(int records) {
-        return TokenResource.builder()
+    private CurfewTarget(TokenStore store, int records) {
+        this.store = store;
+        this.tokens = TokenResource.builder()
+                .store(store)
                 .domain(Data.domain(records))
                 .maxTokenLifetime(Data.LONGEST)
                 // How long something takes is what we want to know.
                 .callDeadline(Duration.ofMinutes(1))
-                .failurePolicy(FailurePolicy.THROW);
+                .failurePolicy(FailurePolicy.THROW)
+                .build();
+    }
+
+    static CurfewTarget open(String store, Clients clients, int records) {
+        var target = new CurfewTarget(
+                switch (store) {
+                    case "memory" -> MemoryTokenStore.create();
+                    case "redis" -> RedisTokenStore.create(clients.redis());
+                    case "postgresql" -> JdbcTokenStore.create(clients.pool());
+                    default -> MongoTokenStore.create(clients.mongo().getDatabase(MongoTargets.DATABASE));
+                },
+                records);
+        if (store.equals("memory")) {
+            target.fill(records);
+        }
+        return target;
+    }
+
+    /** Stores and revokes the records of {@link Data}. */
+    void fill(int records) {
+        Load.each(records, i -> {
+            var token = token(Data.jti(i), Data.subject(i));
+            if (Data.isRevoked(i)) {
+                tokens.revokeToken(token);
+            } else {
+                tokens.storeToken(token);
+            }
+        });
+    }
+
+    private Token token(String jti, String subject) {
+        return Data.token(jti, subject, now);
     }
 
     @Override
@@ -60,10 +80,6 @@ final class CurfewTarget implements Target {
             throw new IllegalStateException("A live token is " + status);
         }
         return status;
-    }
-
-    private Token token(String jti, String subject) {
-        return Data.token(jti, subject, now);
     }
 
     @Override
@@ -90,27 +106,8 @@ final class CurfewTarget implements Target {
     }
 
     @Override
-    public void prepareUse(String[] jtis) {
-        if (bulk == null) {
-            Target.super.prepareUse(jtis);
-        } else {
-            bulk.store(jtis);
-        }
-    }
-
-    @Override
     public void close() {
         tokens.close();
-        closeAll(owned);
-    }
-
-    static void closeAll(AutoCloseable... all) {
-        for (AutoCloseable each : all) {
-            try {
-                each.close();
-            } catch (Exception e) {
-                throw new IllegalStateException(e);
-            }
-        }
+        store.close();
     }
 }

@@ -11,41 +11,20 @@ import java.time.temporal.ChronoUnit;
 import java.util.UUID;
 
 /**
- * The records that every store holds: of four, two are revoked, one is live, and one is live and its subject has a
- * watermark from before. Number {@code i} has the same jti everywhere: the MD5 of {@code i} in digits, written as a UUID,
- * which PostgreSQL can compute too.
+ * The records that every store holds: every other one is revoked. Number {@code i} has the same jti everywhere: the MD5 of
+ * {@code i} in digits, written as a UUID, which PostgreSQL can compute too.
  */
 final class Data {
-    /** How many subjects have a watermark. */
-    static final int WATERMARKS = 1000;
-
     /** How long a token lives. */
     static final Duration LIFETIME = Duration.ofDays(30);
 
     /** How long one may live. */
     static final Duration LONGEST = LIFETIME.plusDays(1);
 
-    private static final long NEVER_STORED = 1_000_000_000L;
+    /** Above every number of a record. */
+    static final long NEVER_STORED = 1_000_000_000L;
 
     private Data() {}
-
-    /** What a benchmark asks for. */
-    enum Kind {
-        REVOKED,
-        LIVE,
-        WATERMARKED,
-        ABSENT;
-
-        /** One of the records of a store that has so many, by a number below so many. */
-        long number(long n) {
-            return switch (this) {
-                case REVOKED -> n & ~1L;
-                case LIVE -> (n & ~3L) + 1;
-                case WATERMARKED -> (n & ~3L) + 3;
-                case ABSENT -> n + NEVER_STORED;
-            };
-        }
-    }
 
     static boolean isRevoked(long number) {
         return number % 2 == 0;
@@ -70,11 +49,7 @@ final class Data {
     }
 
     static String subject(long number) {
-        return number % 4 == 3 ? watermarked(number / 4 % WATERMARKS) : "subject-" + number / 10;
-    }
-
-    static String watermarked(long subject) {
-        return "watermark-" + subject;
+        return "subject-" + number / 10;
     }
 
     /** This second. */

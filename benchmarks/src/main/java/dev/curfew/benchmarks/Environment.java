@@ -1,17 +1,19 @@
 package dev.curfew.benchmarks;
 
+import com.sun.management.OperatingSystemMXBean;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.LocalDate;
+import java.time.ZoneOffset;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Properties;
-import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -20,10 +22,11 @@ import org.jspecify.annotations.Nullable;
 final class Environment {
     private Environment() {}
 
-    static Map<String, Object> of(Form form) {
+    static Map<String, Object> of(String part, Form form) throws IOException {
         Map<String, Object> all = new LinkedHashMap<>();
+        all.put("part", part);
         all.put("form", form.name());
-        all.put("date", Data.now().toString());
+        all.put("date", LocalDate.ofInstant(Data.now(), ZoneOffset.UTC).toString());
         all.put("commit", commit());
         all.put("machine", machine());
         all.put("jdk", System.getProperty("java.vm.name") + " " + System.getProperty("java.runtime.version"));
@@ -32,56 +35,33 @@ final class Environment {
         return all;
     }
 
-    private static String machine() {
-        String processor = System.getProperty("os.arch");
-        try {
-            Matcher model =
-                    Pattern.compile("(?m)^model name\\s*: (.*)$").matcher(Files.readString(Path.of("/proc/cpuinfo")));
-            processor = model.find() ? model.group(1) : processor;
-        } catch (IOException e) {
-            // Not a Linux.
-        }
-        long memory = 0;
-        if (ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system) {
-            memory = system.getTotalMemorySize() >> 30;
-        }
-        return Runtime.getRuntime().availableProcessors() + " × " + processor + ", " + memory + " GiB, "
-                + System.getProperty("os.name");
+    private static String machine() throws IOException {
+        Path about = Path.of("/proc/cpuinfo");
+        Matcher model = Pattern.compile("(?m)^model name\\s*: (.*)$")
+                .matcher(Files.exists(about) ? Files.readString(about) : "");
+        var system = ManagementFactory.getPlatformMXBean(OperatingSystemMXBean.class);
+        return system.getAvailableProcessors() + " × " + (model.find() ? model.group(1) : system.getArch()) + ", "
+                + (system.getTotalMemorySize() >> 30) + " GiB, " + system.getName();
     }
 
-    private static String commit() {
-        String commit = git("rev-parse", "--short", "HEAD");
-        return commit.isEmpty()
-                ? "unknown"
-                : commit
-                        + (git("status", "--porcelain", "*.java", "*.lua", "*.sql")
-                                        .isEmpty()
-                                ? ""
-                                : ", with changes");
+    private static String commit() throws IOException {
+        String changes = run("git", "status", "--porcelain", "*.java", "*.lua", "*.sql");
+        return run("git", "rev-parse", "--short", "HEAD") + (changes.isEmpty() ? "" : ", with changes");
     }
 
-    private static String git(String... arguments) {
-        String[] command = new String[arguments.length + 1];
-        command[0] = "git";
-        System.arraycopy(arguments, 0, command, 1, arguments.length);
-        try {
-            Process git = new ProcessBuilder(command).redirectErrorStream(true).start();
-            String answer = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-            return git.waitFor() == 0 ? answer.strip() : "";
-        } catch (IOException | InterruptedException e) {
-            return "";
-        }
+    private static String run(String... command) throws IOException {
+        Process process = new ProcessBuilder(command).start();
+        return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
     }
 
-    private static Map<String, String> libraries() {
-        var properties = new Properties();
+    private static List<String> libraries() throws IOException {
+        var versions = new Properties();
         try (@Nullable InputStream file = Environment.class.getResourceAsStream("versions.properties")) {
-            properties.load(Objects.requireNonNull(file));
-        } catch (IOException e) {
-            throw new UncheckedIOException(e);
+            versions.load(Objects.requireNonNull(file));
         }
-        Map<String, String> all = new TreeMap<>();
-        properties.forEach((name, version) -> all.put((String) name, (String) version));
-        return all;
+        return versions.stringPropertyNames().stream()
+                .map(name -> name + " " + versions.getProperty(name))
+                .sorted()
+                .toList();
     }
 }

@@ -5,34 +5,19 @@ import java.util.List;
 /**
  * How much is measured.
  *
- * @param rounds how often everything is measured, each time in JVMs of its own
  * @param records how many a store has
- * @param warmUps how many turns everybody has to warm up in a JVM
- * @param turns how many turns everybody has that count
- * @param millis how long a turn takes, where it is a matter of time
- * @param everythingContended whether everything is measured with 16 threads too, or only what the bars ask for
- * @param growth the numbers of records by which growth is shown, in memory and PostgreSQL; elsewhere up to a million
- * @param due how many records a clean-up removes
+ * @param threads with how many threads each action is measured
+ * @param turns how many turns everybody has that count, after half as many to warm up
+ * @param growth other numbers of records, by which growth is shown; in Redis up to a million
+ * @param cleanUps how often a clean-up is measured
+ * @param due how many records a clean-up removes, beside half as many that stay
  */
-record Form(
-        String name,
-        int rounds,
-        int records,
-        int warmUps,
-        int turns,
-        int millis,
-        boolean everythingContended,
-        List<Integer> growth,
-        int due) {
-    private static final Form QUICK =
-            new Form("quick", 1, 100_000, 8, 12, 100, false, List.of(10_000, 100_000), 50_000);
-    private static final Form FULL =
-            new Form("full", 1, 1_000_000, 10, 20, 100, true, List.of(10_000, 100_000, 1_000_000, 10_000_000), 500_000);
-
+record Form(String name, int records, List<Integer> threads, int turns, List<Integer> growth, int cleanUps, int due) {
     static Form named(String name) {
         return switch (name) {
-            case "quick" -> QUICK;
-            case "full" -> FULL;
+            case "quick" -> new Form(name, 100_000, List.of(1), 12, List.of(10_000), 1, 200_000);
+            case "full" ->
+                new Form(name, 1_000_000, List.of(1, 16), 20, List.of(10_000, 100_000, 10_000_000), 5, 2_000_000);
             default -> throw new IllegalArgumentException("There is a quick form and a full one, but no " + name);
         };
     }

@@ -1,178 +1,105 @@
 package dev.curfew.benchmarks;
 
-import com.mongodb.client.MongoClient;
-import com.mongodb.client.MongoClients;
-import com.mongodb.client.MongoCollection;
 import com.zaxxer.hikari.HikariDataSource;
-import dev.curfew.TokenResource;
-import dev.curfew.TokenStore;
 import dev.curfew.jdbc.JdbcTokenStore;
-import dev.curfew.mongo.MongoTokenStore;
-import dev.curfew.redis.RedisTokenStore;
-import io.lettuce.core.LettuceFutures;
-import io.lettuce.core.RedisClient;
-import io.lettuce.core.RedisFuture;
-import io.lettuce.core.api.StatefulRedisConnection;
-import java.time.Instant;
-import java.util.ArrayList;
-import java.util.HashMap;
+import java.lang.management.ManagementFactory;
 import java.util.HashSet;
-import java.util.List;
-import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
-import java.util.concurrent.TimeUnit;
+import java.util.function.IntConsumer;
 import java.util.stream.IntStream;
-import org.bson.BsonDateTime;
-import org.bson.BsonDocument;
 
-/** Fills a server with the records of {@link Data}, once for each number of them. */
+/** Fills a server with the records of {@link Data}, once for each number of them and for each who has its own. */
 final class Load {
-    /** How the keys begin of the deny-list that is no hash. */
-    static final String DENY_LIST = "denied:";
-
-    private static final int BATCH = 10_000;
-    private static final int THREADS = 16;
+    private static final int PARTS = 64;
     private static final Set<String> DONE = new HashSet<>();
-    private static final Map<Integer, Long> REDIS_BYTES = new HashMap<>();
 
     private Load() {}
 
-    static synchronized void once(String store, int records) {
-        if (!DONE.add(store + records)) {
+    /** What {@code who} finds on the store's server. The limit works on what Curfew has written. */
+    static synchronized void once(String store, String who, int records) {
+        String owner = who.equals("limit") ? "curfew" : who;
+        if (store.equals("memory") || !DONE.add(store + owner + records)) {
             return;
         }
-        switch (store) {
-            case "postgresql" -> postgres(records);
-            case "redis" -> redis(records);
-            case "mongodb" -> mongo(records);
-            default -> {} // in memory, who measures fills it
-        }
-    }
-
-    /** What the peer keeps on the store's server. */
-    static synchronized void peer(String store, String who, int records) {
-        if (!DONE.add(store + who + records)) {
-            return;
-        }
-        switch (store + " " + who) {
-            case "redis setex" -> denyList(records);
+        switch (store + " " + owner) {
+            case "postgresql curfew" -> postgres(records);
+            case "redis curfew", "mongodb curfew" -> {
+                try (Clients clients = new Clients();
+                        CurfewTarget target = CurfewTarget.open(store, clients, records)) {
+                    target.fill(records);
+                }
+            }
+            case "redis setex" -> {
+                try (Clients clients = new Clients();
+                        Target target = Target.open(store, who, clients, records)) {
+                    each(records, i -> {
+                        if (Data.isRevoked(i)) {
+                            target.revoke(Data.jti(i));
+                        }
+                    });
+                }
+            }
             case "redis session" -> SpringPeers.fillRedis(records);
-            case "memory map" -> {} // fills itself
             default -> SpringPeers.fill(who, records);
         }
     }
 
-    /** A minute ago, so that everything else is later. */
-    static void watermarks(TokenStore store, int records) {
-        Instant then = Data.now().minusSeconds(60);
-        try (TokenResource tokens =
-                CurfewTarget.builder(records).store(store).clock(() -> then).build()) {
-            for (int i = 0; i < Data.WATERMARKS; i++) {
-                tokens.revokeSubject(Data.watermarked(i));
-            }
-        }
-    }
-
-    /** Stores and revokes through Curfew itself. */
-    static void through(TokenResource tokens, int from, int to, Instant now) {
-        for (int i = from; i < to; i++) {
-            var token = Data.token(Data.jti(i), Data.subject(i), now);
-            if (Data.isRevoked(i)) {
-                tokens.revokeToken(token);
-            } else {
-                tokens.storeToken(token);
-            }
-        }
+    /** Every number below so many, in order, but for those at once. */
+    static void each(int records, IntConsumer work) {
+        IntStream.range(0, PARTS)
+                .parallel()
+                .forEach(part -> IntStream.range(
+                                (int) ((long) records * part / PARTS), (int) ((long) records * (part + 1) / PARTS))
+                        .forEach(work));
     }
 
     private static void postgres(int records) {
         try (HikariDataSource pool = PostgresTargets.pool(1);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             store.createSchema(Data.domain(records));
-            watermarks(store, records);
             String table = PostgresTargets.table(Data.domain(records));
             PostgresTargets.run(pool, """
                     INSERT INTO %s (tenant, jti, subject, purpose, issued_at, expires_at, created_at, updated_at, revoked_at)
-                    SELECT '', md5(i::text)::uuid::text,
-                        CASE WHEN i %% 4 = 3 THEN 'watermark-' || i / 4 %% %d ELSE 'subject-' || i / 10 END,
+                    SELECT '', md5(i::text)::uuid::text, 'subject-' || i / 10,
                         CASE WHEN i %% 2 = 0 THEN 'revocation' ELSE 'user' END,
                         date_trunc('second', now()), now() + interval '30 days', now(), now(),
                         CASE WHEN i %% 2 = 0 THEN now() END
                     FROM generate_series(0, %d) i ORDER BY 2
-                    """.formatted(table, Data.WATERMARKS, records - 1));
+                    """.formatted(table, records - 1));
             PostgresTargets.run(pool, "VACUUM ANALYZE " + table);
             PostgresTargets.run(pool, "CHECKPOINT");
         }
     }
 
-    private static void redis(int records) {
-        RedisClient client = RedisClient.create(Servers.redis());
-        long before = usedMemory(client);
-        try (RedisTokenStore store = RedisTokenStore.create(client);
-                TokenResource tokens = CurfewTarget.resource(store, records)) {
-            watermarks(store, records);
-            Instant now = Data.now();
-            IntStream.range(0, THREADS).parallel().forEach(part -> {
-                int from = (int) ((long) records * part / THREADS);
-                int to = (int) ((long) records * (part + 1) / THREADS);
-                through(tokens, from, to, now);
-            });
-            REDIS_BYTES.put(records, usedMemory(client) - before);
-        } finally {
-            client.shutdown();
-        }
-    }
-
-    private static long usedMemory(RedisClient client) {
-        try (StatefulRedisConnection<String, String> connection = client.connect()) {
-            return connection
-                    .sync()
-                    .info("memory")
-                    .lines()
-                    .filter(line -> line.startsWith("used_memory:"))
-                    .mapToLong(line -> Long.parseLong(line.substring(line.indexOf(':') + 1)))
-                    .findFirst()
-                    .orElseThrow();
-        }
-    }
-
-    /** By how much the server's memory grew with so many records. */
-    static synchronized long redisBytes(int records) {
-        return Objects.requireNonNull(REDIS_BYTES.get(records));
-    }
-
-    /** The keys of the deny-list that is no hash. */
-    @SuppressWarnings("deprecation") // as it is often written
-    private static void denyList(int records) {
-        RedisClient client = RedisClient.create(Servers.redis());
-        try (StatefulRedisConnection<String, String> connection = client.connect()) {
-            for (int from = 0; from < records; from += BATCH) {
-                List<RedisFuture<String>> sent = new ArrayList<>();
-                for (int i = from; i < Math.min(records, from + BATCH); i++) {
-                    if (Data.isRevoked(i)) {
-                        sent.add(connection.async().setex(DENY_LIST + Data.jti(i), Data.LIFETIME.toSeconds(), "1"));
-                    }
+    /** How many bytes a record takes: of the server's memory, of the database with its indexes, or of this JVM's heap. */
+    static long bytesPerRecord(String store, int records) {
+        try (Clients clients = new Clients()) {
+            long before = bytes(store, clients);
+            if (store.equals("memory")) {
+                try (CurfewTarget target = CurfewTarget.open(store, clients, 0)) {
+                    target.fill(records);
+                    return (bytes(store, clients) - before) / records;
                 }
-                LettuceFutures.awaitAll(1, TimeUnit.MINUTES, sent.toArray(RedisFuture[]::new));
             }
-        } finally {
-            client.shutdown();
+            once(store, "curfew", records);
+            return (bytes(store, clients) - before) / records;
         }
     }
 
-    private static void mongo(int records) {
-        try (MongoClient client = MongoClients.create(Servers.mongo())) {
-            try (MongoTokenStore store = MongoTokenStore.create(client.getDatabase("curfew"))) {
-                watermarks(store, records);
+    private static long bytes(String store, Clients clients) {
+        switch (store) {
+            case "redis" -> {
+                return RedisTargets.usedMemory(clients.redis());
             }
-            MongoCollection<BsonDocument> collection = MongoTargets.collection(client, records);
-            var now = new BsonDateTime(Data.now().toEpochMilli());
-            var end = new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
-            for (int from = 0; from < records; from += BATCH) {
-                collection.insertMany(IntStream.range(from, Math.min(records, from + BATCH))
-                        .mapToObj(i -> MongoTargets.document(Data.jti(i), Data.subject(i), Data.isRevoked(i), now, end))
-                        .toList());
+            case "postgresql" -> {
+                String size = "SELECT pg_database_size(current_database())";
+                return Long.parseLong(PostgresTargets.text(clients.pool(), size));
+            }
+            default -> {
+                for (int i = 0; i < 3; i++) {
+                    System.gc();
+                }
+                return ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
             }
         }
     }

@@ -8,9 +8,7 @@ import com.mongodb.client.model.FindOneAndUpdateOptions;
 import com.mongodb.client.model.Projections;
 import com.mongodb.client.model.ReturnDocument;
 import com.mongodb.client.model.Updates;
-import dev.curfew.mongo.MongoTokenStore;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -23,45 +21,14 @@ import org.bson.conversions.Bson;
 
 /** On the MongoDB of {@link Servers}, or its stand-in. */
 final class MongoTargets {
-    private static final String DATABASE = "curfew";
+    static final String DATABASE = "curfew";
 
     private MongoTargets() {}
 
-    static Target open(String who, MongoClient client, int records) {
-        return switch (who) {
-            case "curfew" -> {
-                MongoTokenStore store = MongoTokenStore.create(client.getDatabase(DATABASE));
-                yield new CurfewTarget(store, records, jtis -> prepareUse(collection(client, records), jtis), store);
-            }
-            case "limit" -> new DriverLimit(collection(client, records));
-            default -> throw new IllegalArgumentException("There is no " + who + " in MongoDB");
-        };
-    }
-
-    static MongoCollection<BsonDocument> collection(MongoClient client, int records) {
-        return client.getDatabase(DATABASE)
+    static Target limit(MongoClient client, int records) {
+        return new DriverLimit(client.getDatabase(DATABASE)
                 .getCollection("curfew_" + Data.domain(records), BsonDocument.class)
-                .withWriteConcern(WriteConcern.MAJORITY.withJournal(true));
-    }
-
-    static BsonDocument document(String jti, String subject, boolean revoked, BsonDateTime now, BsonDateTime end) {
-        return new BsonDocument("_id", new BsonString(":" + jti))
-                .append("tenant", new BsonString(""))
-                .append("subject", new BsonString(subject))
-                .append("purpose", new BsonString(revoked ? "revocation" : "user"))
-                .append("issued_at", now)
-                .append("expires_at", end)
-                .append("created_at", now)
-                .append("updated_at", now)
-                .append("revoked_at", revoked ? now : BsonNull.VALUE);
-    }
-
-    private static void prepareUse(MongoCollection<BsonDocument> records, String[] jtis) {
-        var now = new BsonDateTime(Data.now().toEpochMilli());
-        var end = new BsonDateTime(Data.now().plus(Data.LIFETIME).toEpochMilli());
-        records.insertMany(Arrays.stream(jtis)
-                .map(jti -> document(jti, jti, false, now, end))
-                .toList());
+                .withWriteConcern(WriteConcern.MAJORITY.withJournal(true)));
     }
 
     /** The bare commands, on Curfew's own collection, with the same write concern. */
@@ -116,12 +83,24 @@ final class MongoTargets {
 
         @Override
         public Object store(String jti) {
-            return records.insertOne(document(jti, jti, false, now, end));
+            return records.insertOne(document(jti, "user").append("revoked_at", BsonNull.VALUE));
         }
 
         @Override
         public Object revoke(String jti) {
-            return records.insertOne(document(jti, jti, true, now, end).append("attempt", new BsonInt64(1)));
+            return records.insertOne(
+                    document(jti, "revocation").append("revoked_at", now).append("attempt", new BsonInt64(1)));
+        }
+
+        private BsonDocument document(String jti, String purpose) {
+            return new BsonDocument("_id", new BsonString(":" + jti))
+                    .append("tenant", new BsonString(""))
+                    .append("subject", new BsonString(jti))
+                    .append("purpose", new BsonString(purpose))
+                    .append("issued_at", now)
+                    .append("expires_at", end)
+                    .append("created_at", now)
+                    .append("updated_at", now);
         }
 
         @Override
@@ -138,11 +117,6 @@ final class MongoTargets {
                 throw new IllegalStateException("A token that was just stored could not be used");
             }
             return used;
-        }
-
-        @Override
-        public void prepareUse(String[] jtis) {
-            MongoTargets.prepareUse(records, jtis);
         }
 
         @Override

@@ -2,7 +2,6 @@ package dev.curfew.benchmarks;
 
 import com.zaxxer.hikari.HikariConfig;
 import com.zaxxer.hikari.HikariDataSource;
-import dev.curfew.jdbc.JdbcTokenStore;
 import java.sql.Connection;
 import java.sql.PreparedStatement;
 import java.sql.ResultSet;
@@ -22,16 +21,9 @@ final class PostgresTargets {
     private PostgresTargets() {}
 
     static Target open(String who, Clients clients, int records) {
-        String table = table(Data.domain(records));
-        return switch (who) {
-            case "curfew" -> {
-                HikariDataSource pool = clients.pool();
-                JdbcTokenStore store = JdbcTokenStore.create(pool);
-                yield new CurfewTarget(store, records, jtis -> prepareUse(pool, table, jtis), store);
-            }
-            case "limit" -> new JdbcLimit(clients.pool(), table);
-            default -> SpringPeers.open(who, records);
-        };
+        return who.equals("limit")
+                ? new JdbcLimit(clients.pool(), table(Data.domain(records)))
+                : SpringPeers.open(who, records);
     }
 
     static HikariDataSource pool(int size) {
@@ -60,35 +52,21 @@ final class PostgresTargets {
         }
     }
 
-    /** One number. */
-    static long number(HikariDataSource pool, String sql) {
+    /** One value. */
+    static String text(HikariDataSource pool, String sql) {
         try (Connection connection = pool.getConnection();
                 Statement statement = connection.createStatement();
                 ResultSet rows = statement.executeQuery(sql)) {
             rows.next();
-            return rows.getLong(1);
+            return rows.getString(1);
         } catch (SQLException e) {
             throw new IllegalStateException(sql, e);
-        }
-    }
-
-    static void prepareUse(HikariDataSource pool, String table, String[] jtis) {
-        String sql = "INSERT INTO " + table
-                + " (tenant, jti, subject, purpose, issued_at, expires_at, created_at, updated_at)"
-                + " SELECT '', jti, jti, 'user', now(), now() + interval '30 days', now(), now() FROM unnest(?) jti";
-        try (Connection connection = pool.getConnection();
-                PreparedStatement statement = connection.prepareStatement(sql)) {
-            statement.setArray(1, connection.createArrayOf("text", jtis));
-            statement.executeUpdate();
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
         }
     }
 
     /** The bare statements, prepared, on Curfew's own tables. */
     private static final class JdbcLimit implements Target {
         private final HikariDataSource pool;
-        private final String table;
         private final String isRevoked;
         private final String revoked;
         private final String check;
@@ -100,7 +78,6 @@ final class PostgresTargets {
 
         JdbcLimit(HikariDataSource pool, String table) {
             this.pool = pool;
-            this.table = table;
             String watermarks = table.substring(0, table.length() - 1) + "_watermarks\"";
             this.isRevoked = "SELECT 1 FROM " + table + " WHERE tenant = ? AND jti = ? AND revoked_at IS NOT NULL";
             this.revoked =
@@ -203,11 +180,6 @@ final class PostgresTargets {
                 return record;
             };
             return query(consume, reader, now, now, "", jti, "user", now);
-        }
-
-        @Override
-        public void prepareUse(String[] jtis) {
-            PostgresTargets.prepareUse(pool, table, jtis);
         }
 
         @Override

@@ -1,6 +1,5 @@
 package dev.curfew.benchmarks;
 
-import dev.curfew.redis.RedisTokenStore;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.ScriptOutputType;
 import io.lettuce.core.api.StatefulRedisConnection;
@@ -25,14 +24,21 @@ final class RedisTargets {
 
     static Target open(String who, RedisClient client, int records) {
         return switch (who) {
-            case "curfew" -> {
-                RedisTokenStore store = RedisTokenStore.create(client);
-                yield new CurfewTarget(store, records, null, store);
-            }
             case "limit" -> new LettuceLimit(client, records);
+            case "session" -> SpringPeers.redisSessions();
             case "setex" -> new SetexDenyList(client);
             default -> throw new IllegalArgumentException("There is no " + who + " in Redis");
         };
+    }
+
+    static long usedMemory(RedisClient client) {
+        try (StatefulRedisConnection<String, String> connection = client.connect()) {
+            String info = connection.sync().info("memory");
+            return info.lines()
+                    .filter(line -> line.startsWith("used_memory:"))
+                    .mapToLong(line -> Long.parseLong(line.substring(line.indexOf(':') + 1)))
+                    .sum();
+        }
     }
 
     /** The bare commands, on the hashes that Curfew has written; what changes one is a script of its own. */
@@ -165,6 +171,8 @@ final class RedisTargets {
 
     /** A deny-list as it is often written: SETEX to revoke, EXISTS to ask. */
     private static final class SetexDenyList implements Target {
+        private static final String PREFIX = "denied:";
+
         private final StatefulRedisConnection<String, String> connection;
         private final RedisCommands<String, String> redis;
 
@@ -175,13 +183,13 @@ final class RedisTargets {
 
         @Override
         public Object isRevoked(String jti) {
-            return redis.exists(Load.DENY_LIST + jti) == 1;
+            return redis.exists(PREFIX + jti) == 1;
         }
 
         @Override
         @SuppressWarnings("deprecation") // as it is often written
         public Object revoke(String jti) {
-            return redis.setex(Load.DENY_LIST + jti, Data.LIFETIME.toSeconds(), "1");
+            return redis.setex(PREFIX + jti, Data.LIFETIME.toSeconds(), "1");
         }
 
         @Override

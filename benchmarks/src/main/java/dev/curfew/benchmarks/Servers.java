@@ -1,15 +1,14 @@
 package dev.curfew.benchmarks;
 
 import com.mongodb.client.MongoClient;
+import com.zaxxer.hikari.HikariDataSource;
 import dev.curfew.servers.MongoServer;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.RedisServer;
-import java.sql.Connection;
-import java.sql.DriverManager;
-import java.sql.SQLException;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.bson.Document;
 
 /**
@@ -18,9 +17,9 @@ import org.bson.Document;
  * second.
  */
 final class Servers {
-    static final String POSTGRES = "curfew.benchmarks.postgres";
-    static final String REDIS = "curfew.benchmarks.redis";
-    static final String MONGO = "curfew.benchmarks.mongo";
+    private static final String POSTGRES = "curfew.benchmarks.postgres";
+    private static final String REDIS = "curfew.benchmarks.redis";
+    private static final String MONGO = "curfew.benchmarks.mongo";
 
     private static final Map<String, String> POSTGRES_SETTINGS =
             Map.of("shared_buffers", "2GB", "max_wal_size", "8GB", "checkpoint_timeout", "30min");
@@ -61,7 +60,9 @@ final class Servers {
             case "postgresql" -> {
                 PostgresServer server = PostgresServer.start(POSTGRES_SETTINGS);
                 System.setProperty(POSTGRES, server.url());
-                STARTED.put(store, "PostgreSQL " + version(server));
+                try (HikariDataSource pool = PostgresTargets.pool(1)) {
+                    STARTED.put(store, "PostgreSQL " + PostgresTargets.text(pool, "SHOW server_version"));
+                }
             }
             case "redis" -> {
                 RedisServer server = RedisServer.start(RedisServer.version(), REDIS_SETTINGS);
@@ -74,14 +75,6 @@ final class Servers {
                 STARTED.put(store, version(server));
             }
             default -> {} // in memory
-        }
-    }
-
-    private static String version(PostgresServer server) {
-        try (Connection connection = DriverManager.getConnection(server.url())) {
-            return connection.getMetaData().getDatabaseProductVersion();
-        } catch (SQLException e) {
-            throw new IllegalStateException(e);
         }
     }
 
@@ -108,15 +101,9 @@ final class Servers {
 
     /** What tells a JVM that measures where they are. */
     static String[] arguments() {
-        Map<String, String> all = new LinkedHashMap<>();
-        for (String property : List.of(POSTGRES, REDIS, MONGO)) {
-            String url = System.getProperty(property);
-            if (url != null) {
-                all.put(property, url);
-            }
-        }
-        return all.entrySet().stream()
-                .map(each -> "-D" + each.getKey() + "=" + each.getValue())
+        return Stream.of(POSTGRES, REDIS, MONGO)
+                .filter(property -> System.getProperty(property) != null)
+                .map(property -> "-D" + property + "=" + url(property))
                 .toArray(String[]::new);
     }
 }

@@ -4,12 +4,8 @@ import com.zaxxer.hikari.HikariDataSource;
 import io.lettuce.core.RedisURI;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import java.time.Instant;
-import java.util.Arrays;
-import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.springframework.core.io.ClassPathResource;
 import org.springframework.data.redis.connection.RedisStandaloneConfiguration;
@@ -18,7 +14,6 @@ import org.springframework.data.redis.core.RedisTemplate;
 import org.springframework.data.redis.serializer.RedisSerializer;
 import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.support.JdbcTransactionManager;
-import org.springframework.security.authentication.ott.GenerateOneTimeTokenRequest;
 import org.springframework.security.authentication.ott.JdbcOneTimeTokenService;
 import org.springframework.security.authentication.ott.OneTimeTokenAuthenticationToken;
 import org.springframework.security.oauth2.core.AuthorizationGrantType;
@@ -36,21 +31,27 @@ import org.springframework.transaction.support.TransactionTemplate;
 
 /** Spring's stores of tokens and sessions, each with the schema that it ships, in a database schema of its own. */
 final class SpringPeers {
+    private static final int MOST = 100_000;
+
     private SpringPeers() {}
+
+    /** How many a peer has where Curfew has so many. */
+    static int records(int records) {
+        return Math.min(records, MOST);
+    }
 
     static Target open(String who, int records) {
         HikariDataSource pool = PostgresTargets.pool(PostgresTargets.POOL, who + records);
         var jdbc = new JdbcTemplate(pool);
         return switch (who) {
             case "authorizationserver" -> new Authorizations(jdbc, pool);
-            case "session" -> new Sessions<>(jdbcSessions(jdbc, pool), pool);
+            case "session" -> {
+                var transactions = new TransactionTemplate(new JdbcTransactionManager(pool));
+                yield new Sessions<>(new JdbcIndexedSessionRepository(jdbc, transactions), pool::close);
+            }
             case "onetimetoken" -> new OneTimeTokens(jdbc, pool);
             default -> throw new IllegalArgumentException("There is no " + who + " in PostgreSQL");
         };
-    }
-
-    private static JdbcIndexedSessionRepository jdbcSessions(JdbcTemplate jdbc, HikariDataSource pool) {
-        return new JdbcIndexedSessionRepository(jdbc, new TransactionTemplate(new JdbcTransactionManager(pool)));
     }
 
     static Target redisSessions() {
@@ -97,7 +98,7 @@ final class SpringPeers {
         RedisSessionRepository sessions = redisSessions(connections);
         var next = new AtomicInteger();
         sessions.setSessionIdGenerator(() -> Data.jti(next.getAndIncrement()));
-        IntStream.range(0, records).parallel().forEach(i -> Sessions.store(sessions));
+        Load.each(records(records), i -> Sessions.store(sessions));
         connections.destroy();
     }
 
@@ -126,7 +127,7 @@ final class SpringPeers {
 
     private static String copies(String who, int records) {
         String jti = "md5(i::text)::uuid::text";
-        String numbers = " FROM generate_series(0, " + (records - 1) + ") i ";
+        String numbers = " FROM generate_series(0, " + (records(records) - 1) + ") i ";
         return switch (who) {
             case "authorizationserver" ->
                 "CREATE TEMPORARY TABLE one AS SELECT * FROM oauth2_authorization;"
@@ -193,22 +194,15 @@ final class SpringPeers {
             this.service = new JdbcOneTimeTokenService(jdbc);
         }
 
+        /** It makes the names of its tokens itself: this one is inserted as it would insert it. */
         @Override
         public Object store(String jti) {
-            return service.generate(new GenerateOneTimeTokenRequest(jti, Duration.ofDays(1)));
+            return jdbc.update("INSERT INTO one_time_tokens VALUES (?, ?, now() + interval '1 day')", jti, jti);
         }
 
         @Override
         public Object consume(String jti) {
             return found(service.consume(new OneTimeTokenAuthenticationToken(jti)));
-        }
-
-        /** It makes its tokens itself: these are inserted as it would insert them. */
-        @Override
-        public void prepareUse(String[] jtis) {
-            List<Object[]> rows =
-                    Arrays.stream(jtis).map(jti -> new Object[] {jti, jti}).toList();
-            jdbc.batchUpdate("INSERT INTO one_time_tokens VALUES (?, ?, now() + interval '1 day')", rows);
         }
 
         @Override
@@ -219,11 +213,11 @@ final class SpringPeers {
 
     private static final class Sessions<S extends Session> implements Target {
         private final SessionRepository<S> sessions;
-        private final AutoCloseable owned;
+        private final Runnable close;
 
-        Sessions(SessionRepository<S> sessions, AutoCloseable owned) {
+        Sessions(SessionRepository<S> sessions, Runnable close) {
             this.sessions = sessions;
-            this.owned = owned;
+            this.close = close;
         }
 
         @Override
@@ -247,7 +241,7 @@ final class SpringPeers {
 
         @Override
         public void close() {
-            CurfewTarget.closeAll(owned);
+            close.run();
         }
     }
 

@@ -7,6 +7,19 @@ import java.util.List;
  * people use today (a peer). One that has no such action is never asked for it.
  */
 interface Target extends AutoCloseable {
+    /** On the server of {@link Servers}, which {@link Load} has filled; in memory, it fills itself. */
+    static Target open(String store, String who, Clients clients, int records) {
+        if (who.equals("curfew")) {
+            return CurfewTarget.open(store, clients, records);
+        }
+        return switch (store) {
+            case "memory" -> new MemoryLimit(records);
+            case "redis" -> RedisTargets.open(who, clients.redis(), records);
+            case "postgresql" -> PostgresTargets.open(who, clients, records);
+            default -> MongoTargets.limit(clients.mongo(), records);
+        };
+    }
+
     /** Whether a jti is revoked. */
     default Object isRevoked(String jti) {
         throw missing("isRevoked");
@@ -40,13 +53,6 @@ interface Target extends AutoCloseable {
     /** Uses a token, once. */
     default Object consume(String jti) {
         throw missing("consume");
-    }
-
-    /** Stores what is to be used, however that is fastest. */
-    default void prepareUse(String[] jtis) {
-        for (String jti : jtis) {
-            store(jti);
-        }
     }
 
     private IllegalStateException missing(String action) {
