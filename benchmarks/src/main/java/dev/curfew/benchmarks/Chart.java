@@ -16,9 +16,6 @@ import javax.imageio.ImageIO;
 
 /** Bars, each with its name and its figure, drawn for a light page and for a dark one, and in letters for a phone. */
 final class Chart {
-    /** In a group: what Curfew is compared to, Curfew, and what people use today. */
-    private static final List<Color> COLORS = List.of(new Color(0x8C959F), new Color(0x4C8DD6), new Color(0xE69F00));
-
     private static final int WIDTH = 800;
     private static final int LINE = 40;
     private static final int GAP = 14;
@@ -56,12 +53,10 @@ final class Chart {
         int room = WIDTH - names - figures - 4 * GAP;
         double longest = bars.stream().mapToDouble(Bar::nanos).max().orElse(1);
         String group = "";
-        int inGroup = 0;
         int y = 0;
         for (Bar bar : bars) {
             if (!bar.group.equals(group)) {
                 group = bar.group;
-                inGroup = 0;
                 y += LINE + GAP;
                 canvas.setColor(text);
                 canvas.setFont(plain.deriveFont(Font.BOLD));
@@ -69,13 +64,21 @@ final class Chart {
                 canvas.setFont(plain);
             }
             int length = Math.max(2, (int) Math.round(room * bar.nanos / longest));
-            canvas.setColor(COLORS.get(Math.min(inGroup++, 2)));
+            canvas.setColor(color(bar.name));
             canvas.fillRect(names + 2 * GAP, y, length, LINE - 8);
             canvas.setColor(text);
             y += LINE;
             canvas.drawString(bar.name, GAP, y - GAP);
             canvas.drawString(Figures.time(bar.nanos), names + length + 3 * GAP, y - GAP);
         }
+    }
+
+    private static Color color(String name) {
+        return switch (name) {
+            case "bare client", "idle" -> new Color(0x8C959F);
+            case "Curfew", "meanwhile" -> new Color(0x4C8DD6);
+            default -> new Color(0xE69F00);
+        };
     }
 
     private static int widest(List<Bar> bars, ToIntFunction<Bar> width) {

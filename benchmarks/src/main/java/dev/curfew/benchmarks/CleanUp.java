@@ -23,6 +23,7 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongUnaryOperator;
+import java.util.stream.Stream;
 import org.HdrHistogram.ConcurrentHistogram;
 
 /**
@@ -64,6 +65,10 @@ final class CleanUp {
         return rows;
     }
 
+    private interface Work {
+        void run() throws Exception;
+    }
+
     /** One node of an application. */
     private record Node(HikariDataSource pool, JdbcTokenStore store, TokenResource tokens) {
         static Node open() {
@@ -77,7 +82,13 @@ final class CleanUp {
             return new Node(pool, store, tokens.build());
         }
 
-        long cleanUp(String who) throws SQLException {
+        static List<Callable<Long>> cleanUps(List<Node> nodes, String who) {
+            return nodes.stream()
+                    .map(node -> (Callable<Long>) () -> node.cleanUp(who))
+                    .toList();
+        }
+
+        private long cleanUp(String who) throws SQLException {
             return switch (who) {
                 case SINGLE -> delete();
                 case FULL_SPEED -> tokens.expungeExpired(ExpungePace.FULL_SPEED).removed();
@@ -111,33 +122,25 @@ final class CleanUp {
     }
 
     private Map<String, Object> run(String who, int count, int due) throws Exception {
-        List<Node> nodes = new ArrayList<>();
-        for (int i = 0; i < count; i++) {
-            nodes.add(Node.open());
-        }
+        List<Node> nodes = Stream.generate(Node::open).limit(count).toList();
         Node first = nodes.get(0);
         try {
             first.store.createSchema(DOMAIN);
             fill(first.pool, due, due / 2);
             LongUnaryOperator live = n -> due + n % (due / 2);
-            ask(nodes, live, () -> pause(WARM_UP_SECONDS));
-            Asked idle = ask(nodes, live, () -> pause(IDLE_SECONDS));
+            ask(nodes, live, () -> TimeUnit.SECONDS.sleep(WARM_UP_SECONDS));
+            Asked idle = ask(nodes, live, () -> TimeUnit.SECONDS.sleep(IDLE_SECONDS));
             long[] nanos = new long[1];
             Asked busy = ask(nodes, live, () -> {
                 long start = System.nanoTime();
-                List<Future<Long>> running = new ArrayList<>();
-                for (Node node : nodes) {
-                    running.add(threads.submit(() -> node.cleanUp(who)));
-                }
                 long removed = 0;
-                for (Future<Long> each : running) {
+                for (Future<Long> each : threads.invokeAll(Node.cleanUps(nodes, who))) {
                     removed += each.get();
                 }
                 nanos[0] = System.nanoTime() - start;
                 if (removed != due) {
                     throw new IllegalStateException(who + " removed " + removed + " of " + due);
                 }
-                return removed;
             });
             Map<String, Object> row = new LinkedHashMap<>();
             row.put("cleanUp", who);
@@ -153,11 +156,6 @@ final class CleanUp {
             PostgresTargets.run(first.pool, "DROP TABLE " + PostgresTargets.table(DOMAIN));
             nodes.forEach(Node::close);
         }
-    }
-
-    private static long pause(int seconds) throws InterruptedException {
-        TimeUnit.SECONDS.sleep(seconds);
-        return seconds;
     }
 
     /** Records that expired half an hour ago or more, and others that are live; a quarter of them revoked. */
@@ -176,7 +174,7 @@ final class CleanUp {
     }
 
     /** Asks all nodes about live tokens for as long as something else takes. */
-    private Asked ask(List<Node> nodes, LongUnaryOperator live, Callable<Long> meanwhile) throws Exception {
+    private Asked ask(List<Node> nodes, LongUnaryOperator live, Work meanwhile) throws Exception {
         var asked = new Asked(new ConcurrentHistogram(TimeUnit.MINUTES.toMicros(5), 3), new LongAdder());
         var over = new AtomicBoolean();
         List<Future<?>> asking = new ArrayList<>();
@@ -200,7 +198,7 @@ final class CleanUp {
             }));
         }
         try {
-            meanwhile.call();
+            meanwhile.run();
         } finally {
             over.set(true);
         }

@@ -38,7 +38,7 @@ final class CurfewTarget implements Target {
                     case "memory" -> MemoryTokenStore.create();
                     case "redis" -> RedisTokenStore.create(clients.redis());
                     case "postgresql" -> JdbcTokenStore.create(clients.pool());
-                    default -> MongoTokenStore.create(clients.mongo().getDatabase(MongoTargets.DATABASE));
+                    default -> MongoTokenStore.create(clients.mongo().getDatabase(MongoLimit.DATABASE));
                 },
                 records);
         if (store.equals("memory")) {

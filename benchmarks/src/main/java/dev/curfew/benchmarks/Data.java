@@ -1,6 +1,7 @@
 package dev.curfew.benchmarks;
 
 import dev.curfew.Token;
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -32,20 +33,12 @@ final class Data {
 
     static String jti(long number) {
         try {
-            byte[] hash = MessageDigest.getInstance("MD5")
-                    .digest(Long.toString(number).getBytes(StandardCharsets.US_ASCII));
-            return new UUID(bits(hash, 0), bits(hash, 8)).toString();
+            byte[] digits = Long.toString(number).getBytes(StandardCharsets.US_ASCII);
+            ByteBuffer hash = ByteBuffer.wrap(MessageDigest.getInstance("MD5").digest(digits));
+            return new UUID(hash.getLong(), hash.getLong()).toString();
         } catch (NoSuchAlgorithmException e) {
             throw new IllegalStateException(e); // every JDK has it
         }
-    }
-
-    private static long bits(byte[] hash, int from) {
-        long bits = 0;
-        for (int i = from; i < from + 8; i++) {
-            bits = (bits << 8) | (hash[i] & 0xFF);
-        }
-        return bits;
     }
 
     static String subject(long number) {

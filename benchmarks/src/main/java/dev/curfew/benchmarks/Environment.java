@@ -44,14 +44,18 @@ final class Environment {
                 + (system.getTotalMemorySize() >> 30) + " GiB, " + system.getName();
     }
 
-    private static String commit() throws IOException {
+    private static String commit() {
         String changes = run("git", "status", "--porcelain", "*.java", "*.lua", "*.sql");
         return run("git", "rev-parse", "--short", "HEAD") + (changes.isEmpty() ? "" : ", with changes");
     }
 
-    private static String run(String... command) throws IOException {
-        Process process = new ProcessBuilder(command).start();
-        return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    private static String run(String... command) {
+        try {
+            Process process = new ProcessBuilder(command).start();
+            return new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+        } catch (IOException e) {
+            return ""; // there is no git
+        }
     }
 
     private static List<String> libraries() throws IOException {

@@ -26,7 +26,7 @@ final class RedisTargets {
         return switch (who) {
             case "limit" -> new LettuceLimit(client, records);
             case "session" -> SpringPeers.redisSessions();
-            case "setex" -> new SetexDenyList(client);
+            case "setex" -> new SetexDenyList(client.connect());
             default -> throw new IllegalArgumentException("There is no " + who + " in Redis");
         };
     }
@@ -47,10 +47,7 @@ final class RedisTargets {
                 redis.call('HSET', KEYS[1], 's', ARGV[1], 'p', ARGV[2], 'i', ARGV[3], 'e', ARGV[4], 'c', ARGV[3], 'u', ARGV[3])
                 redis.call('PEXPIREAT', KEYS[1], ARGV[4])
                 return 1""";
-        private static final String REVOKE = """
-                redis.call('HSET', KEYS[1], 's', ARGV[1], 'p', ARGV[2], 'i', ARGV[3], 'e', ARGV[4], 'c', ARGV[3], 'u', ARGV[3], 'r', ARGV[3])
-                redis.call('PEXPIREAT', KEYS[1], ARGV[4])
-                return 1""";
+        private static final String REVOKE = PUT.replace("'u', ARGV[3]", "'u', ARGV[3], 'r', ARGV[3]");
         private static final String USE = """
                 if redis.call('HSETNX', KEYS[1], 'r', ARGV[1]) == 0 then
                   return {}
@@ -170,26 +167,18 @@ final class RedisTargets {
     }
 
     /** A deny-list as it is often written: SETEX to revoke, EXISTS to ask. */
-    private static final class SetexDenyList implements Target {
+    private record SetexDenyList(StatefulRedisConnection<String, String> connection) implements Target {
         private static final String PREFIX = "denied:";
-
-        private final StatefulRedisConnection<String, String> connection;
-        private final RedisCommands<String, String> redis;
-
-        SetexDenyList(RedisClient client) {
-            this.connection = client.connect();
-            this.redis = connection.sync();
-        }
 
         @Override
         public Object isRevoked(String jti) {
-            return redis.exists(PREFIX + jti) == 1;
+            return connection.sync().exists(PREFIX + jti) == 1;
         }
 
         @Override
         @SuppressWarnings("deprecation") // as it is often written
         public Object revoke(String jti) {
-            return redis.setex(PREFIX + jti, Data.LIFETIME.toSeconds(), "1");
+            return connection.sync().setex(PREFIX + jti, Data.LIFETIME.toSeconds(), "1");
         }
 
         @Override

@@ -127,7 +127,7 @@ final class Report {
 
     /** A figure, in bold type where it does not meet its bar. */
     private static String marked(double figure, String atMost) {
-        String text = Double.isNaN(figure) ? "–" : format("%.2f", figure);
+        String text = Double.isNaN(figure) ? "–" : format(figure < 0.1 ? "%.3f" : "%.2f", figure);
         return Double.isNaN(figure) || atMost.equals("none") || figure < Double.parseDouble(atMost) + 0.005
                 ? text
                 : "**" + text + "**";
@@ -171,14 +171,14 @@ final class Report {
         return points.size() < 2 ? Double.NaN : points.get(points.size() - 1) / points.get(0);
     }
 
-    private List<Map<String, Object>> details() {
-        List<Map<String, Object>> rows = new ArrayList<>();
+    private List<String> details() {
+        List<String> rows = new ArrayList<>();
         for (Run run : runs) {
             for (String who : run.nanos().keySet()) {
-                String ratio = run.has("limit") ? run.ratio(who, "limit").toString() : "";
-                String name = WHO.getOrDefault(who, who);
-                rows.add(Map.of(
-                        "run", run, "who", name, "time", run.time(who), "ratio", ratio, "bytes", run.bytes(who)));
+                Object ratio = run.has("limit") && !who.equals("limit") ? run.ratio(who, "limit") : "";
+                String of = format("| %s | %,d | %s | %d |", run.store(), run.records(), run.action(), run.threads());
+                String what = WHO.getOrDefault(who, who);
+                rows.add(format("%s %s | %s | %s | %s |", of, what, run.time(who), ratio, run.bytes(who)));
             }
         }
         return rows;
@@ -205,7 +205,9 @@ final class Report {
             drawn.add(new Bar(who, "idle", 1000 * median(numbers(all, "idleP99"))));
             drawn.add(new Bar(who, "meanwhile", 1000 * median(numbers(all, "busyP99"))));
         });
-        Chart.draw(charts, "clean-up", drawn);
+        if (!drawn.isEmpty()) {
+            Chart.draw(charts, "clean-up", drawn);
+        }
         return rows;
     }
 
@@ -222,7 +224,7 @@ final class Report {
     private void drawCalls(String store) throws IOException {
         List<Bar> drawn = new ArrayList<>();
         for (String action : List.of("isRevokedMiss", "storeToken", "revokeToken", "consume")) {
-            String group = action.equals("isRevokedMiss") ? "isRevoked, of an unknown token" : action;
+            String group = action.equals("isRevokedMiss") ? "isRevoked of an unknown token" : action;
             runs.stream()
                     .filter(run -> run.part().equals(store) && run.action().equals(action) && run.threads() == 1)
                     .flatMap(run -> run.nanos().keySet().stream().map(who -> bar(group, who, run.median(who))))

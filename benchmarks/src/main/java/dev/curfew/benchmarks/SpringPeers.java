@@ -20,6 +20,7 @@ import org.springframework.security.oauth2.core.AuthorizationGrantType;
 import org.springframework.security.oauth2.core.OAuth2AccessToken;
 import org.springframework.security.oauth2.server.authorization.JdbcOAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2Authorization;
+import org.springframework.security.oauth2.server.authorization.OAuth2AuthorizationService;
 import org.springframework.security.oauth2.server.authorization.OAuth2TokenType;
 import org.springframework.security.oauth2.server.authorization.client.InMemoryRegisteredClientRepository;
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClient;
@@ -44,7 +45,10 @@ final class SpringPeers {
         HikariDataSource pool = PostgresTargets.pool(PostgresTargets.POOL, who + records);
         var jdbc = new JdbcTemplate(pool);
         return switch (who) {
-            case "authorizationserver" -> new Authorizations(jdbc, pool);
+            case "authorizationserver" -> {
+                var clients = new InMemoryRegisteredClientRepository(Authorizations.CLIENT);
+                yield new Authorizations(new JdbcOAuth2AuthorizationService(jdbc, clients), pool);
+            }
             case "session" -> {
                 var transactions = new TransactionTemplate(new JdbcTransactionManager(pool));
                 yield new Sessions<>(new JdbcIndexedSessionRepository(jdbc, transactions), pool::close);
@@ -146,20 +150,13 @@ final class SpringPeers {
         };
     }
 
-    private static final class Authorizations implements Target {
-        private final HikariDataSource pool;
-        private final RegisteredClient client = RegisteredClient.withId("client")
+    private record Authorizations(OAuth2AuthorizationService service, HikariDataSource pool) implements Target {
+        private static final RegisteredClient CLIENT = RegisteredClient.withId("client")
                 .clientId("client")
                 .clientSecret("{noop}secret")
                 .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
                 .build();
-        private final JdbcOAuth2AuthorizationService service;
-        private final Instant now = Data.now();
-
-        Authorizations(JdbcTemplate jdbc, HikariDataSource pool) {
-            this.pool = pool;
-            this.service = new JdbcOAuth2AuthorizationService(jdbc, new InMemoryRegisteredClientRepository(client));
-        }
+        private static final Instant NOW = Data.now();
 
         @Override
         public Object find(String jti) {
@@ -168,11 +165,11 @@ final class SpringPeers {
 
         @Override
         public Object store(String jti) {
-            service.save(OAuth2Authorization.withRegisteredClient(client)
+            service.save(OAuth2Authorization.withRegisteredClient(CLIENT)
                     .id(jti)
                     .principalName(jti)
                     .authorizationGrantType(AuthorizationGrantType.CLIENT_CREDENTIALS)
-                    .token(new OAuth2AccessToken(OAuth2AccessToken.TokenType.BEARER, jti, now, now.plus(Data.LIFETIME)))
+                    .token(new OAuth2AccessToken(OAuth2AccessToken.TokenType.BEARER, jti, NOW, NOW.plus(Data.LIFETIME)))
                     .build());
             return jti;
         }
@@ -183,17 +180,7 @@ final class SpringPeers {
         }
     }
 
-    private static final class OneTimeTokens implements Target {
-        private final JdbcTemplate jdbc;
-        private final HikariDataSource pool;
-        private final JdbcOneTimeTokenService service;
-
-        OneTimeTokens(JdbcTemplate jdbc, HikariDataSource pool) {
-            this.jdbc = jdbc;
-            this.pool = pool;
-            this.service = new JdbcOneTimeTokenService(jdbc);
-        }
-
+    private record OneTimeTokens(JdbcTemplate jdbc, HikariDataSource pool) implements Target {
         /** It makes the names of its tokens itself: this one is inserted as it would insert it. */
         @Override
         public Object store(String jti) {
@@ -202,7 +189,7 @@ final class SpringPeers {
 
         @Override
         public Object consume(String jti) {
-            return found(service.consume(new OneTimeTokenAuthenticationToken(jti)));
+            return found(new JdbcOneTimeTokenService(jdbc).consume(new OneTimeTokenAuthenticationToken(jti)));
         }
 
         @Override
@@ -211,15 +198,7 @@ final class SpringPeers {
         }
     }
 
-    private static final class Sessions<S extends Session> implements Target {
-        private final SessionRepository<S> sessions;
-        private final Runnable close;
-
-        Sessions(SessionRepository<S> sessions, Runnable close) {
-            this.sessions = sessions;
-            this.close = close;
-        }
-
+    private record Sessions<S extends Session>(SessionRepository<S> sessions, Runnable end) implements Target {
         @Override
         public Object find(String jti) {
             return found(sessions.findById(jti));
@@ -241,7 +220,7 @@ final class SpringPeers {
 
         @Override
         public void close() {
-            close.run();
+            end.run();
         }
     }
 

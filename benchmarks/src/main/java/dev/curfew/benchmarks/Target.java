@@ -16,7 +16,7 @@ interface Target extends AutoCloseable {
             case "memory" -> new MemoryLimit(records);
             case "redis" -> RedisTargets.open(who, clients.redis(), records);
             case "postgresql" -> PostgresTargets.open(who, clients, records);
-            default -> MongoTargets.limit(clients.mongo(), records);
+            default -> new MongoLimit(clients.mongo(), records);
         };
     }
 
