@@ -44,7 +44,7 @@ final class Load {
         }
     }
 
-    /** Every number below so many, in order, but for those at once. */
+    /** Every number below so many, by all processors. */
     static void each(int records, IntConsumer work) {
         IntStream.range(0, PARTS)
                 .parallel()
