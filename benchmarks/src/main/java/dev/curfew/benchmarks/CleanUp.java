@@ -38,8 +38,6 @@ final class CleanUp {
     private static final String DOMAIN = "cleanup";
     private static final int ASKING = 4;
     private static final long EVERY_NANOS = TimeUnit.MILLISECONDS.toNanos(ASKING);
-    private static final int WARM_UP_SECONDS = 2;
-    private static final int IDLE_SECONDS = 10;
 
     private final Form form;
     private final ExecutorService threads = Executors.newCachedThreadPool();
@@ -52,7 +50,7 @@ final class CleanUp {
         Servers.start("postgresql");
         List<Map<String, Object>> rows = new ArrayList<>();
         try {
-            run("to warm up", 1, 20_000);
+            run("to warm up", 1, form.due() / 10);
             for (int i = 0; i < form.cleanUps(); i++) {
                 rows.add(run("Curfew, 1 node", 1, form.due()));
                 rows.add(run("Curfew, 4 nodes", 4, form.due()));
@@ -74,6 +72,7 @@ final class CleanUp {
         static Node open() {
             HikariDataSource pool = PostgresTargets.pool(ASKING + 1);
             JdbcTokenStore store = JdbcTokenStore.create(pool);
+            store.createSchema(DOMAIN);
             TokenResource.Builder tokens = TokenResource.builder()
                     .store(store)
                     .domain(DOMAIN)
@@ -125,11 +124,10 @@ final class CleanUp {
         List<Node> nodes = Stream.generate(Node::open).limit(count).toList();
         Node first = nodes.get(0);
         try {
-            first.store.createSchema(DOMAIN);
             fill(first.pool, due, due / 2);
             LongUnaryOperator live = n -> due + n % (due / 2);
-            ask(nodes, live, () -> TimeUnit.SECONDS.sleep(WARM_UP_SECONDS));
-            Asked idle = ask(nodes, live, () -> TimeUnit.SECONDS.sleep(IDLE_SECONDS));
+            ask(nodes, live, () -> TimeUnit.SECONDS.sleep(form.idleSeconds() / 5));
+            Asked idle = ask(nodes, live, () -> TimeUnit.SECONDS.sleep(form.idleSeconds()));
             long[] nanos = new long[1];
             Asked busy = ask(nodes, live, () -> {
                 long start = System.nanoTime();

@@ -94,6 +94,16 @@ class TargetsTest {
         assertThat(Load.bytesPerRecord(store, 20_000)).isBetween(100L, 1_500L);
     }
 
+    @Test
+    void cleanUpsRemoveWhatIsDueWhileChecksAreAnsweredRightly() throws Exception {
+        var form = new Form("test", RECORDS, List.of(1), 1, List.of(), 1, 1, 5_000);
+        assertThat(new CleanUp(form).underFire()).hasSize(4).allSatisfy(row -> {
+            assertThat(row).containsEntry("due", 5_000).containsEntry("errors", 0L);
+            assertThat(Raw.number(row, "idleChecks")).isGreaterThan(100);
+            assertThat(Raw.number(row, "busyP99")).isPositive();
+        });
+    }
+
     private static String jti() {
         return UUID.randomUUID().toString();
     }
