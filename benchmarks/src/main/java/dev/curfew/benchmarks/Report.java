@@ -215,8 +215,8 @@ final class Report {
         List<Double> idle = numbers(rows, "idle" + percentile);
         List<Double> busy = numbers(rows, "busy" + percentile);
         Ratio ratio = Ratio.of(busy, idle);
-        return format(
-                "%s → %s (%s)", time(1000 * median(idle)), time(1000 * median(busy)), marked(ratio.median(), atMost));
+        String times = time(1000 * median(idle)) + " → " + time(1000 * median(busy));
+        return format("%s: %s (%.2f–%.2f)", times, marked(ratio.median(), atMost), ratio.lower(), ratio.upper());
     }
 
     // Charts

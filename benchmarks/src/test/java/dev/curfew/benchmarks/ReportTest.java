@@ -99,7 +99,7 @@ class ReportTest {
         measured("clean-up", cleanUp(30_000, 290), cleanUp(19_000, 310), cleanUp(18_000, 310));
         assertThat(page())
                 .contains(
-                        "| Curfew, 1 node | 3 | **19,000** | 100 µs → 110 µs (1.10) | 200 µs → 310 µs (**1.55**) | 0 |");
+                        "| Curfew, 1 node | 3 | **19,000** | 100 µs → 110 µs: 1.10 (1.10–1.10) | 200 µs → 310 µs: **1.55** (1.45–1.55) | 0 |");
     }
 
     @Test
