@@ -159,7 +159,7 @@ final class Part {
             List<String> wrong = ModelSteps.run(target, steps, random.nextLong());
             wrong.forEach(each -> findings.add(store + ", model: " + each));
             add(Fault.WRONG.key(), wrong.size());
-            add(Activity.MODEL.key(), steps);
+            add(Activity.MODEL.key(), wrong.isEmpty() ? steps : 0);
         }
     }
 

@@ -107,10 +107,10 @@ final class Results {
                 + ends(get(load, "open"), 1) + " |";
     }
 
-    /** Of a history, only what was found in it, and where it is. */
+    /** Of a history, only what was found in it, and where it is; of anything else the beginning. */
     private static String finding(Object date, Object finding) {
-        return "- " + date + ": "
-                + finding.toString().replaceFirst("(?s)^(\\w+): .*; (history.*)$", "$1, [$2](reliability/$2)");
+        String text = finding.toString().replaceFirst("(?s)^(\\w+): .*; (history.*)$", "$1, [$2](reliability/$2)");
+        return "- " + date + ": " + (text.length() > 92 ? text.substring(0, 92) + " …" : text);
     }
 
     /** The first and the last one, and the largest. */
