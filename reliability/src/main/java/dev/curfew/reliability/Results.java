@@ -109,8 +109,11 @@ final class Results {
 
     /** Of a history, only what was found in it, and where it is; of anything else the beginning. */
     private static String finding(Object date, Object finding) {
-        String text = finding.toString().replaceFirst("(?s)^(\\w+): .*; (history.*)$", "$1, [$2](reliability/$2)");
-        return "- " + date + ": " + (text.length() > 92 ? text.substring(0, 92) + " …" : text);
+        String text = finding.toString();
+        String shown = text.contains("; history-")
+                ? text.replaceFirst("(?s)^(\\w+): .*; (history.*)$", "$1, [$2](reliability/$2)")
+                : text.substring(0, Math.min(90, text.length())) + " …";
+        return "- " + date + ": " + shown;
     }
 
     /** The first and the last one, and the largest. */
