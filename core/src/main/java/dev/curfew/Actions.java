@@ -569,7 +569,15 @@ final class Actions {
         StoredState state = state(call, presented.jti(), now);
         Rotation answer = refusal(call, state, now);
         if (answer == null) {
-            answer = presentedAgain(call, Limits.present("record", state.record()), successor, now);
+            TokenRecord record = Limits.present("record", state.record());
+            if (!record.isRevoked()) {
+                throw new TokenStoreException(
+                        TokenStoreException.Outcome.UNKNOWN,
+                        "The store has said of one token that it cannot be used, and that it is not used. Two servers may"
+                                + " have answered, as in a failover. Rotate again, with the same successor",
+                        null);
+            }
+            answer = presentedAgain(call, record, successor, now);
         }
         if (!(answer instanceof Rotation.Rotated)) {
             revokeSuccessor(call, successor, now);

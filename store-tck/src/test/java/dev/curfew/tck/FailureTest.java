@@ -3,6 +3,7 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Consumption.Refused;
 import dev.curfew.Expunger;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
@@ -14,6 +15,7 @@ import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
 import dev.curfew.TokenStoreException;
 import dev.curfew.TokenStoreException.Outcome;
+import dev.curfew.Watermarked;
 import java.lang.reflect.Proxy;
 import java.time.Duration;
 import java.time.Instant;
@@ -28,6 +30,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -219,6 +222,25 @@ class FailureTest {
             faulty.failure = null;
             assertThat(tokens.expungeExpired().removed()).isEqualTo(15);
             assertThat(tokens.lastExpunge().orElseThrow().removed()).isEqualTo(15);
+        }
+    }
+
+    /** As in a failover, where two servers take themselves for the master. */
+    @Test
+    void R8_2_twoAnswersAboutOneTokenAreAFailureOfTheStore() {
+        var earlier = new AtomicReference<StoredState>();
+        try (TokenResource tokens = builder().build()) {
+            Token presented = Token.of("r1", "s", NOW, NOW.plusSeconds(3600)).withSession("session");
+            Token successor = Token.of("r2", "s", NOW, NOW.plusSeconds(3600)).withSession("session");
+            tokens.storeToken(presented, "refresh");
+            faulty.answer = answer -> {
+                if (answer instanceof StoredState state) {
+                    earlier.compareAndSet(null, state);
+                    return earlier.get();
+                }
+                return answer instanceof Watermarked<?> ? new Watermarked<>(Refused.ALREADY_USED, null) : answer;
+            };
+            assertOutcome(Outcome.UNKNOWN, () -> tokens.rotate(presented, "refresh", successor));
         }
     }
 
