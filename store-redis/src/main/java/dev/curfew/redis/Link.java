@@ -2,6 +2,7 @@ package dev.curfew.redis;
 
 import static io.lettuce.core.codec.StringCodec.UTF8;
 
+import dev.curfew.Deadline;
 import dev.curfew.TokenStoreException;
 import dev.curfew.redis.Failures.NotSentException;
 import io.lettuce.core.AbstractRedisClient;
@@ -15,6 +16,8 @@ import io.lettuce.core.cluster.RedisClusterClient;
 import io.lettuce.core.cluster.api.StatefulRedisClusterConnection;
 import io.lettuce.core.cluster.models.partitions.RedisClusterNode;
 import io.lettuce.core.protocol.AsyncCommand;
+import io.lettuce.core.protocol.CommandType;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
@@ -28,6 +31,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sends requests to the server, and waits no longer than the call may take. While there is no connection, a request is
@@ -39,6 +43,7 @@ final class Link implements RedisConnectionStateListener {
     // Sentinels need some ten seconds to tell a former master that it is one.
     private static final int YOUNG_SECONDS = 60;
     private static final int PATIENCE_SECONDS = 2;
+    private static final Duration NEXT_LOOK = Duration.ofMillis(250);
     private static final Pattern FACT = Pattern.compile("(?m)^(role|uptime_in_seconds|connected_slaves):(\\w+)");
 
     private final AbstractRedisClient client;
@@ -48,6 +53,7 @@ final class Link implements RedisConnectionStateListener {
     private final Connection changes;
     private final Set<Connection> lines;
     private volatile boolean hasConnected;
+    private volatile @Nullable Young young;
     private volatile boolean closed;
 
     Link(AbstractRedisClient client, int minReplicas) {
@@ -58,6 +64,9 @@ final class Link implements RedisConnectionStateListener {
         this.lines = new LinkedHashSet<>(List.of(questions, changes));
         client.addListener(this);
     }
+
+    /** A connection to a server that was started lately, and when to look at the server again. */
+    private record Young(StatefulConnection<String, String> connection, Deadline next) {}
 
     private StatefulConnection<String, String> connect() {
         return client instanceof RedisClusterClient cluster
@@ -75,8 +84,8 @@ final class Link implements RedisConnectionStateListener {
 
     /**
      * Connects, and refuses a server that may not know of revocations that were acknowledged: a replica, or a former master
-     * that has come back, and that a sentinel still takes for the master. Such a server was started lately, and has no
-     * replicas. The first connection is not looked at, so that the store can be opened on a server that waits for its
+     * that has come back, and that a sentinel still takes for the master. Such a server was started lately, and has
+     * too few replicas. The first connection is not looked at, so that the store can be opened on a server that waits for its
      * replicas: the probe warns of that.
      */
     private StatefulConnection<String, String> connectToMaster() {
@@ -86,12 +95,7 @@ final class Link implements RedisConnectionStateListener {
             return connection;
         }
         try {
-            Map<String, String> facts = new HashMap<>();
-            String info = connection.async().info().get(PATIENCE_SECONDS, TimeUnit.SECONDS);
-            FACT.matcher(info).results().forEach(fact -> facts.put(fact.group(1), fact.group(2)));
-            boolean isMaster = !"slave".equals(facts.get("role"));
-            boolean isYoung = number(facts, "uptime_in_seconds") < YOUNG_SECONDS;
-            if (isMaster && !(isYoung && number(facts, "connected_slaves") < minReplicas)) {
+            if (mayAnswer(connection, connection.async().info().get(PATIENCE_SECONDS, TimeUnit.SECONDS))) {
                 return connection;
             }
         } catch (InterruptedException e) {
@@ -105,8 +109,30 @@ final class Link implements RedisConnectionStateListener {
         throw new NotSentException("FORMER_MASTER");
     }
 
-    private static long number(Map<String, String> facts, String name) {
-        return Long.parseLong(facts.getOrDefault(name, Integer.toString(Integer.MAX_VALUE)));
+    private boolean mayAnswer(StatefulConnection<String, String> connection, String info) {
+        Map<String, String> facts = new HashMap<>();
+        FACT.matcher(info).results().forEach(fact -> facts.put(fact.group(1), fact.group(2)));
+        long replicas = Long.parseLong(facts.getOrDefault("connected_slaves", "0"));
+        long uptime = Long.parseLong(facts.getOrDefault("uptime_in_seconds", "" + YOUNG_SECONDS));
+        young = uptime < YOUNG_SECONDS ? new Young(connection, Deadline.after(NEXT_LOOK)) : null;
+        return !"slave".equals(facts.get("role")) && (young == null || replicas >= minReplicas);
+    }
+
+    /** Looks again at a server that was started lately: replicas that follow a former master for a moment leave it. */
+    private void lookAgain(Call call, StatefulConnection<String, String> connection)
+            throws InterruptedException, ExecutionException, TimeoutException {
+        Young last = young;
+        if (last == null || last.connection != connection || !last.next.isOver()) {
+            return;
+        }
+        young = new Young(connection, Deadline.after(NEXT_LOOK)); // one call looks
+        AsyncCommand<String, String, Answer> info =
+                Request.of(CommandType.INFO, List.of()).command(false);
+        connection.dispatch(info);
+        if (!mayAnswer(connection, call.await(info).first())) {
+            questions.leave(connection);
+            throw new NotSentException("FORMER_MASTER");
+        }
     }
 
     /**
@@ -172,6 +198,9 @@ final class Link implements RedisConnectionStateListener {
                     // The driver would reconnect it, but would not tell why it fails to.
                     line.leave(connection);
                     throw new NotSentException("DISCONNECTED");
+                }
+                if (line == questions) {
+                    lookAgain(call, connection);
                 }
                 List<CompletableFuture<Long>> replicas = List.of();
                 if (line instanceof GroupCommit group) {

@@ -282,6 +282,34 @@ class ReplicasTest {
         }
     }
 
+    /** A replica may join the former master again, until the sentinels lead it to the new one. */
+    @Test
+    void R8_8_aFormerMasterIsLeftWhenItsReplicasLeaveIt() {
+        try (RedisServer former = RedisServer.start(RedisServer.version(), Map.of("repl-diskless-sync-delay", "0"));
+                RedisServer joining =
+                        RedisServer.start(RedisServer.version(), Map.of("replicaof", "127.0.0.1 " + former.port()));
+                TcpProxy address = TcpProxy.to("127.0.0.1", master.port());
+                TokenResource tokens = Fixture.builder(domain)
+                        .url(RedisServer.url(address.port()) + "?minReplicas=1")
+                        .failurePolicy(FailurePolicy.THROW)
+                        .build()) {
+            await().until(() -> joining.info("master_link_status").equals("up"));
+            address.redirect(former.port());
+            address.cut();
+            await().ignoreException(TokenStoreException.class)
+                    .until(() -> tokens.check(token("t", "s")) == TokenStatus.ACTIVE);
+            joining.command("REPLICAOF", "127.0.0.1", Integer.toString(master.port()));
+            await().until(() -> {
+                try {
+                    tokens.check(token("t", "s"));
+                    return false;
+                } catch (TokenStoreException e) {
+                    return e.getMessage().contains("former master");
+                }
+            });
+        }
+    }
+
     @Test
     void R8_5_aServerWithTooFewReplicasIsSaidWhenItOpens() {
         assertThatThrownBy(() -> Fixture.builder(domain)
