@@ -522,6 +522,7 @@ final class Actions {
     Rotation rotate(ActionCall<Rotating> call) {
         Rotating rotating = call.argument();
         Instant now = now();
+        var deadline = Deadline.after(call.scope().deadline());
         reportLongLived(rotating.successor(), now);
         StoredState state = state(call, rotating.presented().jti(), now);
         Rotation refusal = refusal(call, state, now);
@@ -531,16 +532,27 @@ final class Actions {
         TokenRecord successor = record(rotating.successor(), rotating.purpose(), rotating.extraData(), now);
         TokenRecord stored = Limits.present("record", state.record());
         if (stored.isRevoked()) {
-            return presentedAgain(call, stored, successor, now);
+            return presentedAgain(until(deadline, call), stored, successor, now);
         }
-        if (storeSuccessor(call, successor, now) == StoreOutcome.REVOKED) {
+        if (storeSuccessor(until(deadline, call), successor, now) == StoreOutcome.REVOKED) {
             return Rotation.Refused.REVOKED;
         }
         try {
-            return consumePresented(call, successor);
+            return consumePresented(until(deadline, call), deadline, successor);
         } catch (TokenStoreException e) {
             throw failureAfterEarlierChanges(call, e, 1);
         }
+    }
+
+    /** The same call, whose next step has what is left of the deadline: its steps have one together (R8.3). */
+    private static <A> ActionCall<A> until(Deadline deadline, ActionCall<A> call) {
+        StoreScope scope = call.scope();
+        var left = Duration.ofMillis(Math.max(1, deadline.remainingMillis()));
+        return new ActionCall<>(
+                call.action(),
+                call.name(),
+                new StoreScope(scope.domain(), scope.tenant(), scope.skew(), left),
+                call.argument());
     }
 
     private StoreOutcome storeSuccessor(ActionCall<Rotating> call, TokenRecord successor, Instant now) {
@@ -555,10 +567,11 @@ final class Actions {
     }
 
     /** Consumes the presented token. The successor has been stored before. */
-    private Rotation consumePresented(ActionCall<Rotating> call, TokenRecord successor) {
-        Token presented = call.argument().presented();
+    private Rotation consumePresented(ActionCall<Rotating> first, Deadline deadline, TokenRecord successor) {
+        Token presented = first.argument().presented();
         Instant now = now();
-        Watermarked<Consumption> used = consume(call, successor, now);
+        Watermarked<Consumption> used = consume(first, successor, now);
+        ActionCall<Rotating> call = until(deadline, first);
         if (used.answer() instanceof Consumption.Consumed consumed
                 && !isCovered(call.scope(), consumed.record(), used.watermark(), now)) {
             notifyListeners(call, presented.jti(), presented.subject(), presented.session(), 1, now);

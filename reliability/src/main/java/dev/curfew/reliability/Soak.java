@@ -92,9 +92,9 @@ final class Soak {
 
     /** Of the code under test: later commits of anything else change no figure. */
     private static String commit() throws IOException {
-        boolean isClean = git("status", "--porcelain", "core/src/main", "store-*/src/main")
+        boolean isClean = git("status", "--porcelain", "core/src/main", ":(glob)store-*/src/main/**")
                 .isEmpty();
-        String last = git("log", "-1", "--format=%h", "--", "core/src/main", "store-*/src/main");
+        String last = git("log", "-1", "--format=%h", "--", "core/src/main", ":(glob)store-*/src/main/**");
         return last + (isClean ? "" : " with changes");
     }
 

@@ -3,13 +3,18 @@ package dev.curfew.tck;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.curfew.Consumption;
 import dev.curfew.Consumption.Refused;
+import dev.curfew.Deadline;
 import dev.curfew.Expunger;
 import dev.curfew.FailurePolicy;
 import dev.curfew.RevokeOutcome;
+import dev.curfew.Rotation;
+import dev.curfew.StoreOutcome;
 import dev.curfew.StoreScope;
 import dev.curfew.StoredState;
 import dev.curfew.Token;
+import dev.curfew.TokenRecord;
 import dev.curfew.TokenResource;
 import dev.curfew.TokenStatus;
 import dev.curfew.TokenStore;
@@ -222,6 +227,39 @@ class FailureTest {
             faulty.failure = null;
             assertThat(tokens.expungeExpired().removed()).isEqualTo(15);
             assertThat(tokens.lastExpunge().orElseThrow().removed()).isEqualTo(15);
+        }
+    }
+
+    /** A store that works for a tenth of a second before it stores. */
+    @Test
+    void R8_3_theStepsOfARotationHaveOneDeadlineTogether() {
+        List<Duration> deadlines = new ArrayList<>();
+        var slow = new DelegatingStore(new ModelTokenStore()) {
+            @Override
+            public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                for (Deadline work = Deadline.after(Duration.ofMillis(100)); !work.isOver(); ) {
+                    Thread.onSpinWait();
+                }
+                return super.store(scope, record, now);
+            }
+
+            @Override
+            public Watermarked<Consumption> consume(
+                    StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+                deadlines.add(scope.deadline());
+                return super.consume(scope, jti, subject, purpose, successor, now);
+            }
+        };
+        try (TokenResource tokens =
+                builder().store(slow).callDeadline(Duration.ofMinutes(1)).build()) {
+            Token presented = Token.of("r1", "s", NOW, NOW.plusSeconds(3600)).withSession("session");
+            Token successor = Token.of("r2", "s", NOW, NOW.plusSeconds(3600)).withSession("session");
+            tokens.storeToken(presented, "refresh");
+            assertThat(tokens.rotate(presented, "refresh", successor)).isInstanceOf(Rotation.Rotated.class);
+            assertThat(deadlines)
+                    .singleElement()
+                    .satisfies(
+                            left -> assertThat(left).isPositive().isLessThanOrEqualTo(Duration.ofMillis(60_000 - 100)));
         }
     }
 
