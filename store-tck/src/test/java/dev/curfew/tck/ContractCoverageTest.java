@@ -59,7 +59,12 @@ class ContractCoverageTest {
         Pattern clock = Pattern.compile("Instant\\.now\\(|currentTimeMillis|nanoTime|Clock\\.system|new Date\\(\\)");
         for (Path source : sources("main")) {
             // Modules that are not published may: they run tests, benchmarks, and the quickstart. Deadline measures.
-            if (Stream.of("examples", "test-servers", "benchmarks", "core/src/main/java/dev/curfew/Deadline.java")
+            if (Stream.of(
+                            "examples",
+                            "test-servers",
+                            "benchmarks",
+                            "reliability",
+                            "core/src/main/java/dev/curfew/Deadline.java")
                     .map(ROOT::resolve)
                     .noneMatch(source::startsWith)) {
                 assertThat(clock.matcher(Files.readString(source)).find())
