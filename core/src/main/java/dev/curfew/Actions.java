@@ -532,22 +532,32 @@ final class Actions {
         TokenRecord successor = record(rotating.successor(), rotating.purpose(), rotating.extraData(), now);
         TokenRecord stored = Limits.present("record", state.record());
         if (stored.isRevoked()) {
-            return presentedAgain(until(deadline, call), stored, successor, now);
+            return presentedAgain(call, deadline, stored, successor, now);
         }
         if (storeSuccessor(until(deadline, call), successor, now) == StoreOutcome.REVOKED) {
             return Rotation.Refused.REVOKED;
         }
         try {
-            return consumePresented(until(deadline, call), deadline, successor);
+            return consumePresented(call, deadline, successor);
         } catch (TokenStoreException e) {
             throw failureAfterEarlierChanges(call, e, 1);
         }
     }
 
-    /** The same call, whose next step has what is left of the deadline: its steps have one together (R8.3). */
-    private static <A> ActionCall<A> until(Deadline deadline, ActionCall<A> call) {
+    /**
+     * The same call, whose next step has what is left of the deadline: its steps have one together (R8.3). A step for which
+     * nothing is left is not begun: a store would take its end for a server that is silent.
+     */
+    private <A> ActionCall<A> until(Deadline deadline, ActionCall<A> call) {
         StoreScope scope = call.scope();
-        var left = Duration.ofMillis(Math.max(1, deadline.remainingMillis()));
+        if (deadline.isOver()) {
+            throw new TokenStoreException(
+                    TokenStoreException.Outcome.UNCHANGED,
+                    call.name() + " took longer than the call deadline in domain '" + domain
+                            + "'. The step for which no time was left was not begun",
+                    null);
+        }
+        var left = Duration.ofMillis(deadline.remainingMillis());
         return new ActionCall<>(
                 call.action(),
                 call.name(),
@@ -567,11 +577,10 @@ final class Actions {
     }
 
     /** Consumes the presented token. The successor has been stored before. */
-    private Rotation consumePresented(ActionCall<Rotating> first, Deadline deadline, TokenRecord successor) {
-        Token presented = first.argument().presented();
+    private Rotation consumePresented(ActionCall<Rotating> call, Deadline deadline, TokenRecord successor) {
+        Token presented = call.argument().presented();
         Instant now = now();
-        Watermarked<Consumption> used = consume(first, successor, now);
-        ActionCall<Rotating> call = until(deadline, first);
+        Watermarked<Consumption> used = consume(until(deadline, call), successor, now);
         if (used.answer() instanceof Consumption.Consumed consumed
                 && !isCovered(call.scope(), consumed.record(), used.watermark(), now)) {
             notifyListeners(call, presented.jti(), presented.subject(), presented.session(), 1, now);
@@ -579,7 +588,7 @@ final class Actions {
         }
         // The token was not consumed, or its subject was logged out: another call was faster, or the token has expired
         // meanwhile.
-        StoredState state = state(call, presented.jti(), now);
+        StoredState state = state(until(deadline, call), presented.jti(), now);
         Rotation answer = refusal(call, state, now);
         if (answer == null) {
             TokenRecord record = Limits.present("record", state.record());
@@ -590,10 +599,10 @@ final class Actions {
                                 + " have answered, as in a failover. Rotate again, with the same successor",
                         null);
             }
-            answer = presentedAgain(call, record, successor, now);
+            answer = presentedAgain(call, deadline, record, successor, now);
         }
         if (!(answer instanceof Rotation.Rotated)) {
-            revokeSuccessor(call, successor, now);
+            revokeSuccessor(until(deadline, call), successor, now);
         }
         return answer;
     }
@@ -634,41 +643,43 @@ final class Actions {
      * one was. Within the grace the holder may have lost the reply, and gets another successor. Otherwise the session is
      * revoked (R14.2, R14.3).
      */
-    private Rotation presentedAgain(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
+    private Rotation presentedAgain(
+            ActionCall<Rotating> call, Deadline deadline, TokenRecord used, TokenRecord successor, Instant now) {
         if (successor.jti().equals(used.successor())) {
-            TokenRecord first = state(call, successor.jti(), now).record();
+            TokenRecord first =
+                    state(until(deadline, call), successor.jti(), now).record();
             if (first != null && !first.isRevoked()) {
-                consume(call, successor, now); // it is used; a store with replicas waits for them
+                consume(until(deadline, call), successor, now); // it is used; a store with replicas waits for them
                 return new Rotation.Rotated(first, false);
             }
         }
         Instant usedAt = Limits.present("revokedAt", used.revokedAt());
         if (!reuseGrace.isZero() && now.isBefore(usedAt.plus(reuseGrace))) {
-            return repeated(call, used, successor, now);
+            return repeated(call, deadline, used, successor, now);
         }
-        revokeSession(call, String.valueOf(used.session()), used.subject(), now);
+        revokeSession(until(deadline, call), String.valueOf(used.session()), used.subject(), now);
         return new Rotation.Reused(used);
     }
 
     /** Looks after the successor is stored: a log-out that ends before this look is seen by it, a later one sees the successor. */
-    private Rotation repeated(ActionCall<Rotating> call, TokenRecord used, TokenRecord successor, Instant now) {
-        if (storeSuccessor(call, successor, now) == StoreOutcome.REVOKED) {
+    private Rotation repeated(
+            ActionCall<Rotating> call, Deadline deadline, TokenRecord used, TokenRecord successor, Instant now) {
+        if (storeSuccessor(until(deadline, call), successor, now) == StoreOutcome.REVOKED) {
             return Rotation.Refused.REVOKED;
         }
-        Rotation refusal = refusal(call, state(call, used.jti(), now), now);
-        if (refusal == null && isChainAlive(call, used, now)) {
+        Rotation refusal = refusal(call, state(until(deadline, call), used.jti(), now), now);
+        if (refusal == null && isChainAlive(call, deadline, used, now)) {
             return new Rotation.Rotated(successor, true);
         }
-        revokeSuccessor(call, successor, now);
+        revokeSuccessor(until(deadline, call), successor, now);
         return refusal == null ? Rotation.Refused.REVOKED : refusal;
     }
 
     /** Whether the last of the tokens that rotations have put in the place of a used one is not revoked. */
-    private boolean isChainAlive(ActionCall<Rotating> call, TokenRecord used, Instant now) {
-        var deadline = Deadline.after(call.scope().deadline());
+    private boolean isChainAlive(ActionCall<Rotating> call, Deadline deadline, TokenRecord used, Instant now) {
         TokenRecord last = used;
-        while (last != null && last.successor() != null && !deadline.isOver()) {
-            last = state(call, last.successor(), now).record();
+        while (last != null && last.successor() != null) {
+            last = state(until(deadline, call), last.successor(), now).record();
         }
         return last != null && !last.isRevoked();
     }
@@ -903,18 +914,24 @@ final class Actions {
                 isMore = batch >= size;
                 if (isMore && pace != null) {
                     rest(pace.restAfterBatch(Deadline.reading() - began));
-                    long asked = Deadline.reading();
-                    callStore(call, () -> store.isRevoked(scope, ANY_JTI, startedAt));
-                    rest(pace.restAfterCheck(Deadline.reading() - asked));
+                    if (!isStopped()) {
+                        long asked = Deadline.reading();
+                        callStore(call, () -> store.isRevoked(scope, ANY_JTI, startedAt));
+                        rest(pace.restAfterCheck(Deadline.reading() - asked));
+                    }
                 }
             } catch (TokenStoreException e) {
                 throw failureAfterEarlierChanges(call, e, removed);
             }
             // Stops after the current batch if the resource is closed, or the thread is interrupted (R7.5).
-        } while (isMore && !isClosed() && !Thread.currentThread().isInterrupted());
+        } while (isMore && !isStopped());
         var report = new ExpungeReport(domain, removed, batches, startedAt, Duration.between(startedAt, now()));
         lastExpunge = report;
         return report;
+    }
+
+    private boolean isStopped() {
+        return isClosed() || Thread.currentThread().isInterrupted();
     }
 
     /** Waits, and no longer than until the resource is closed. */

@@ -17,6 +17,7 @@ final class GentlePace {
     private final int largest;
     private int size;
     private long usualCheck = -1;
+    private long fastestCheck;
     private long extraRest;
 
     /** Begins with small batches. The largest of all has so many records. */
@@ -33,10 +34,10 @@ final class GentlePace {
 
     /**
      * How long to rest after a full batch that took so long: four times as long as the store worked on it. That is less than
-     * the call took, by about as much as a check takes. The next batch is at most twice as large, or half as large.
+     * the call took, by about as much as the fastest check took: the way to the store. The next batch is at most twice as large, or half as large.
      */
     long restAfterBatch(long took) {
-        long work = Math.max(took / 4, took - Math.max(0, usualCheck));
+        long work = Math.max(took / 4, took - fastestCheck);
         double factor = Math.min(2, Math.max(0.5, (double) BATCH_GOAL / Math.max(1, work)));
         size = (int) Math.min(largest, Math.max(smallest, Math.round(size * factor)));
         return work * RESTS_PER_BATCH;
@@ -50,7 +51,9 @@ final class GentlePace {
     long restAfterCheck(long took) {
         if (usualCheck < 0) {
             usualCheck = took;
+            fastestCheck = took;
         }
+        fastestCheck = Math.min(fastestCheck, took);
         boolean isSlow = took > 2 * usualCheck + MILLISECOND;
         usualCheck += (took - usualCheck) / (took < usualCheck ? 4 : 64);
         extraRest = isSlow ? Math.min(LONGEST_EXTRA, Math.max(FIRST_EXTRA, 2 * extraRest)) : 0;

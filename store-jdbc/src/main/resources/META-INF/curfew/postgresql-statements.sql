@@ -93,6 +93,7 @@ SELECT {me}, CASE WHEN EXISTS (SELECT FROM inserted) THEN 'REVOKED' WHEN s.found
 FROM given LEFT JOIN stored s ON true
 
 -- The same from PostgreSQL 18 on, which tells what a row was before. A row that is not updated is revoked, and for as long.
+-- The look at it finds a trigger that has kept the row from being written: then nothing is done, and that is no answer.
 -- write: revoke18
 WITH given AS (
     SELECT ?::text AS tenant, ?::text AS jti, ?::text AS subject, ?::text AS purpose, ?::timestamptz AS issued_at,
@@ -107,9 +108,11 @@ WITH given AS (
         "expires_at" = GREATEST(t."expires_at", (SELECT keep_until FROM given)), "updated_at" = EXCLUDED."updated_at",
         "change" = EXCLUDED."change"
     WHERE t."revoked_at" IS NULL OR t."expires_at" < (SELECT keep_until FROM given)
-    RETURNING CASE WHEN old."revoked_at" IS NULL THEN 'REVOKED' END AS outcome
+    RETURNING CASE WHEN old."revoked_at" IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END AS outcome
 )
-SELECT {me}, COALESCE((SELECT outcome FROM changed), 'ALREADY_REVOKED')
+SELECT {me}, COALESCE((SELECT outcome FROM changed), (
+    SELECT 'ALREADY_REVOKED' FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+    WHERE t."revoked_at" IS NOT NULL))
 
 -- What cannot be used is read from the snapshot. If the token can be used there, somebody else was faster: the statement is
 -- repeated.
@@ -128,11 +131,12 @@ WITH given AS (
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT "jti", "subject", "purpose", "issued_at", "expires_at", "extra_data", "created_at", "updated_at", "revoked_at",
         "session", "successor", (SELECT watermark FROM "curfew_tokens_watermarks" w
-            WHERE w."tenant" = s."tenant" AND w."subject" = s."subject" AND w."session" = ''), is_used
+            WHERE w."tenant" = s."tenant" AND w."subject" = s."subject" AND w."session" = ''),
+        EXISTS (SELECT FROM used)
     FROM (
-        SELECT *, true AS is_used FROM used
+        SELECT * FROM used
         UNION ALL
-        SELECT t.*, false FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
+        SELECT t.* FROM "curfew_tokens" t JOIN given g ON (t."tenant", t."jti") = (g.tenant, g.jti)
             AND t."purpose" = g.purpose AND (g.subject IS NULL OR t."subject" = g.subject)
         WHERE NOT EXISTS (SELECT FROM used)
     ) s

@@ -129,6 +129,30 @@ class TransactionTest {
     }
 
     @Test
+    void R5_1_aColumnOfTheApplicationIsNotInTheWay() {
+        sql(URL, "ALTER TABLE \"curfew_" + domain + "\" ADD COLUMN is_used boolean, ADD COLUMN outcome text");
+        tokens.storeToken(token("link", "s"), "link");
+        assertThat(tokens.consume("link", "link")).isInstanceOf(Consumed.class);
+        assertThat(tokens.revokeToken(token("t", "s"))).isEqualTo(RevokeOutcome.REVOKED);
+    }
+
+    /** The row is not written, and the answer must not be that somebody else has written it. */
+    @Test
+    void R3_1_aTriggerThatDropsTheRowIsAFailure() {
+        String dropped = "\"dropped_" + domain + "\"";
+        sql(URL, "CREATE FUNCTION " + dropped + "() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NULL; END$$");
+        sql(
+                URL,
+                "CREATE TRIGGER dropped BEFORE INSERT ON \"curfew_" + domain + "\" FOR EACH ROW EXECUTE FUNCTION "
+                        + dropped + "()");
+        try (TokenResource hasty = Fixture.builder(store, domain)
+                .callDeadline(Duration.ofMillis(500))
+                .build()) {
+            assertThatThrownBy(() -> hasty.revokeToken(token("t", "s"))).isInstanceOf(TokenStoreException.class);
+        }
+    }
+
+    @Test
     void anotherThreadIsNotPartOfIt() throws Exception {
         try (Connection connection = pool.getConnection()) {
             connection.setAutoCommit(false);

@@ -9,6 +9,7 @@ import io.lettuce.core.AbstractRedisClient;
 import io.lettuce.core.RedisChannelHandler;
 import io.lettuce.core.RedisClient;
 import io.lettuce.core.RedisConnectionStateListener;
+import io.lettuce.core.RedisException;
 import io.lettuce.core.api.StatefulConnection;
 import io.lettuce.core.api.StatefulRedisConnection;
 import io.lettuce.core.cluster.ClusterClientOptions;
@@ -26,12 +27,14 @@ import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Sends requests to the server, and waits no longer than the call may take. While there is no connection, a request is
@@ -52,21 +55,19 @@ final class Link implements RedisConnectionStateListener {
     final Connection questions;
     private final Connection changes;
     private final Set<Connection> lines;
-    private volatile boolean hasConnected;
-    private volatile @Nullable Young young;
+    /** The connections to servers that were started lately, and when to look at each server again. */
+    private final Map<Object, Deadline> young = new ConcurrentHashMap<>();
+
     private volatile boolean closed;
 
     Link(AbstractRedisClient client, int minReplicas) {
         this.client = client;
         this.minReplicas = minReplicas;
-        this.questions = new Connection(looksAtMaster() ? this::connectToMaster : this::connect);
+        this.questions = new Connection(connector());
         this.changes = minReplicas == 0 ? questions : new GroupCommit(this::connect, minReplicas, disconnects::get);
         this.lines = new LinkedHashSet<>(List.of(questions, changes));
         client.addListener(this);
     }
-
-    /** A connection to a server that was started lately, and when to look at the server again. */
-    private record Young(StatefulConnection<String, String> connection, Deadline next) {}
 
     private StatefulConnection<String, String> connect() {
         return client instanceof RedisClusterClient cluster
@@ -75,9 +76,14 @@ final class Link implements RedisConnectionStateListener {
     }
 
     /**
-     * Whether each new connection for questions is looked at. In a cluster a former master that returns does not answer
-     * before it has heard from the others.
+     * Makes the connections for questions. With replicas to wait for, the server of each is looked at. In a cluster a former
+     * master that returns does not answer before it has heard from the others.
      */
+    private Supplier<StatefulConnection<String, String>> connector() {
+        var isFirst = new AtomicBoolean(true);
+        return looksAtMaster() ? () -> connectToMaster(isFirst.getAndSet(false)) : this::connect;
+    }
+
     private boolean looksAtMaster() {
         return minReplicas > 0 && !isInCluster();
     }
@@ -85,28 +91,37 @@ final class Link implements RedisConnectionStateListener {
     /**
      * Connects, and refuses a server that may not know of revocations that were acknowledged: a replica, or a former master
      * that has come back, and that a sentinel still takes for the master. Such a server was started lately, and has
-     * too few replicas. The first connection is not looked at, so that the store can be opened on a server that waits for its
-     * replicas: the probe warns of that.
+     * too few replicas. The first connection is not looked at, so that the store can be opened on a server that waits for
+     * its replicas: the probe warns of that.
      */
-    private StatefulConnection<String, String> connectToMaster() {
+    private StatefulConnection<String, String> connectToMaster(boolean isFirst) {
         StatefulRedisConnection<String, String> connection = ((RedisClient) client).connect(UTF8);
-        if (!hasConnected) {
-            hasConnected = true;
+        if (isFirst) {
             return connection;
         }
+        boolean isKept = false;
         try {
-            if (mayAnswer(connection, connection.async().info().get(PATIENCE_SECONDS, TimeUnit.SECONDS))) {
-                return connection;
+            String info = connection.async().info().get(PATIENCE_SECONDS, TimeUnit.SECONDS);
+            isKept = mayAnswer(connection, info);
+            if (!isKept) {
+                throw new NotSentException("FORMER_MASTER");
             }
+            return connection;
         } catch (InterruptedException e) {
             Thread.currentThread().interrupt();
+            throw new NotSentException("INTERRUPTED");
         } catch (ExecutionException | TimeoutException e) {
-            if (Failures.is(Failures.cause(e), "NOPERM")) {
-                return connection; // the probe has warned
+            isKept = Failures.is(Failures.cause(e), "NOPERM"); // the probe has warned
+            if (!isKept) {
+                throw new RedisException(Failures.cause(e));
+            }
+            return connection;
+        } finally {
+            if (!isKept) {
+                young.remove(connection);
+                var unused = connection.closeAsync();
             }
         }
-        var unused = connection.closeAsync();
-        throw new NotSentException("FORMER_MASTER");
     }
 
     private boolean mayAnswer(StatefulConnection<String, String> connection, String info) {
@@ -114,22 +129,27 @@ final class Link implements RedisConnectionStateListener {
         FACT.matcher(info).results().forEach(fact -> facts.put(fact.group(1), fact.group(2)));
         long replicas = Long.parseLong(facts.getOrDefault("connected_slaves", "0"));
         long uptime = Long.parseLong(facts.getOrDefault("uptime_in_seconds", "" + YOUNG_SECONDS));
-        young = uptime < YOUNG_SECONDS ? new Young(connection, Deadline.after(NEXT_LOOK)) : null;
-        return !"slave".equals(facts.get("role")) && (young == null || replicas >= minReplicas);
+        boolean isYoung = uptime < YOUNG_SECONDS;
+        if (isYoung) {
+            young.put(connection, Deadline.after(NEXT_LOOK));
+        } else {
+            young.remove(connection);
+        }
+        return !"slave".equals(facts.get("role")) && !(isYoung && replicas < minReplicas);
     }
 
     /** Looks again at a server that was started lately: replicas that follow a former master for a moment leave it. */
     private void lookAgain(Call call, StatefulConnection<String, String> connection)
             throws InterruptedException, ExecutionException, TimeoutException {
-        Young last = young;
-        if (last == null || last.connection != connection || !last.next.isOver()) {
-            return;
+        Deadline next = young.get(connection);
+        if (next == null || !next.isOver() || !young.replace(connection, next, Deadline.after(NEXT_LOOK))) {
+            return; // one call looks
         }
-        young = new Young(connection, Deadline.after(NEXT_LOOK)); // one call looks
         AsyncCommand<String, String, Answer> info =
                 Request.of(CommandType.INFO, List.of()).command(false);
         connection.dispatch(info);
         if (!mayAnswer(connection, call.await(info).first())) {
+            young.remove(connection);
             questions.leave(connection);
             throw new NotSentException("FORMER_MASTER");
         }
@@ -144,6 +164,7 @@ final class Link implements RedisConnectionStateListener {
         if (!connection.isClosed()) {
             disconnects.incrementAndGet();
             if (looksAtMaster()) {
+                young.remove(connection);
                 questions.leave(connection);
             }
         }
