@@ -550,18 +550,18 @@ final class Actions {
      */
     private <A> ActionCall<A> until(Deadline deadline, ActionCall<A> call) {
         StoreScope scope = call.scope();
-        if (deadline.isOver()) {
+        long left = deadline.remainingMillis();
+        if (left <= 0) {
             throw new TokenStoreException(
                     TokenStoreException.Outcome.UNCHANGED,
                     call.name() + " took longer than the call deadline in domain '" + domain
                             + "'. The step for which no time was left was not begun",
                     null);
         }
-        var left = Duration.ofMillis(deadline.remainingMillis());
         return new ActionCall<>(
                 call.action(),
                 call.name(),
-                new StoreScope(scope.domain(), scope.tenant(), scope.skew(), left),
+                new StoreScope(scope.domain(), scope.tenant(), scope.skew(), Duration.ofMillis(left)),
                 call.argument());
     }
 

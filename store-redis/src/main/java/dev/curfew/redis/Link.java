@@ -56,7 +56,7 @@ final class Link implements RedisConnectionStateListener {
     private final Connection changes;
     private final Set<Connection> lines;
     /** The connections to servers that were started lately, and when to look at each server again. */
-    private final Map<Object, Deadline> young = new ConcurrentHashMap<>();
+    private final Map<StatefulConnection<String, String>, Deadline> young = new ConcurrentHashMap<>();
 
     private volatile boolean closed;
 
@@ -130,6 +130,7 @@ final class Link implements RedisConnectionStateListener {
         long replicas = Long.parseLong(facts.getOrDefault("connected_slaves", "0"));
         long uptime = Long.parseLong(facts.getOrDefault("uptime_in_seconds", "" + YOUNG_SECONDS));
         boolean isYoung = uptime < YOUNG_SECONDS;
+        young.keySet().removeIf(each -> !each.isOpen()); // those that were left
         if (isYoung) {
             young.put(connection, Deadline.after(NEXT_LOOK));
         } else {
