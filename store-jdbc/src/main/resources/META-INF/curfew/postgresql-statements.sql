@@ -156,6 +156,13 @@ VALUES (?, '', ?, ?, ?, pg_current_xact_id()) ON CONFLICT ("tenant", "subject", 
     kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until), "change" = EXCLUDED."change"
 RETURNING {me}, CASE WHEN xmax = 0 THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
 
+-- An insert into a table with partitions has no xmax to show.
+-- write: revokeSession18
+INSERT INTO "curfew_tokens_watermarks" AS w ("tenant", "subject", "session", watermark, kept_until, "change")
+VALUES (?, '', ?, ?, ?, pg_current_xact_id()) ON CONFLICT ("tenant", "subject", "session") DO UPDATE SET
+    kept_until = GREATEST(w.kept_until, EXCLUDED.kept_until), "change" = EXCLUDED."change"
+RETURNING {me}, CASE WHEN old."session" IS NULL THEN 'REVOKED' ELSE 'ALREADY_REVOKED' END
+
 -- read: revokedSessions
 SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
     SELECT "session" FROM "curfew_tokens_watermarks" WHERE "tenant" = ? AND "subject" = '' AND "session" = ANY (?)
@@ -165,9 +172,9 @@ SELECT {me}, r.* FROM (SELECT) g LEFT JOIN (
 -- takes the key's index, however many rows the planner expects.
 -- write: revokeStored
 WITH batch AS (
-    SELECT "jti" AS jti FROM "curfew_tokens"
-    WHERE "tenant" = ? AND "subject" = ? AND "revoked_at" IS NULL AND "expires_at" > ?
-    ORDER BY "expires_at", "jti" LIMIT ? FOR UPDATE
+    SELECT t."jti" AS jti FROM "curfew_tokens" t
+    WHERE t."tenant" = ? AND t."subject" = ? AND t."revoked_at" IS NULL AND t."expires_at" > ?
+    ORDER BY t."expires_at", t."jti" LIMIT ? FOR UPDATE
 ), updated AS (
     UPDATE "curfew_tokens" t SET "revoked_at" = g.now, "updated_at" = g.now, "change" = pg_current_xact_id()
     FROM (SELECT ?::text AS tenant, ?::timestamptz AS now) g
@@ -204,8 +211,8 @@ WITH turn AS MATERIALIZED (
     SELECT pg_try_advisory_xact_lock('curfew_tokens'::regclass::oid::int, 1668642406) AS mine,
         CASE WHEN ?::boolean THEN set_config('synchronous_commit', 'off', true) END AS commit
 ), due AS (
-    SELECT tableoid AS part, ctid AS place FROM "curfew_tokens" WHERE (SELECT mine FROM turn) AND "expires_at" BETWEEN ? AND ?
-    ORDER BY "expires_at" LIMIT ? FOR UPDATE SKIP LOCKED
+    SELECT t.tableoid AS part, t.ctid AS place FROM "curfew_tokens" t
+    WHERE (SELECT mine FROM turn) AND t."expires_at" BETWEEN ? AND ? ORDER BY t."expires_at" LIMIT ? FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM "curfew_tokens" WHERE ctid = ANY (ARRAY(SELECT place FROM due))
         AND (tableoid, ctid) IN (SELECT part, place FROM due) RETURNING "expires_at" AS expires_at
@@ -224,44 +231,67 @@ SELECT {me}, clock_timestamp()
 -- Everything that is revoked now, for a local replica. The row 'position' has the history of the data, and the snapshot
 -- that this statement sees: it is where "follow" goes on. The history is another one after a restart, after the crash of
 -- one backend (statistics are reset then), and in another file. Then ids of transactions may be given once more. Times are
--- in milliseconds, rounded up, which is faster to read.
+-- in milliseconds, rounded up, which is faster to read. No kind of row may be named as a column is: 'session' in single
+-- quotes would become the name that the application has mapped the column to.
 -- read: load
 SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
         extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
         pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
     pg_current_snapshot()::text, NULL::bigint, NULL::bigint
 UNION ALL
-SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "expires_at" > ?
+SELECT {me}, 'revoked', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "expires_at" > ?
 UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
+SELECT {me}, CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant", "subject" || "session",
     ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks" WHERE kept_until > ?
 
 -- What a former snapshot did not see. A transaction that it did not see had no id yet, or one from its xmax on, or it was
--- in progress, and its id is in the snapshot. So nothing is left out, in whatever order transactions end. The upper bound
--- holds for all rows that are seen; it tells the planner that few rows are meant. The planner does not see the parameter,
--- so that one plan is as good as another, and it soon makes no new ones. Under the name followAll there is no LIMIT.
+-- in progress, and its id is in the snapshot. So nothing is left out, in whatever order transactions end. "follow" is for a
+-- snapshot in which no transaction is in progress, "followUnfinished" for all. The upper bound holds for all rows that are
+-- seen; it tells the planner that few rows are meant. The planner does not see the parameter, so that one plan is as good as
+-- another, and it soon makes no new ones. Under the names followAll and followUnfinishedAll there is no LIMIT.
 -- read: follow
 WITH since AS (SELECT ?::pg_snapshot AS snapshot)
 SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
         extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
         pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
     pg_current_snapshot()::text, NULL::bigint, NULL::bigint
-UNION ALL (
-SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens"
-WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
-    AND "change" < pg_snapshot_xmax(pg_current_snapshot())
 UNION ALL
-SELECT {me}, 'token', "tenant", "jti", ceil(date_part('epoch', LEAST("expires_at", '9999-12-31Z')) * 1000 - 0.001)::bigint, NULL::bigint FROM "curfew_tokens"
-WHERE "revoked_at" IS NOT NULL AND "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+SELECT {me}, kind, tenant, name, ceil(date_part('epoch', LEAST(until, '9999-12-31Z')) * 1000 - 0.001)::bigint,
+    ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint
+FROM (
+    SELECT 'revoked' AS kind, "tenant" AS tenant, "jti" AS name, "expires_at" AS until, NULL::timestamptz AS watermark
+    FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+        AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+    UNION ALL
+    SELECT CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant", "subject" || "session", kept_until, watermark
+    FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+        AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+LIMIT 1000) r
+
+-- read: followUnfinished
+WITH since AS (SELECT ?::pg_snapshot AS snapshot)
+SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
+        extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
+        pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
+    pg_current_snapshot()::text, NULL::bigint, NULL::bigint
 UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
-    ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks"
-WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since) AND "change" < pg_snapshot_xmax(pg_current_snapshot())
-UNION ALL
-SELECT {me}, CASE WHEN "session" = '' THEN 'subject' ELSE 'session' END, "tenant", "subject" || "session",
-    ceil(date_part('epoch', LEAST(kept_until, '9999-12-31Z')) * 1000 - 0.001)::bigint, ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint FROM "curfew_tokens_watermarks"
-WHERE "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
-LIMIT 1000)
+SELECT {me}, kind, tenant, name, ceil(date_part('epoch', LEAST(until, '9999-12-31Z')) * 1000 - 0.001)::bigint,
+    ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint
+FROM (
+    SELECT 'revoked' AS kind, "tenant" AS tenant, "jti" AS name, "expires_at" AS until, NULL::timestamptz AS watermark
+    FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+        AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+    UNION ALL
+    SELECT 'revoked', "tenant", "jti", "expires_at", NULL::timestamptz
+    FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+    UNION ALL
+    SELECT CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant", "subject" || "session", kept_until, watermark
+    FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+        AND "change" < pg_snapshot_xmax(pg_current_snapshot())
+    UNION ALL
+    SELECT CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant", "subject" || "session", kept_until, watermark
+    FROM "curfew_tokens_watermarks" WHERE "change" = ANY (ARRAY(SELECT pg_snapshot_xip(snapshot) FROM since))
+LIMIT 1000) r
 
 -- How the tables differ from what the statements above need, in words. The columns of the answer: the differences with
 -- which the store must not start (missing, different); the differences that are only warned of (slow, and lossy: the server

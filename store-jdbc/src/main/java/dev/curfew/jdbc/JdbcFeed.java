@@ -32,9 +32,10 @@ final class JdbcFeed implements RevocationFeed {
         }
         int end = after.indexOf(SEPARATOR);
         String snapshot = after.substring(end + 1);
-        Page page = store.ask(scope, "follow", rows -> new Page(rows, sink), snapshot);
+        String statement = snapshot.endsWith(":") ? "follow" : "followUnfinished";
+        Page page = store.ask(scope, statement, rows -> new Page(rows, sink), snapshot);
         if (page.rows > FEW) {
-            page = store.stream(scope, FEW, "followAll", rows -> new Page(rows, sink), snapshot);
+            page = store.stream(scope, FEW, statement + "All", rows -> new Page(rows, sink), snapshot);
         }
         boolean isSameHistory = page.position.startsWith(after.substring(0, end + 1));
         // Ids are given again after a crash that lost some of them, also where the history looks the same.
@@ -66,10 +67,11 @@ final class JdbcFeed implements RevocationFeed {
                 String name = row.getString(4);
                 Instant until = Instant.ofEpochMilli(row.getLong(5));
                 switch (row.getString(2)) {
-                    case "token" -> sink.revoked(tenant, name, until);
-                    case "session" -> sink.sessionRevoked(tenant, name, until);
-                    case "subject" -> sink.watermark(tenant, name, Instant.ofEpochMilli(row.getLong(6)), until);
-                    default -> found = tenant + SEPARATOR + name;
+                    case "revoked" -> sink.revoked(tenant, name, until);
+                    case "ended" -> sink.sessionRevoked(tenant, name, until);
+                    case "watermark" -> sink.watermark(tenant, name, Instant.ofEpochMilli(row.getLong(6)), until);
+                    case "position" -> found = tenant + SEPARATOR + name;
+                    default -> throw new IllegalStateException("A row of the feed is of no known kind");
                 }
             } while (row.next());
             position = Objects.requireNonNull(found);

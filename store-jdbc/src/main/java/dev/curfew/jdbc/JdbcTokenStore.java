@@ -164,7 +164,7 @@ public final class JdbcTokenStore implements TokenStore {
         /**
          * The store.
          *
-         * @throws IllegalArgumentException if two columns have the same name
+         * @throws IllegalArgumentException if two columns have the same name, or one has a name that it cannot have
          */
         public JdbcTokenStore build() {
             return build(null, false);
@@ -175,9 +175,7 @@ public final class JdbcTokenStore implements TokenStore {
          * @param createsSchema whether the store makes the tables that are missing
          */
         JdbcTokenStore build(@Nullable HikariDataSource owned, boolean createsSchema) {
-            if (columns.containsValue("change")) {
-                throw new IllegalArgumentException("No field can be in the column \"change\", which is the feed's");
-            }
+            columns.forEach(Statements::checkColumn);
             return new JdbcTokenStore(this, new Connections(dataSource, owned), createsSchema);
         }
     }

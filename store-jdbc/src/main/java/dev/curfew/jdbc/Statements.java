@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.regex.Matcher;
@@ -29,6 +30,10 @@ final class Statements {
     private static final Pattern DERIVED =
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_change_idx|_ended_idx|_latest_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
+    private static final int COLUMN_BYTES = 63;
+    // Of the tables, those that cannot be mapped; and those that every table has.
+    private static final Set<String> NO_COLUMNS =
+            Set.of("change", "watermark", "kept_until", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid");
     private static final int SIGNATURE_LENGTH = 18; // 60 bits of a hash; short, as it is in every row of an answer
 
     // What replaces a name of the files. A name in double quotes is replaced by a name, one in single quotes by a text.
@@ -112,6 +117,14 @@ final class Statements {
             throw new IllegalArgumentException("table must have 1 to " + TABLE_BYTES + " bytes, and no NUL");
         }
         return table;
+    }
+
+    static void checkColumn(RecordField field, String name) {
+        if (NO_COLUMNS.contains(name) || bytes(name) > COLUMN_BYTES) {
+            throw new IllegalArgumentException(
+                    field + " cannot be in the column \"" + name + "\": a name of Curfew's or PostgreSQL's own is not"
+                            + " possible, nor one of more than " + COLUMN_BYTES + " bytes. Choose another one");
+        }
     }
 
     private static int bytes(String text) {

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.awaitility.Awaitility.await;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.RevokeOutcome;
 import dev.curfew.StoreScope;
 import dev.curfew.Token;
 import dev.curfew.TokenRecord;
@@ -139,16 +140,21 @@ class ConcurrencyTest {
         try (HikariDataSource pool = Fixture.pool(URL, 2);
                 JdbcTokenStore store = JdbcTokenStore.create(pool)) {
             String ddl = store.schema(domain)
-                    .replaceFirst("(PRIMARY KEY [^)]+\\))\\s+\\)", "$1) PARTITION BY HASH (\"tenant\", \"jti\")");
-            assertThat(ddl).contains("PARTITION BY");
+                    .replaceAll("PRIMARY KEY (\\([^)]+\\))\\s+\\)", "PRIMARY KEY $1) PARTITION BY HASH $1");
+            assertThat(ddl).containsPattern("(?s)PARTITION BY.*PARTITION BY");
             sql(URL, ddl);
-            for (int part = 0; part < 4; part++) {
-                sql(
-                        URL,
-                        "CREATE TABLE \"" + domain + "-part" + part + "\" PARTITION OF \"curfew_" + domain
-                                + "\" FOR VALUES WITH (MODULUS 4, REMAINDER " + part + ")");
+            for (String table : new String[] {"curfew_" + domain, "curfew_" + domain + "_watermarks"}) {
+                for (int part = 0; part < 4; part++) {
+                    sql(
+                            URL,
+                            "CREATE TABLE \"" + table + "-part" + part + "\" PARTITION OF \"" + table
+                                    + "\" FOR VALUES WITH (MODULUS 4, REMAINDER " + part + ")");
+                }
             }
             TokenResource tokens = Fixture.resource(store, domain);
+            assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.REVOKED);
+            assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.ALREADY_REVOKED);
+            tokens.revokeSubject("nobody");
             for (int i = 0; i < 1000; i++) {
                 String jti = "t" + i;
                 // Every other one is due.

@@ -17,6 +17,7 @@ import dev.curfew.TokenStatus;
 import dev.curfew.TokenStoreException;
 import dev.curfew.servers.PostgresServer;
 import java.sql.Connection;
+import java.sql.SQLException;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashSet;
@@ -68,7 +69,7 @@ class JdbcFeedTest {
     }
 
     /** What a poll has told, as names. */
-    private static class Told implements RevocationFeed.Sink {
+    static class Told implements RevocationFeed.Sink {
         final Set<String> names = new HashSet<>();
 
         @Override
@@ -129,15 +130,22 @@ class JdbcFeedTest {
     }
 
     @Test
-    void R12_6_aPollOfManyIsReadInParts() {
+    void R12_6_aPollOfManyIsReadInParts() throws SQLException {
         String position = follow(null, new Told());
+        String whileOneIsOpen;
+        try (Connection open = pool.getConnection()) {
+            open.setAutoCommit(false);
+            store.inTransaction(open, () -> tokens.revokeSession("open"));
+            whileOneIsOpen = follow(null, new Told());
+            open.rollback();
+        }
         sql(
                 server.url(),
                 "INSERT INTO " + table()
                         + " (tenant, jti, purpose, expires_at, created_at, updated_at, revoked_at, change)"
                         + " SELECT '', 't' || i, 'revocation', '2100-01-02Z', '2100-01-01Z', '2100-01-01Z', '2100-01-01Z',"
                         + " pg_current_xact_id() FROM generate_series(1, 10000) i");
-        for (String after : new String[] {position, null}) {
+        for (String after : new String[] {position, whileOneIsOpen, null}) {
             var told = new Told();
             assertThat(follow(after, told)).isNotNull();
             told.names.remove("subject "); // the domain's skew

@@ -1,15 +1,17 @@
 package dev.curfew.jdbc;
 
 import com.zaxxer.hikari.HikariDataSource;
+import dev.curfew.RecordField;
 import dev.curfew.TokenStore;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.tck.ExpungingStoreContract;
+import javax.sql.DataSource;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 
 /**
  * The kit, smaller, where every transaction is serializable and autocommit is off, with the statements for servers before
- * PostgreSQL 18.
+ * PostgreSQL 18, and where every column has a name that the application has chosen.
  */
 class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
     private static HikariDataSource pool;
@@ -30,12 +32,20 @@ class JdbcTokenStoreSerializableTest extends ExpungingStoreContract {
 
     @Override
     protected TokenStore newStore() {
-        return JdbcTokenStore.builder(Before18.of(pool)).build(null, true);
+        return store(Before18.of(pool));
     }
 
     @Override
     protected TokenStore anotherStore() {
-        return JdbcTokenStore.builder(poolOfAnotherNode).build(null, true);
+        return store(poolOfAnotherNode);
+    }
+
+    private static TokenStore store(DataSource pool) {
+        var builder = JdbcTokenStore.builder(pool);
+        for (RecordField field : RecordField.values()) {
+            builder.column(field, "The " + field.defaultName());
+        }
+        return builder.build(null, true);
     }
 
     @Override

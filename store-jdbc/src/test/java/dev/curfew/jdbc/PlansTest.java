@@ -65,12 +65,14 @@ class PlansTest {
         all.put("consume", new Object[] {"", "t", "user", "s1", "u", NOW});
         all.put("revokeSubject", new Object[] {"", "s1", NOW, NOW});
         all.put("revokeSession", new Object[] {"", "sid1", NOW, NOW});
+        all.put("revokeSession18", new Object[] {"", "sid1", NOW, NOW});
         all.put("revokedSessions", new Object[] {"", "hundred"});
         all.put("revokeStored", new Object[] {"", "many", NOW.minusDays(10), 1000, "", NOW});
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
         all.put("expunge", new Object[] {true, BEGINNING, NOW, 1000, NOW, 1000});
         all.put("follow", new Object[] {"990000:990000:"});
+        all.put("followUnfinished", new Object[] {"990000:990010:990000,990007"});
         return all;
     }
 

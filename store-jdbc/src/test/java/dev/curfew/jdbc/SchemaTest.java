@@ -76,6 +76,10 @@ class SchemaTest {
             assertThat(tokens.check(token("v", "s2"))).isEqualTo(TokenStatus.REVOKED);
             assertThat(tokens.revokeSession("sid")).isEqualTo(RevokeOutcome.REVOKED);
             assertThat(tokens.check(token("w", "s").withSession("sid"))).isEqualTo(TokenStatus.REVOKED);
+            var told = new JdbcFeedTest.Told();
+            assertThat(store.feed().follow(Fixture.scope(domain), null, told, Fixture.NOW))
+                    .isNotNull();
+            assertThat(told.names).contains("t", "u", "subject s2", "session sid");
             assertThat(tokens.readExpired(10)).isEmpty();
             assertThat(tokens.expungeExpired().removed()).isZero();
         }
@@ -448,5 +452,12 @@ class SchemaTest {
                         .column(RecordField.CREATED_AT, "jti")
                         .build())
                 .isInstanceOf(IllegalArgumentException.class);
+        for (String name : new String[] {"change", "watermark", "kept_until", "ctid", "ä".repeat(32)}) {
+            assertThatThrownBy(() -> JdbcTokenStore.builder(pool)
+                            .column(RecordField.SUBJECT, name)
+                            .build())
+                    .isInstanceOf(IllegalArgumentException.class)
+                    .hasMessageContaining("SUBJECT cannot be in the column \"" + name + "\"");
+        }
     }
 }
