@@ -25,8 +25,8 @@ final class Feed implements RevocationFeed {
     private static final int PAGE = 100;
     /** A server that is gone must not be waited for as long as all pages may take. */
     private static final Duration LONGEST_PAGE = Duration.ofSeconds(10);
-    /** Of an entry: its id, and the names and values of its fields k, e and r. */
-    private static final int TEXTS = 7;
+    /** Of an entry: its id, and the name and the value of its field k. */
+    private static final int TEXTS = 3;
 
     private static final String START = "0-0";
 
@@ -117,21 +117,22 @@ final class Feed implements RevocationFeed {
     }
 
     private static void tell(Answer entries, int at, StoreScope scope, Sink sink, Instant now) {
-        Instant end = time(entries, at + 4);
+        // The retention end, the watermark if it is one, and the key: its tenant, kind and name.
+        String[] parts = text(entries, at + 2).split(":", -1);
+        Instant end = time(parts[0]);
+        String tenant = Keys.unescape(parts[2]);
+        String name = Keys.unescape(parts[4]);
         if (!scope.isPastRetention(end, now)) {
-            String[] key = text(entries, at + 2).split(":", -1);
-            String tenant = Keys.unescape(key[0]);
-            String name = Keys.unescape(key[2]);
-            switch (key[1]) {
+            switch (parts[3]) {
                 case "token" -> sink.revoked(tenant, name, end);
                 case "session" -> sink.sessionRevoked(tenant, name, end);
-                default -> sink.watermark(tenant, name, time(entries, at + 6), end);
+                default -> sink.watermark(tenant, name, time(parts[1]), end);
             }
         }
     }
 
-    private static Instant time(Answer answer, int place) {
-        return Instant.ofEpochMilli(Long.parseLong(text(answer, place)));
+    private static Instant time(String millis) {
+        return Instant.ofEpochMilli(Long.parseLong(millis));
     }
 
     private static String text(Answer answer, int place) {

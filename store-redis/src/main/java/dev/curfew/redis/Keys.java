@@ -103,6 +103,11 @@ final class Keys {
     }
 
     static String unescape(String name) {
-        return name.replace("%7D", "}").replace("%7B", "{").replace("%3A", ":").replace("%25", "%");
+        return name.indexOf('%') < 0
+                ? name
+                : name.replace("%7D", "}")
+                        .replace("%7B", "{")
+                        .replace("%3A", ":")
+                        .replace("%25", "%");
     }
 }

@@ -1,6 +1,6 @@
 -- Stands before the scripts that revoke. KEYS[2]: the stream of the partition. ARGV[3]: the attempt, a random text.
--- Appends to the stream that the key KEYS[1] is revoked: the key without its prefix, its field e, and '' or, for a
--- watermark, its field r. Has to be called before the first write to the key: if it fails, nothing is revoked.
+-- Appends to the stream that the key KEYS[1] is revoked: its field e, '' or for a watermark its field r, and the key
+-- without its prefix, as one text. Has to be called before the first write to the key: if it fails, nothing is revoked.
 local function tell(ends, watermark)
   -- One call of 36 looks at the 16 oldest entries; at 16 more, while half of them are over. An entry is over when its key
   -- has other values, which another entry tells, or when the key is not there and would have ended by its TTL. A key may
@@ -14,21 +14,22 @@ local function tell(ends, watermark)
       over = 0
       local entries = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 16)
       for _, entry in ipairs(entries) do
-        local told = entry[2]
-        local e, r = unpack(redis.pcall('HMGET', prefix .. told[2], 'e', 'r'))
-        local isOver = tonumber(told[4]) + ARGV[2] < time[1] * 1000
+        -- What is not an entry of this form is nobody's, and goes.
+        local ending, at, key = string.match(entry[2][2], '^(-?%d+):(-?%d*):([^:]*:%a+:[^:]*)$')
+        local isOver = not key or #entry[2] > 2 or ending + ARGV[2] < time[1] * 1000
+        local e, r = unpack(key and redis.pcall('HMGET', prefix .. key, 'e', 'r') or {})
         if e then
-          isOver = not r or e ~= told[4] or (told[6] ~= '' and told[6] ~= r)
+          isOver = not r or e ~= ending or (at ~= '' and at ~= r)
         end
         if isOver then
           over = over + 1
         else
-          redis.call('XADD', KEYS[2], '*', unpack(told))
+          redis.call('XADD', KEYS[2], '*', unpack(entry[2]))
         end
       end
       redis.call('XTRIM', KEYS[2], 'MAXLEN', redis.call('XLEN', KEYS[2]) - #entries)
       looked = looked + 16
     until over < 8 or looked == 96
   end
-  redis.call('XADD', KEYS[2], '*', 'k', string.match(KEYS[1], '}:(.*)'), 'e', ends, 'r', watermark or '')
+  redis.call('XADD', KEYS[2], '*', 'k', ends .. ':' .. (watermark or '') .. ':' .. string.match(KEYS[1], '}:(.*)'))
 end
