@@ -318,10 +318,13 @@ final class Actions {
 
     private RevokeOutcome callRevoke(ActionCall<?> call, TokenRecord revocation, Instant keepUntil, Instant now) {
         Instant expiresAt = keepUntil.isAfter(revocation.expiresAt()) ? keepUntil : revocation.expiresAt();
+        // Of a jti alone nobody but the store knows the end, so that the replica must learn it from the feed.
+        boolean isEndKnown = !keepUntil.equals(Instant.EPOCH) || !expiresAt.equals(Times.FOREVER);
         return change(
                 call,
                 () -> store.revoke(call.scope(), revocation, keepUntil, now),
-                (replicated, outcome) -> replicated.revoked(call.scope().tenant(), revocation.jti(), expiresAt));
+                (replicated, outcome) -> (replica == null || isEndKnown ? replicated : replica.attempts())
+                        .revoked(call.scope().tenant(), revocation.jti(), expiresAt));
     }
 
     /** A holder who logs out with a token that has been rotated means its successors, too (R14.6). */
@@ -776,25 +779,28 @@ final class Actions {
     }
 
     TokenStatus check(ActionCall<Check> call) {
-        return check(call.scope(), call.argument().token(), call.argument().purpose());
+        Check argument = call.argument();
+        return check(call.scope(), argument.token(), argument.purpose(), argument.isInStore());
     }
 
-    TokenStatus check(StoreScope scope, Token token, String purpose) {
+    TokenStatus check(StoreScope scope, Token token, String purpose, boolean isInStore) {
         ensureOpen();
         Limits.purpose(purpose);
         Instant now = now();
         reportLongLived(token, now);
         // The expiry can be checked without the store.
         TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
-        TokenStatus local = checkLocally(scope, token, allowed, now);
+        TokenStatus local = isInStore ? null : checkLocally(scope, token, allowed, now);
         if (local != null) {
             return local;
         }
-        noteAsked();
+        if (!isInStore) {
+            noteAsked();
+        }
         long turn = outage.takeTurn();
         if (turn == Outage.NO_TURN) {
-            return unanswered(
-                    TokenAction.CHECK, null, standsIn(scope, token, allowed, now), TokenStatus.UNAVAILABLE, allowed);
+            boolean isKnown = !isInStore && standsIn(scope, token, allowed, now);
+            return unanswered(TokenAction.CHECK, null, isKnown, TokenStatus.UNAVAILABLE, allowed);
         }
         try {
             StoredState state = store.state(scope, token.jti(), token.subject(), token.session(), now);
@@ -808,8 +814,8 @@ final class Actions {
                     ? TokenStatus.UNKNOWN
                     : allowed;
         } catch (RuntimeException e) {
-            return unanswered(
-                    TokenAction.CHECK, e, standsIn(scope, token, allowed, now), TokenStatus.UNAVAILABLE, allowed);
+            boolean isKnown = !isInStore && standsIn(scope, token, allowed, now);
+            return unanswered(TokenAction.CHECK, e, isKnown, TokenStatus.UNAVAILABLE, allowed);
         } finally {
             outage.giveBack(turn);
         }
@@ -1034,9 +1040,9 @@ final class Actions {
     private <T extends @Nullable Object> T callStore(ActionCall<?> call, Supplier<T> verb) {
         try {
             T answer = verb.get();
+            // A self-expiring store answers READ_EXPIRED without its server, which proves nothing.
             if (call.action() != TokenAction.READ_EXPIRED || !(store instanceof SelfExpiringTokenStore)) {
-                outage.succeeded(); // a self-expiring store answers READ_EXPIRED without its server, which proves
-                // nothing
+                outage.succeeded();
             }
             return answer;
         } catch (SubjectMismatchException e) {

@@ -126,10 +126,9 @@ final class Outage {
      * {@link #succeeded} would never reset the counter.
      */
     private synchronized void begin(String action, RuntimeException e) {
-        // While a part of a cluster is down, checks that reach the other parts succeed, and must go on asking the
-        // store. So
-        // a failure counts only if no call has succeeded within the last deadline.
-        if (clock.millis() - lastSuccess >= deadlineMillis) {
+        // While a part of a cluster is down, checks that reach the other parts succeed, and must go on asking.
+        // So a failure counts only if no call has succeeded within the last deadline. A clock may have gone back.
+        if (Math.abs(clock.millis() - lastSuccess) >= deadlineMillis) {
             failuresInARow.incrementAndGet();
         }
         lastFailure = clock.millis(); // before a success of another thread can look at it

@@ -243,10 +243,7 @@ final class Replica {
         }
         Duration deadline = isLoad ? LOAD_DEADLINE : patience;
         long reading = Deadline.reading();
-        // The bound runs out then. Without an answer until then the store counts as failing: checks that ask it would
-        // wait,
-        // too.
-        var progress = new Progress(isLoad ? deadline : shorter(whole.deadline(), bound.minus(pause)));
+        var progress = new Progress(isLoad ? deadline : shorter(whole.deadline(), patienceOfChecks(reading)));
         try {
             // What had ended when this hour began may be left out; a later sweep has the same end.
             position = feed.follow(whole.withDeadline(deadline), position, progress, hour);
@@ -278,6 +275,18 @@ final class Replica {
         failure = null;
         sweep(hour);
         return pause;
+    }
+
+    /**
+     * How long a poll may get nothing before the store counts as failing: until the bound runs out, since checks would ask the
+     * store then, and wait, too. A poll that begins late, or after one that failed, has some time all the same.
+     */
+    private Duration patienceOfChecks(long reading) {
+        Fresh last = fresh;
+        Duration most = bound.minus(pause);
+        Duration least = most.dividedBy(2);
+        Duration left = last == null ? most : Duration.ofNanos(boundNanos - (reading - last.reading));
+        return shorter(left.compareTo(least) < 0 ? least : left, most);
     }
 
     /** Hears of revocations, and notes that the store answers meanwhile. */

@@ -216,8 +216,9 @@ public final class TokenAction<A, R> {
      *
      * @param token the token
      * @param purpose what the token must be stored for, where presence is required
+     * @param isInStore whether the store is asked even where a local replica has the answer
      */
-    public record Check(Token token, String purpose) {
+    public record Check(Token token, String purpose, boolean isInStore) {
         /** Checks the limits. */
         public Check {
             Limits.present("token", token);

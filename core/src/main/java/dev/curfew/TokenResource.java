@@ -299,8 +299,16 @@ public final class TokenResource implements AutoCloseable {
      */
     public TokenStatus check(Token token, String purpose) {
         return actions.isPlain(CHECK)
-                ? actions.check(scope(), present("token", token), purpose)
-                : perform(CHECK, new Check(token, purpose));
+                ? actions.check(scope(), present("token", token), purpose, false)
+                : perform(CHECK, new Check(token, purpose, false));
+    }
+
+    /**
+     * The answer of {@link #check(Token)} by the store, also where there is a local replica: for what must not go by an answer
+     * that may be as old as the replica's bound, such as a change of the password, or handing out another token.
+     */
+    public TokenStatus checkInStore(Token token) {
+        return perform(CHECK, new Check(token, Token.DEFAULT_PURPOSE, true));
     }
 
     /**

@@ -226,7 +226,7 @@ class TokenTest {
             new TokenAction.Storing(token, "p", ExtraData.of(Map.of("secret", "secret"))),
             new TokenAction.Lookup("secret", "secret", "p"),
             new TokenAction.JtiRevocation("secret", EXPIRY),
-            new TokenAction.Check(token, "p"),
+            new TokenAction.Check(token, "p", false),
             new TokenAction.Selection("secret", "secret", java.util.Set.of("p")),
             new TokenAction.Rotating(token, "p", next, ExtraData.of(Map.of("secret", "secret"))),
             new Rotation.Rotated(record, false),

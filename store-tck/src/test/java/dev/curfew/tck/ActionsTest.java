@@ -109,7 +109,8 @@ class ActionsTest {
                     .isEqualTo(StoreOutcome.STORED);
             assertThat(tokens.action("get_token").call(new Lookup("jti", null, "link")))
                     .isInstanceOf(Optional.class);
-            assertThat(tokens.action("check").call(new Check(TOKEN, "user"))).isEqualTo(TokenStatus.ACTIVE);
+            assertThat(tokens.action("check").call(new Check(TOKEN, "user", false)))
+                    .isEqualTo(TokenStatus.ACTIVE);
             assertThat(tokens.action("list_tokens").call(new Page("ada", 10, null)))
                     .asInstanceOf(org.assertj.core.api.InstanceOfAssertFactories.LIST)
                     .hasSize(1);

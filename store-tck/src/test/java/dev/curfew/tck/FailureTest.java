@@ -562,6 +562,25 @@ class FailureTest {
         }
     }
 
+    /** The last success then seems to be in the future. */
+    @Test
+    void R8_9_aClockThatHasGoneBackDoesNotKeepEveryCheckWaiting() throws Exception {
+        ExecutorService threads = Executors.newCachedThreadPool();
+        try (TokenResource tokens = resource(FailurePolicy.DENY)) {
+            clock.advance(Duration.ofHours(1));
+            fail(tokens, 1);
+            assertThat(tokens.isRevoked("t")).isFalse();
+            clock.set(NOW);
+            fail(tokens, 5);
+            try (Hanging hanging = hangingCheck(tokens, threads)) {
+                assertThat(tokens.isRevoked("t")).isTrue();
+                assertThat(hanging.check()).isNotDone();
+            }
+        } finally {
+            threads.shutdownNow();
+        }
+    }
+
     /** A part of a cluster is down: what the others hold is still asked for. */
     @Test
     void R8_9_aStoreThatAnswersSomeChecksIsAskedByAll() {

@@ -52,10 +52,13 @@ class ReplicaTest {
     }
 
     private TokenResource.Builder builder() {
+        return withoutLongestLifetime().maxTokenLifetime(Duration.ofDays(1));
+    }
+
+    private TokenResource.Builder withoutLongestLifetime() {
         return TokenResource.builder()
                 .store(faulty.store)
                 .domain("accounts")
-                .maxTokenLifetime(Duration.ofDays(1))
                 .clock(clock)
                 .expunger(idle)
                 .localReplica(BOUND)
@@ -143,6 +146,7 @@ class ReplicaTest {
                     .isEmpty();
             for (Runnable other : List.<Runnable>of(
                     () -> tokens.getToken("secret-jti"),
+                    () -> tokens.checkInStore(TOKEN),
                     () -> tokens.inspect("secret-jti"),
                     () -> tokens.listTokens("secret-subject"),
                     () -> tokens.consume("none", "link"),
@@ -295,6 +299,7 @@ class ReplicaTest {
             faulty.failure = new RuntimeException("down");
             // More than there are turns in an outage.
             for (int i = 0; i < 8; i++) {
+                assertThat(tokens.checkInStore(TOKEN)).isEqualTo(TokenStatus.UNAVAILABLE);
                 assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.ACTIVE);
                 assertThat(tokens.isRevoked("other")).isFalse();
                 assertThat(tokens.isRevoked(Set.of("other", "revoked"))).containsExactly("revoked");
@@ -485,6 +490,20 @@ class ReplicaTest {
             R12Replica.await("another load", () -> status(tokens).loads() == 2);
             awaitServing(tokens);
             assertLocal(tokens, TOKEN, TokenStatus.REVOKED);
+        }
+    }
+
+    /** Its end is that of the stored record, which this node has not read. */
+    @Test
+    void R12_8_aRevocationByJtiAloneIsRemovedWithTheStoredRecord() {
+        try (TokenResource tokens = served(withoutLongestLifetime())) {
+            tokens.storeToken(TOKEN);
+            tokens.revokeJti(TOKEN.jti());
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.REVOKED);
+            R12Replica.await("the feed", () -> tokens.checkLocally(TOKEN).isPresent());
+            assertLocal(tokens, TOKEN, TokenStatus.REVOKED);
+            clock.set(Instant.parse("2100-01-01T03:00:00Z"));
+            R12Replica.await("a removal", () -> status(tokens).entries() == 0);
         }
     }
 
