@@ -23,11 +23,14 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ConcurrentNavigableMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -41,13 +44,13 @@ import org.jspecify.annotations.Nullable;
  *             after its retention end, so that a clock that is ahead drops nothing early (R1.4)
  * watermarks  (domain, tenant, subject) to the watermark and the time when Caffeine drops it
  * sessions    (domain, tenant, session) of a revoked session to the time when Caffeine drops it
- * unrevoked   the unrevoked records, sorted by subject, domain, tenant, expiry and jti
+ * unrevoked   (domain, tenant, subject) to the subject's unrevoked records, sorted by expiry and jti
  * </pre>
  *
  * <p>Each write to a record is one {@code compute} on the record's key ({@link #change}). The index {@code unrevoked} always
- * holds every unrevoked record that can be read: a new record comes into the index inside the {@code compute}, and the old
- * record leaves the index after the {@code compute}. So {@code revokeStored} may find a record in the index that another
- * call is revoking. It then waits for the lock on that record.
+ * holds every unrevoked record that can be read and has a subject: a new record comes into the index inside the {@code
+ * compute}, and the old record leaves the index after the {@code compute}. So {@code revokeStored} may find a record in the
+ * index that another call is revoking. It then waits for the lock on that record.
  *
  * <p>There is no clock here: see {@link RetentionTicker}.
  */
@@ -81,13 +84,44 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
 
     private record Session(long dropAt) implements Kept {}
 
+    /**
+     * The unrevoked records of a subject, sorted. Most subjects have few tokens, and many have one: that entry is its own
+     * index. Changed only while the subject is locked in {@code unrevoked}; read without a lock.
+     */
+    private interface Index {
+        Index with(Entry entry);
+
+        /** Without this entry, but with another one that has come in its place; {@code null} if nothing is left. */
+        @Nullable
+        Index without(Entry entry);
+
+        Collection<Entry> after(Entry place);
+    }
+
+    private static final class SeveralEntries implements Index {
+        private final ConcurrentNavigableMap<Entry, Entry> entries = new ConcurrentSkipListMap<>(Entry.ORDER);
+
+        @Override
+        public Index with(Entry entry) {
+            entries.put(entry, entry);
+            return this;
+        }
+
+        @Override
+        public @Nullable Index without(Entry entry) {
+            entries.remove(entry, entry);
+            return entries.isEmpty() ? null : this;
+        }
+
+        @Override
+        public Collection<Entry> after(Entry place) {
+            return entries.tailMap(place, false).values();
+        }
+    }
+
     /** A record in the store. Two entries are never equal, so that an old entry cannot stand for a newer one. */
-    private static final class Entry implements Kept {
-        static final Comparator<Entry> ORDER = Comparator.<Entry, String>comparing(
-                        entry -> String.valueOf(entry.record.subject()))
-                .thenComparing(entry -> entry.scope.domain())
-                .thenComparing(entry -> entry.scope.tenant())
-                .thenComparing(entry -> entry.record, TokenRecord.BY_EXPIRY);
+    private static final class Entry implements Kept, Index {
+        static final Comparator<Entry> ORDER = Comparator.comparing(entry -> entry.record, TokenRecord.BY_EXPIRY);
 
         final StoreScope scope;
         final TokenRecord record;
@@ -103,6 +137,23 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
         public long dropAt() {
             return dropAt;
         }
+
+        @Override
+        public Index with(Entry entry) {
+            return ORDER.compare(this, entry) == 0
+                    ? entry
+                    : new SeveralEntries().with(this).with(entry);
+        }
+
+        @Override
+        public @Nullable Index without(Entry entry) {
+            return entry == this ? null : this;
+        }
+
+        @Override
+        public Collection<Entry> after(Entry place) {
+            return ORDER.compare(this, place) > 0 ? List.of(this) : List.of();
+        }
     }
 
     private final long maxRecords;
@@ -110,7 +161,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private final Cache<Object, Entry> records;
     private final Cache<Object, Watermark> watermarks;
     private final Cache<Object, Session> sessions;
-    private final ConcurrentNavigableMap<Entry, Entry> unrevoked = new ConcurrentSkipListMap<>(Entry.ORDER);
+    private final ConcurrentMap<Object, Index> unrevoked = new ConcurrentHashMap<>();
     // Most stores serve one domain and one tenant. In that scope the id is the key, so that a look-up allocates no Key.
     private final AtomicReference<@Nullable StoreScope> first = new AtomicReference<>();
     private volatile boolean closed;
@@ -201,7 +252,7 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     private @Nullable TokenRecord change(
             StoreScope scope, Object key, Instant now, UnaryOperator<@Nullable TokenRecord> change) {
         var before = new AtomicReference<@Nullable Entry>();
-        records.asMap().compute(key, (same, stored) -> {
+        Entry after = records.asMap().compute(key, (same, stored) -> {
             before.set(stored);
             TokenRecord changed = change.apply(stored == null ? null : stored.record);
             if (changed == null) {
@@ -209,21 +260,31 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             }
             // One skew after the retention end (R1.4), and never earlier than before the change (R3.3).
             long dropAt = dropAt(scope.retentionEnd(changed.expiresAt()).plus(scope.skew()), now);
-            var entry = new Entry(scope, changed, stored == null ? dropAt : Math.max(dropAt, stored.dropAt));
-            if (!changed.isRevoked()) {
-                unrevoked.put(entry, entry);
+            if (stored != null && changed.equals(stored.record) && dropAt - stored.dropAt < MARGIN.toNanos() / 2) {
+                return stored;
             }
+            var entry = new Entry(scope, changed, stored == null ? dropAt : Math.max(dropAt, stored.dropAt));
+            enter(entry);
             return entry;
         });
         Entry stored = before.get();
-        takeOut(stored);
+        if (stored != after) {
+            takeOut(stored);
+        }
         return stored == null ? null : stored.record;
     }
 
-    /** Takes an entry out of the index, but not another entry that has come in its place. */
+    private void enter(Entry entry) {
+        String subject = entry.record.subject();
+        if (subject != null && !entry.record.isRevoked()) {
+            unrevoked.compute(key(entry.scope, subject), (key, index) -> index == null ? entry : index.with(entry));
+        }
+    }
+
     private void takeOut(@Nullable Entry entry) {
-        if (entry != null && !entry.record.isRevoked()) {
-            unrevoked.remove(entry, entry);
+        String subject = entry == null ? null : entry.record.subject();
+        if (entry != null && subject != null && !entry.record.isRevoked()) {
+            unrevoked.computeIfPresent(key(entry.scope, subject), (key, index) -> index.without(entry));
         }
     }
 
@@ -371,9 +432,8 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
     public int revokeStored(StoreScope scope, String subject, int limit, Instant now) {
         at(now);
         int revoked = 0;
-        // A pass may miss a token that is stored again with an earlier expiry: its entry moves behind the pass. So
-        // passes
-        // are repeated until two in a row revoke nothing.
+        // A pass may miss a token that is stored again with an earlier expiry: its entry moves behind the pass.
+        // So passes are repeated until two in a row revoke nothing.
         for (int idle = 0; idle < 2; idle++) {
             for (Entry found : indexed(scope, subject, null, now)) {
                 if (revoked == limit) {
@@ -405,28 +465,34 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             StoreScope scope, String subject, @Nullable TokenRecord after, int limit, Instant now) {
         at(now);
         List<TokenRecord> page = indexed(scope, subject, after, now).stream()
-                // The index may still hold a record that was revoked just now, and hold already one that is being
-                // stored.
-                .filter(entry -> records.getIfPresent(key(scope, entry.record.jti())) == entry)
+                .flatMap(entry -> readable(scope, entry))
                 .limit(limit)
-                .map(entry -> entry.record)
                 .toList();
         return new Watermarked<>(page, watermark(scope, subject));
+    }
+
+    /**
+     * The record that can be read in the place of an entry of the index. The index may still hold a record that was revoked
+     * just now, and may already hold one that is being stored.
+     */
+    private Stream<TokenRecord> readable(StoreScope scope, Entry indexed) {
+        Entry entry = records.getIfPresent(key(scope, indexed.record.jti()));
+        return entry != null && !entry.record.isRevoked() && Entry.ORDER.compare(entry, indexed) == 0
+                ? Stream.of(entry.record)
+                : Stream.empty();
     }
 
     /** The subject's records in the index that are live, soonest expiry first, after the given one. */
     private Collection<Entry> indexed(StoreScope scope, String subject, @Nullable TokenRecord after, Instant now) {
         // The first page begins with the first record that can be live. It expires one millisecond from now or later.
-        TokenRecord from = after != null && after.isLive(now) ? after : place(subject, now.plusMillis(1));
-        TokenRecord to = place(subject, Instant.MAX);
-        return unrevoked
-                .subMap(new Entry(scope, from, 0), false, new Entry(scope, to, 0), false)
-                .values();
+        TokenRecord from = after != null && after.isLive(now) ? after : before(now.plusMillis(1));
+        Index index = unrevoked.get(key(scope, subject));
+        return index == null ? List.of() : index.after(new Entry(scope, from, 0));
     }
 
-    /** Stands in the index before all records of the subject that expire then. */
-    private static TokenRecord place(String subject, Instant expiresAt) {
-        return new TokenRecord("", subject, "", null, expiresAt, null, expiresAt, expiresAt, null, null, null);
+    /** Stands in the index before all records that expire then. */
+    private static TokenRecord before(Instant expiresAt) {
+        return new TokenRecord("", null, "", null, expiresAt, null, expiresAt, expiresAt, null, null, null);
     }
 
     /** An empty page: Caffeine drops the records that are past their retention end (R7.7). */

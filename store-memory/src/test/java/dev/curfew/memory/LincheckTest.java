@@ -43,6 +43,24 @@ public class LincheckTest {
         return answer instanceof Consumed ? "CONSUMED" : answer.toString();
     }
 
+    /** Is refused, and changes nothing: no other call notices it. */
+    @Operation
+    public String consumeForAnotherPurpose(@Param(name = "jti") int jti) {
+        return store.consume(SCOPE, "t" + jti, null, "other", null, NOW)
+                .answer()
+                .toString();
+    }
+
+    @Operation
+    public boolean isListed(@Param(name = "jti") int jti) {
+        for (TokenRecord listed : store.list(SCOPE, "s", null, 10, NOW).answer()) {
+            if (listed.jti().equals("t" + jti)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
     @Operation
     public boolean isRevoked(@Param(name = "jti") int jti) {
         return store.isRevoked(SCOPE, "t" + jti, NOW);
@@ -55,6 +73,10 @@ public class LincheckTest {
         once.consume(1);
         once.revoke(2);
         once.isRevoked(2);
+        once.store(2);
+        once.store(1);
+        once.consumeForAnotherPurpose(1);
+        once.isListed(1);
         once.store.close();
     }
 

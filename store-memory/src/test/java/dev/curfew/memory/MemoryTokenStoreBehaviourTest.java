@@ -26,6 +26,9 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.function.IntFunction;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -176,9 +179,9 @@ class MemoryTokenStoreBehaviourTest {
         MemoryTokenStore store = store();
         try (TokenResource tokens = resource(store)) {
             for (int i = 0; i < 1000; i++) {
-                tokens.storeToken(Token.withoutIssuedAt("t" + i, "s" + i % 10, NOW.plusSeconds(i)));
+                tokens.storeToken(Token.withoutIssuedAt("t" + i, "s" + i % 600, NOW.plusSeconds(i)));
             }
-            tokens.storeToken(Token.withoutIssuedAt("live", "s", NOW.plus(Duration.ofDays(1))));
+            tokens.storeToken(Token.withoutIssuedAt("live", "s1", NOW.plus(Duration.ofDays(1))));
             timePasses(Duration.ofHours(3));
             tokens.expungeExpired();
             assertThat(store.size()).isEqualTo(1);
@@ -187,6 +190,27 @@ class MemoryTokenStoreBehaviourTest {
             assertThat((java.util.Map<?, ?>) index.get(store)).hasSize(1);
             tokens.revokeJti("live");
             assertThat((java.util.Map<?, ?>) index.get(store)).isEmpty();
+        }
+    }
+
+    /** A use that is refused changes nothing, so that nobody can hide a token from a log-out of the other devices. */
+    @Test
+    void R2_7_aLiveTokenIsListedWhateverElseIsTriedWithIt() throws Exception {
+        ExecutorService thread = Executors.newSingleThreadExecutor();
+        try (TokenResource tokens = resource(store())) {
+            tokens.storeToken(token("t"), "link");
+            Future<?> tries = thread.submit(() -> {
+                for (int i = 0; i < 200_000; i++) {
+                    tokens.consume("t", "another purpose");
+                    tokens.storeToken(token("t"), "link");
+                }
+            });
+            while (!tries.isDone()) {
+                assertThat(tokens.listTokens("s")).hasSize(1);
+            }
+            tries.get();
+        } finally {
+            thread.shutdownNow();
         }
     }
 

@@ -389,6 +389,31 @@ abstract class R2StoreAndGet extends R1Time {
     }
 
     @Test
+    final void R2_7_aLiveTokenIsListedWhateverElseIsTriedWithItMeanwhile() {
+        int times = 10;
+        Race.run(
+                "listTokens against storeToken and consume for another purpose",
+                Math.min(races(), 500),
+                round -> tokens.storeToken(token("t" + round, "s" + round, HOUR), "link"),
+                (round, racer) -> {
+                    int least = 1;
+                    for (int i = 0; i < times; i++) {
+                        if (racer == 0) {
+                            least = Math.min(
+                                    least, tokens.listTokens("s" + round).size());
+                        } else {
+                            node(racer).consume("t" + round, "another");
+                            node(racer).storeToken(token("t" + round, "s" + round, HOUR), "link");
+                        }
+                    }
+                    return least;
+                },
+                (round, answers) -> assertThat(answers.get(0))
+                        .as("the length of the list in round %d", round)
+                        .isEqualTo(1));
+    }
+
+    @Test
     final void R2_7_aPageIsFullWhileThereIsMore() {
         inEachEra(() -> {
             // Between them are records that are not to be listed: they must not take up places of a page.

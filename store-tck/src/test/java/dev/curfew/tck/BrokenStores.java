@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Function;
@@ -409,6 +410,31 @@ enum BrokenStores {
                 }
             },
             "R1.3"),
+
+    R2_7_HIDES_WHAT_IS_BEING_STORED_AGAIN(
+            () -> new Broken() {
+                private final Set<String> beingStored = ConcurrentHashMap.newKeySet();
+
+                @Override
+                public StoreOutcome store(StoreScope scope, TokenRecord record, Instant now) {
+                    beingStored.add(record.jti());
+                    try {
+                        pause();
+                        return super.store(scope, record, now);
+                    } finally {
+                        beingStored.remove(record.jti());
+                    }
+                }
+
+                @Override
+                public synchronized List<TokenRecord> listed(
+                        StoreScope scope, String subject, TokenRecord after, int limit, Instant now) {
+                    return super.listed(scope, subject, after, limit, now).stream()
+                            .filter(r -> !beingStored.contains(r.jti()))
+                            .toList();
+                }
+            },
+            "R4.1"),
 
     R2_7_FILTERS_A_PAGE_THAT_IS_CUT_ALREADY(
             () -> new Broken() {
@@ -1031,18 +1057,20 @@ enum BrokenStores {
         }
     }),
 
-    R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(() -> new Broken() {
-        @Override
-        public synchronized Consumption use(
-                StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
-            TokenRecord record = found(scope, jti, now);
-            if (record != null && !record.purpose().equals(purpose)) {
-                super.use(scope, jti, subject, record.purpose(), successor, now);
-                return Refused.UNKNOWN;
-            }
-            return super.use(scope, jti, subject, purpose, successor, now);
-        }
-    }),
+    R5_2_CONSUMES_BEFORE_IT_LOOKS_AT_THE_PURPOSE(
+            () -> new Broken() {
+                @Override
+                public synchronized Consumption use(
+                        StoreScope scope, String jti, String subject, String purpose, String successor, Instant now) {
+                    TokenRecord record = found(scope, jti, now);
+                    if (record != null && !record.purpose().equals(purpose)) {
+                        super.use(scope, jti, subject, record.purpose(), successor, now);
+                        return Refused.UNKNOWN;
+                    }
+                    return super.use(scope, jti, subject, purpose, successor, now);
+                }
+            },
+            "R2.7"),
 
     R5_2_TELLS_ANOTHER_PURPOSE_THAT_IT_IS_USED(() -> new Broken() {
         @Override
