@@ -9,7 +9,6 @@ import dev.curfew.TokenStoreException;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.springframework.security.oauth2.core.OAuth2AuthenticationException;
 import org.springframework.security.oauth2.core.OAuth2ErrorCodes;
@@ -152,9 +151,10 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
         return status == TokenStatus.REVOKED;
     }
 
+    /** In the store: an old answer here would bring a new access token, which is accepted until it expires. */
     private TokenStatus status(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
         MappedToken mapped = mapped(authorization, token);
-        return mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).check(mapped.token());
+        return mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).checkInStore(mapped.token());
     }
 
     private static OAuth2AuthenticationException unavailable() {
@@ -170,21 +170,25 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
 
     /** As a resource server reads the token, or {@code null} for a token that each resource server refuses anyway. */
     private @Nullable MappedToken mapped(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
-        OAuth2Authorization.Token<?> access = authorization.getAccessToken();
-        // Those of the access token tell the issuer and the session also of a refresh token, which has no claims.
-        Map<String, Object> attributes = new HashMap<>();
-        if (access != null && access.getClaims() != null) {
-            attributes.putAll(access.getClaims());
-        }
-        if (token.getClaims() == null) {
-            attributes.keySet().retainAll(Set.of("iss", "sid"));
-            attributes.putIfAbsent("sid", authorization.getId());
-            attributes.put("sub", authorization.getPrincipalName());
+        try {
+            if (token.getClaims() != null) {
+                return BearerTokens.mapped(mapper, text(token), token.getClaims());
+            }
+            // A refresh token has no claims. Its user, session and tenant are those of the access token.
+            OAuth2Authorization.Token<?> access = authorization.getAccessToken();
+            MappedToken named = access == null || access.getClaims() == null ? null : mapped(authorization, access);
+            String session = named == null ? null : named.token().session();
+            Map<String, Object> attributes = new HashMap<>();
+            attributes.put(
+                    "sub",
+                    named == null
+                            ? authorization.getPrincipalName()
+                            : named.token().subject());
+            attributes.put("sid", session == null ? authorization.getId() : session);
             attributes.put("iat", token.getToken().getIssuedAt());
             attributes.put("exp", token.getToken().getExpiresAt());
-        }
-        try {
-            return BearerTokens.mapped(mapper, text(token), attributes);
+            MappedToken mapped = BearerTokens.mapped(mapper, text(token), attributes);
+            return named == null ? mapped : new MappedToken(mapped.token(), named.tenant());
         } catch (InvalidTokenException | IllegalArgumentException e) {
             return null;
         }

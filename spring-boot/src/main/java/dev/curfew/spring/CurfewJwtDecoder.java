@@ -2,6 +2,7 @@ package dev.curfew.spring;
 
 import dev.curfew.InvalidTokenException;
 import dev.curfew.TokenResource;
+import dev.curfew.TokenStoreException;
 import org.springframework.security.oauth2.jwt.BadJwtException;
 import org.springframework.security.oauth2.jwt.Jwt;
 import org.springframework.security.oauth2.jwt.JwtDecoder;
@@ -36,6 +37,8 @@ public record CurfewJwtDecoder(JwtDecoder decoder, TokenResource tokens, JwtToke
             };
         } catch (InvalidTokenException | IllegalArgumentException e) {
             throw new BadJwtException(String.valueOf(e.getMessage()), e);
+        } catch (TokenStoreException e) {
+            throw new JwtException("The token store does not answer", e);
         }
     }
 }

@@ -29,6 +29,7 @@ import org.springframework.security.oauth2.server.resource.web.authentication.Be
 import org.springframework.security.web.FilterChainProxy;
 import org.springframework.security.web.server.SecurityWebFilterChain;
 import org.springframework.security.web.server.authentication.AuthenticationWebFilter;
+import org.springframework.security.web.server.authentication.ServerAuthenticationConverter;
 
 /** Spring Security: bearer tokens and the log-out, one-time tokens, and Spring Authorization Server. */
 @Configuration(proxyBeanMethods = false)
@@ -74,11 +75,13 @@ class CurfewSecurity {
         static class ReactiveBearer {
             /** Every chain is built of a ServerHttpSecurity of its own, which Spring Security makes for each injection. */
             @Bean
-            static BeanPostProcessor curfewServerHttpSecurityPostProcessor(ObjectProvider<BearerTokens> bearerTokens) {
+            static BeanPostProcessor curfewServerHttpSecurityPostProcessor(
+                    ObjectProvider<BearerTokens> bearerTokens,
+                    ObjectProvider<ServerAuthenticationConverter> converter) {
                 return decorating(
                         ServerHttpSecurity.class,
                         http -> http.addFilterAfter(
-                                new RevocationWebFilter(bearerTokens.getObject()),
+                                new RevocationWebFilter(bearerTokens.getObject(), converter.getIfUnique()),
                                 SecurityWebFiltersOrder.AUTHENTICATION));
             }
 

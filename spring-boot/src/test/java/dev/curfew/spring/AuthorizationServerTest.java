@@ -56,7 +56,7 @@ class AuthorizationServerTest {
 
         @Bean
         InMemoryUserDetailsManager users() {
-            return new InMemoryUserDetailsManager(user("ada"), user("bob"));
+            return new InMemoryUserDetailsManager(user("ada"), user("bob"), user("eve"));
         }
 
         private static UserDetails user(String name) {
@@ -66,10 +66,13 @@ class AuthorizationServerTest {
                     .build();
         }
 
-        /** Of the scope "session" only. */
+        /** The session of the scope "session" only. Eve is known to resource servers by another name. */
         @Bean
-        OAuth2TokenCustomizer<JwtEncodingContext> session() {
+        OAuth2TokenCustomizer<JwtEncodingContext> claims() {
             return context -> {
+                if (context.getPrincipal().getName().equals("eve")) {
+                    context.getClaims().subject("id-of-eve");
+                }
                 if (context.getAuthorizedScopes().contains("session")) {
                     context.getClaims()
                             .claim(
@@ -153,6 +156,16 @@ class AuthorizationServerTest {
         resources.tokens().revokeSubject("ada");
         assertThat(isActive("app", third.refresh())).isFalse();
         assertRefused(tryRefresh("app", third.refresh()));
+    }
+
+    @Test
+    void aRefreshTokenIsOfTheSubjectThatTheAccessTokenNames() {
+        Tokens tokens = logIn("app", "eve", "read");
+        assertThat(isActive("app", tokens.refresh())).isTrue();
+        resources.tokens().revokeSubject("id-of-eve");
+        assertRevoked(resources.get("/hello", tokens.access()));
+        assertThat(isActive("app", tokens.refresh())).isFalse();
+        assertRefused(tryRefresh("app", tokens.refresh()));
     }
 
     @Test

@@ -5,8 +5,10 @@ import static dev.curfew.spring.Answers.assertLoggedOut;
 import static dev.curfew.spring.Answers.assertRevoked;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.curfew.Token;
 import dev.curfew.TokenAction;
 import dev.curfew.servers.TestServer;
+import java.net.http.HttpResponse;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -19,10 +21,14 @@ import org.springframework.context.annotation.Bean;
 import org.springframework.context.annotation.Configuration;
 import org.springframework.context.annotation.Import;
 import org.springframework.core.annotation.Order;
+import org.springframework.http.HttpCookie;
 import org.springframework.security.authentication.TestingAuthenticationToken;
 import org.springframework.security.config.web.server.ServerHttpSecurity;
 import org.springframework.security.oauth2.jwt.NimbusReactiveJwtDecoder;
+import org.springframework.security.oauth2.server.resource.authentication.BearerTokenAuthenticationToken;
+import org.springframework.security.oauth2.server.resource.web.server.authentication.ServerBearerTokenAuthenticationConverter;
 import org.springframework.security.web.server.SecurityWebFilterChain;
+import org.springframework.security.web.server.authentication.ServerAuthenticationConverter;
 import org.springframework.security.web.server.util.matcher.PathPatternParserServerWebExchangeMatcher;
 import org.springframework.web.bind.annotation.GetMapping;
 import org.springframework.web.bind.annotation.RestController;
@@ -65,15 +71,31 @@ class ReactiveTest {
         }
     }
 
-    /** An authentication that does not have the token. */
+    private static HttpResponse<String> getWithCookie(App app, String token) {
+        return app.send(app.request("/hello", null).header("Cookie", "session-token=" + token));
+    }
+
+    /** An authentication that does not have the token, which may come in the header, as a parameter or in a cookie. */
     @Configuration(proxyBeanMethods = false)
     @Import(ReactiveServer.class)
     static class OwnAuthentication {
         @Bean
+        ServerAuthenticationConverter converter() {
+            var usual = new ServerBearerTokenAuthenticationConverter();
+            usual.setAllowUriQueryParameter(true);
+            return exchange -> {
+                HttpCookie cookie = exchange.getRequest().getCookies().getFirst("session-token");
+                return cookie == null
+                        ? usual.convert(exchange)
+                        : Mono.just(new BearerTokenAuthenticationToken(cookie.getValue()));
+            };
+        }
+
+        @Bean
         SecurityWebFilterChain chain(ServerHttpSecurity http) {
             return http.authorizeExchange(any -> any.anyExchange().authenticated())
-                    .oauth2ResourceServer(server ->
-                            server.jwt(jwt -> jwt.jwtDecoder(NimbusReactiveJwtDecoder.withPublicKey(Jwts.publicKey())
+                    .oauth2ResourceServer(server -> server.bearerTokenConverter(converter())
+                            .jwt(jwt -> jwt.jwtDecoder(NimbusReactiveJwtDecoder.withPublicKey(Jwts.publicKey())
                                             .build())
                                     .jwtAuthenticationConverter(verified -> Mono.just(
                                             new TestingAuthenticationToken(verified.getSubject(), null, List.of())))))
@@ -107,6 +129,17 @@ class ReactiveTest {
                 String token = Jwts.of("ada");
                 String other = Jwts.of("ada");
                 String ofBob = Jwts.of("bob");
+                if (shape == OwnAuthentication.class) {
+                    String inCookie = Jwts.of("ada");
+                    String asParameter = Jwts.of("ada");
+                    assertAccepted(getWithCookie(app, inCookie));
+                    assertAccepted(app.get("/hello?access_token=" + asParameter, null));
+                    for (Token each : List.of(Token.peek(inCookie), Token.peek(asParameter))) {
+                        app.tokens().revokeJti(each.jti(), each.expiresAt());
+                    }
+                    assertRevoked(getWithCookie(app, inCookie));
+                    assertRevoked(app.get("/hello?access_token=" + asParameter, null));
+                }
                 assertThat(app.get("/hello", null).statusCode()).isEqualTo(401);
                 assertAccepted(app.get("/hello", token));
                 assertLoggedOut(app.post("/logout", token));

@@ -15,12 +15,15 @@ import dev.curfew.servers.Fixture;
 import dev.curfew.servers.MongoServer;
 import dev.curfew.servers.PostgresServer;
 import dev.curfew.servers.RedisServer;
+import dev.curfew.servers.TestServer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import javax.sql.DataSource;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.springframework.boot.SpringBootVersion;
 import org.springframework.boot.autoconfigure.EnableAutoConfiguration;
 import org.springframework.boot.diagnostics.FailureAnalysis;
@@ -30,6 +33,8 @@ import org.springframework.jdbc.core.JdbcTemplate;
 import org.springframework.jdbc.datasource.DriverManagerDataSource;
 import org.springframework.jdbc.datasource.LazyConnectionDataSourceProxy;
 import org.springframework.jdbc.datasource.TransactionAwareDataSourceProxy;
+import org.springframework.security.oauth2.jwt.BadJwtException;
+import org.springframework.security.oauth2.jwt.JwtException;
 import org.springframework.transaction.PlatformTransactionManager;
 import org.springframework.transaction.support.TransactionTemplate;
 
@@ -259,10 +264,20 @@ class StoresTest {
         String jwt = Jwts.of("ada");
         assertThat(decoder.decode(jwt).getSubject()).isEqualTo("ada");
         app.tokens().revokeToken(Token.peek(jwt));
-        assertThatThrownBy(() -> decoder.decode(jwt))
-                .isInstanceOf(org.springframework.security.oauth2.jwt.BadJwtException.class);
+        assertThatThrownBy(() -> decoder.decode(jwt)).isInstanceOf(BadJwtException.class);
         String withoutId = Jwts.signed(Jwts.claims("ada").jwtID(null));
-        assertThatThrownBy(() -> decoder.decode(withoutId))
-                .isInstanceOf(org.springframework.security.oauth2.jwt.BadJwtException.class);
+        assertThatThrownBy(() -> decoder.decode(withoutId)).isInstanceOf(BadJwtException.class);
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"deny", "throw"})
+    void theDecoderForOtherThanHttpSaysWhenItCannotTell(String policy) {
+        try (TestServer server = StoreServers.start("redis");
+                App app = App.start(
+                        ResourceServer.class, StoreServers.properties(server, "curfew.failure-policy=" + policy))) {
+            var decoder = new CurfewJwtDecoder(Jwts.decoder(), app.tokens(), app.bean(JwtTokenMapper.class));
+            server.kill();
+            assertThatThrownBy(() -> decoder.decode(Jwts.of("ada"))).isExactlyInstanceOf(JwtException.class);
+        }
     }
 }
