@@ -95,12 +95,15 @@ class HttpMeasurement {
                         "curfew.security.enabled=false",
                         "spring.data.redis.url=" + ((RedisServer) redis).url());
                 App onRedis = App.start(ResourceServer.class, StoreServers.properties(redis));
-                App onPostgres = App.start(ResourceServer.class, StoreServers.properties(postgres))) {
+                App onPostgres = App.start(ResourceServer.class, StoreServers.properties(postgres));
+                App replica = App.start(
+                        ResourceServer.class, StoreServers.properties(postgres, "curfew.replica.bound=2s"))) {
             Map<String, App> apps = new LinkedHashMap<>();
             apps.put("no revocation", none);
             apps.put("hand-made deny-list in Redis (`EXISTS`)", denyList);
             apps.put("Curfew on Redis", onRedis);
             apps.put("Curfew on PostgreSQL", onPostgres);
+            apps.put("Curfew on PostgreSQL, with a local replica", replica);
             String[] tokens =
                     IntStream.range(0, 64).mapToObj(i -> Jwts.of("ada-" + i)).toArray(String[]::new);
             assertThatRevokedTokensAreRefused(apps, tokens[0]);
