@@ -250,7 +250,6 @@ SELECT {me}, CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant
 -- seen; it tells the planner that few rows are meant. The planner does not see the parameter, so that one plan is as good as
 -- another, and it soon makes no new ones. Under the names followAll and followUnfinishedAll there is no LIMIT.
 -- read: follow
-WITH since AS (SELECT ?::pg_snapshot AS snapshot)
 SELECT {me}, 'position', concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()),
         extract(epoch FROM pg_stat_get_bgwriter_stat_reset_time()), pg_relation_filenode('curfew_tokens'::regclass),
         pg_relation_filenode('curfew_tokens_watermarks'::regclass)),
@@ -260,11 +259,11 @@ SELECT {me}, kind, tenant, name, ceil(date_part('epoch', LEAST(until, '9999-12-3
     ceil(date_part('epoch', LEAST(watermark, '9999-12-31Z')) * 1000 - 0.001)::bigint
 FROM (
     SELECT 'revoked' AS kind, "tenant" AS tenant, "jti" AS name, "expires_at" AS until, NULL::timestamptz AS watermark
-    FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+    FROM "curfew_tokens" WHERE "revoked_at" IS NOT NULL AND "change" >= (SELECT pg_snapshot_xmax(?::pg_snapshot))
         AND "change" < pg_snapshot_xmax(pg_current_snapshot())
     UNION ALL
     SELECT CASE WHEN "session" = '' THEN 'watermark' ELSE 'ended' END, "tenant", "subject" || "session", kept_until, watermark
-    FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(snapshot) FROM since)
+    FROM "curfew_tokens_watermarks" WHERE "change" >= (SELECT pg_snapshot_xmax(?::pg_snapshot))
         AND "change" < pg_snapshot_xmax(pg_current_snapshot())
 LIMIT 1000) r
 

@@ -32,10 +32,12 @@ final class JdbcFeed implements RevocationFeed {
         }
         int end = after.indexOf(SEPARATOR);
         String snapshot = after.substring(end + 1);
-        String statement = snapshot.endsWith(":") ? "follow" : "followUnfinished";
-        Page page = store.ask(scope, statement, rows -> new Page(rows, sink), snapshot);
+        boolean isAllDone = snapshot.endsWith(":"); // no transaction was in progress
+        String statement = isAllDone ? "follow" : "followUnfinished";
+        Object[] parameters = isAllDone ? new Object[] {snapshot, snapshot} : new Object[] {snapshot};
+        Page page = store.ask(scope, statement, rows -> new Page(rows, sink), parameters);
         if (page.rows > FEW) {
-            page = store.stream(scope, FEW, statement + "All", rows -> new Page(rows, sink), snapshot);
+            page = store.stream(scope, FEW, statement + "All", rows -> new Page(rows, sink), parameters);
         }
         boolean isSameHistory = page.position.startsWith(after.substring(0, end + 1));
         // Ids are given again after a crash that lost some of them, also where the history looks the same.

@@ -71,7 +71,7 @@ class PlansTest {
         all.put("list", new Object[] {"", "many", NOW.minusDays(10), "", 100, "", "many"});
         all.put("readExpired", new Object[] {"", NOW, NOW.minusDays(3), "x", 1000});
         all.put("expunge", new Object[] {true, BEGINNING, NOW, 1000, NOW, 1000});
-        all.put("follow", new Object[] {"990000:990000:"});
+        all.put("follow", new Object[] {"990000:990000:", "990000:990000:"});
         all.put("followUnfinished", new Object[] {"990000:990010:990000,990007"});
         return all;
     }
