@@ -41,6 +41,7 @@ final class Actions {
     private static final String ANY_JTI = "curfew-expunge";
     // An issuer may round an expiry up to a whole second.
     private static final long ROUNDING_MILLIS = 1000;
+    private static final Duration UNTIL_THE_FEED_TELLS = Duration.ofHours(1);
     // No two times are further apart (R1.3).
     private static final long LONGEST_DAYS = 10_000 * 366L;
 
@@ -318,13 +319,13 @@ final class Actions {
 
     private RevokeOutcome callRevoke(ActionCall<?> call, TokenRecord revocation, Instant keepUntil, Instant now) {
         Instant expiresAt = keepUntil.isAfter(revocation.expiresAt()) ? keepUntil : revocation.expiresAt();
-        // Of a jti alone nobody but the store knows the end, so that the replica must learn it from the feed.
+        // Of a jti alone the store may know an earlier end. The feed tells it before anything is removed.
         boolean isEndKnown = !keepUntil.equals(Instant.EPOCH) || !expiresAt.equals(Times.FOREVER);
+        Instant end = isEndKnown ? expiresAt : now.plus(UNTIL_THE_FEED_TELLS);
         return change(
                 call,
                 () -> store.revoke(call.scope(), revocation, keepUntil, now),
-                (replicated, outcome) -> (replica == null || isEndKnown ? replicated : replica.attempts())
-                        .revoked(call.scope().tenant(), revocation.jti(), expiresAt));
+                (replicated, outcome) -> replicated.revoked(call.scope().tenant(), revocation.jti(), end));
     }
 
     /** A holder who logs out with a token that has been rotated means its successors, too (R14.6). */
@@ -790,7 +791,7 @@ final class Actions {
         reportLongLived(token, now);
         // The expiry can be checked without the store.
         TokenStatus allowed = Times.isLive(token.expiresAt(), now) ? TokenStatus.ACTIVE : TokenStatus.EXPIRED;
-        TokenStatus local = isInStore ? null : checkLocally(scope, token, allowed, now);
+        TokenStatus local = isInStore ? knownRevoked(scope, token, now) : checkLocally(scope, token, allowed, now);
         if (local != null) {
             return local;
         }
@@ -850,6 +851,11 @@ final class Actions {
             case NOT_REVOKED -> allowed;
             case DENY -> isDenied(answer) ? TokenStatus.UNAVAILABLE : null;
         };
+    }
+
+    /** REVOKED where the replica knows it, which holds however old the replica is (R12.10). */
+    private @Nullable TokenStatus knownRevoked(StoreScope scope, Token token, Instant now) {
+        return replica != null && replica.knowsRevoked(scope, token, now, issuerSkew) ? TokenStatus.REVOKED : null;
     }
 
     private boolean needsStore(TokenStatus allowed) {

@@ -75,6 +75,7 @@ final class Replica {
     private @Nullable Throwable failure;
     private boolean isLoad;
     private Duration patience = Duration.ZERO;
+    private Duration tookLast = Duration.ZERO;
     private Duration skewOfLoad = Duration.ZERO;
     private boolean isStaleReported;
     private @Nullable Deadline reported;
@@ -107,6 +108,10 @@ final class Replica {
     Answer check(StoreScope in, Token token, Instant now, Duration issuerSkew, boolean needsStore) {
         Fresh last = fresh; // before the look-up: what this poll has told is found
         return answer(last, known.of(in, token, now, issuerSkew), now, needsStore);
+    }
+
+    boolean knowsRevoked(StoreScope in, Token token, Instant now, Duration issuerSkew) {
+        return known.of(in, token, now, issuerSkew) == Knowledge.REVOKED;
     }
 
     Answer isRevoked(StoreScope in, String jti, Instant now) {
@@ -269,6 +274,7 @@ final class Replica {
             loads.incrementAndGet();
             sweptUntil = hour.toEpochMilli();
         }
+        tookLast = isLoad ? Duration.ZERO : Duration.ofNanos(Deadline.reading() - reading);
         publish(new Fresh(reading, now.toEpochMilli()));
         patience = whole.deadline();
         failedAt = null;
@@ -278,15 +284,16 @@ final class Replica {
     }
 
     /**
-     * How long a poll may get nothing before the store counts as failing: until the bound runs out, since checks would ask the
-     * store then, and wait, too. A poll that begins late, or after one that failed, has some time all the same.
+     * How long a poll may get nothing before the store counts as failing. Usually the bound runs out then: checks ask the store
+     * from there on, and would wait, too. A poll that begins late has half of the usual time at least, and twice the time that
+     * the last poll took.
      */
     private Duration patienceOfChecks(long reading) {
         Fresh last = fresh;
         Duration most = bound.minus(pause);
-        Duration least = most.dividedBy(2);
+        Duration least = longer(most.dividedBy(2), tookLast.multipliedBy(2));
         Duration left = last == null ? most : Duration.ofNanos(boundNanos - (reading - last.reading));
-        return shorter(left.compareTo(least) < 0 ? least : left, most);
+        return shorter(longer(left, least), most);
     }
 
     /** Hears of revocations, and notes that the store answers meanwhile. */
@@ -328,6 +335,10 @@ final class Replica {
 
     private synchronized void publish(@Nullable Fresh next) {
         fresh = isStopped ? null : next;
+    }
+
+    private static Duration longer(Duration one, Duration other) {
+        return one.compareTo(other) < 0 ? other : one;
     }
 
     private static Duration shorter(Duration one, Duration other) {

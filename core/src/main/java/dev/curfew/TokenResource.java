@@ -303,12 +303,20 @@ public final class TokenResource implements AutoCloseable {
                 : perform(CHECK, new Check(token, purpose, false));
     }
 
-    /**
-     * The answer of {@link #check(Token)} by the store, also where there is a local replica: for what must not go by an answer
-     * that may be as old as the replica's bound, such as a change of the password, or handing out another token.
-     */
+    /** The answer of {@link #check(Token)} by the store: see {@link #checkInStore(Token, String)}. */
     public TokenStatus checkInStore(Token token) {
-        return perform(CHECK, new Check(token, Token.DEFAULT_PURPOSE, true));
+        return checkInStore(token, Token.DEFAULT_PURPOSE);
+    }
+
+    /**
+     * The answer of {@link #check(Token, String)} by the store, also where there is a local replica: for requests that must not
+     * be accepted by an answer as old as the replica's bound, such as a change of the password, or a refresh. What the replica
+     * knows to be revoked is REVOKED without asking.
+     *
+     * @param purpose as for {@code check}
+     */
+    public TokenStatus checkInStore(Token token, String purpose) {
+        return perform(CHECK, new Check(token, purpose, true));
     }
 
     /**

@@ -49,9 +49,9 @@ public class ActionBenchmark {
         public void close() {}
     };
 
-    // As bytes: each call makes its own string of them, as a request does. A string that is asked for again would know
-    // its
-    // hash, and a bare cache would not read its characters.
+    // As bytes: each call makes its own string, as a request does. A string that is asked for twice knows its hash, and
+    // a
+    // bare cache would not read its characters.
     private byte[][] jtis = {};
     private byte[][] subjects = {};
 

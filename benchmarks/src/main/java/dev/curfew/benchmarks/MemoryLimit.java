@@ -10,7 +10,6 @@ final class MemoryLimit implements Target {
     private record Entry(boolean revoked, long expiresAt) {}
 
     private final long end = Data.now().plus(Data.LIFETIME).toEpochMilli();
-    private final Entry live = new Entry(false, end);
     private final Cache<String, Entry> records = cache();
     private final Cache<String, Entry> watermarks = cache();
 
@@ -48,13 +47,13 @@ final class MemoryLimit implements Target {
     @Override
     public Object store(String jti) {
         records.put(jti, new Entry(false, end));
-        return live;
+        return true;
     }
 
     @Override
     public Object revoke(String jti) {
         records.put(jti, new Entry(true, end));
-        return live;
+        return true;
     }
 
     @Override

@@ -38,7 +38,7 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
      */
     @Nullable
     MappedToken read(Authentication authentication, @Nullable String bearer) {
-        String text = bearer;
+        String text = bearer == null || bearer.isEmpty() ? null : bearer;
         Map<String, Object> attributes = new HashMap<>();
         attributes.put("sub", authentication.getName());
         if (authentication instanceof AbstractOAuth2TokenAuthenticationToken<?> token) {
@@ -54,6 +54,11 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
         } catch (InvalidTokenException | IllegalArgumentException e) {
             throw refused(e.getMessage());
         }
+    }
+
+    static boolean hasToken(Authentication authentication) {
+        return authentication instanceof AbstractOAuth2TokenAuthenticationToken<?>
+                || authentication.getCredentials() instanceof AbstractOAuth2Token;
     }
 
     static MappedToken mapped(JwtTokenMapper mapper, String token, Map<String, Object> attributes) {

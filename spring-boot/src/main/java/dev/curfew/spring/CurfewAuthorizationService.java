@@ -51,7 +51,7 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
         }
         service.save(authorization);
         // Who ends a session ends it before reading the authorization: one of the two sees the new access token.
-        if (oldRefresh != null && refresh != null && status(authorization, refresh) == TokenStatus.REVOKED) {
+        if (oldRefresh != null && refresh != null && status(authorization, refresh, true) == TokenStatus.REVOKED) {
             save(ended(authorization));
         }
     }
@@ -136,25 +136,34 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
         OAuth2Authorization.Builder known = OAuth2Authorization.from(found);
         // The refresh token after a "log out everywhere": else it would bring tokens that are issued after that.
         for (OAuth2Authorization.Token<?> each : Arrays.asList(found.getAccessToken(), found.getRefreshToken())) {
-            if (each != null && isRevoked(found, each)) {
+            if (each != null && isRevoked(found, each, OAuth2TokenType.REFRESH_TOKEN.equals(tokenType))) {
                 known.invalidate(each.getToken());
             }
         }
         return known.build();
     }
 
-    private boolean isRevoked(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
-        TokenStatus status = token.isInvalidated() ? TokenStatus.ACTIVE : status(authorization, token);
+    private boolean isRevoked(
+            OAuth2Authorization authorization, OAuth2Authorization.Token<?> token, boolean isInStore) {
+        TokenStatus status = token.isInvalidated() ? TokenStatus.ACTIVE : status(authorization, token, isInStore);
         if (status == TokenStatus.UNAVAILABLE) {
             throw unavailable();
         }
         return status == TokenStatus.REVOKED;
     }
 
-    /** In the store: an old answer here would bring a new access token, which is accepted until it expires. */
-    private TokenStatus status(OAuth2Authorization authorization, OAuth2Authorization.Token<?> token) {
+    /**
+     * @param isInStore whether a local replica is not enough: at a refresh an old answer would bring a new access token, which
+     *     is accepted until it expires
+     */
+    private TokenStatus status(
+            OAuth2Authorization authorization, OAuth2Authorization.Token<?> token, boolean isInStore) {
         MappedToken mapped = mapped(authorization, token);
-        return mapped == null ? TokenStatus.ACTIVE : mapped.of(tokens).checkInStore(mapped.token());
+        if (mapped == null) {
+            return TokenStatus.ACTIVE;
+        }
+        TokenResource tenant = mapped.of(tokens);
+        return isInStore ? tenant.checkInStore(mapped.token()) : tenant.check(mapped.token());
     }
 
     private static OAuth2AuthenticationException unavailable() {
@@ -176,9 +185,11 @@ record CurfewAuthorizationService(OAuth2AuthorizationService service, TokenResou
             }
             // A refresh token has no claims. Its user, session and tenant are those of the access token.
             OAuth2Authorization.Token<?> access = authorization.getAccessToken();
-            MappedToken named = access == null || access.getClaims() == null ? null : mapped(authorization, access);
+            Map<String, Object> claims = access == null ? null : access.getClaims();
+            MappedToken named = claims == null ? null : mapped(authorization, access);
             String session = named == null ? null : named.token().session();
             Map<String, Object> attributes = new HashMap<>();
+            attributes.put("iss", claims == null ? null : claims.get("iss"));
             attributes.put(
                     "sub",
                     named == null

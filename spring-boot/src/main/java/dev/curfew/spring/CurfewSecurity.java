@@ -26,10 +26,10 @@ import org.springframework.security.oauth2.server.authorization.OAuth2Authorizat
 import org.springframework.security.oauth2.server.authorization.client.RegisteredClientRepository;
 import org.springframework.security.oauth2.server.resource.BearerTokenError;
 import org.springframework.security.oauth2.server.resource.web.authentication.BearerTokenAuthenticationFilter;
+import org.springframework.security.oauth2.server.resource.web.server.authentication.ServerBearerTokenAuthenticationConverter;
 import org.springframework.security.web.FilterChainProxy;
 import org.springframework.security.web.server.SecurityWebFilterChain;
 import org.springframework.security.web.server.authentication.AuthenticationWebFilter;
-import org.springframework.security.web.server.authentication.ServerAuthenticationConverter;
 
 /** Spring Security: bearer tokens and the log-out, one-time tokens, and Spring Authorization Server. */
 @Configuration(proxyBeanMethods = false)
@@ -77,11 +77,13 @@ class CurfewSecurity {
             @Bean
             static BeanPostProcessor curfewServerHttpSecurityPostProcessor(
                     ObjectProvider<BearerTokens> bearerTokens,
-                    ObjectProvider<ServerAuthenticationConverter> converter) {
+                    ObjectProvider<ServerBearerTokenAuthenticationConverter> converters) {
                 return decorating(
                         ServerHttpSecurity.class,
                         http -> http.addFilterAfter(
-                                new RevocationWebFilter(bearerTokens.getObject(), converter.getIfUnique()),
+                                new RevocationWebFilter(
+                                        bearerTokens.getObject(),
+                                        converters.stream().toList()),
                                 SecurityWebFiltersOrder.AUTHENTICATION));
             }
 

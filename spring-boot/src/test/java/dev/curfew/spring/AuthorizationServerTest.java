@@ -10,6 +10,8 @@ import com.nimbusds.jose.jwk.source.ImmutableJWKSet;
 import com.nimbusds.jose.jwk.source.JWKSource;
 import com.nimbusds.jose.proc.SecurityContext;
 import dev.curfew.Token;
+import dev.curfew.TokenResource;
+import dev.curfew.TokenStatus;
 import dev.curfew.servers.TestServer;
 import java.net.URI;
 import java.net.URLEncoder;
@@ -90,6 +92,7 @@ class AuthorizationServerTest {
 
     private record Tokens(String access, String refresh) {}
 
+    private static String[] properties;
     private static TestServer server;
     private static App issuer;
     private static App resources;
@@ -97,13 +100,16 @@ class AuthorizationServerTest {
     @BeforeAll
     static void start() {
         server = StoreServers.start("redis");
-        String[] properties = StoreServers.properties(server, "curfew.logout.ends=session");
-        issuer = App.start(
-                AuthorizationServer.class,
-                StoreServers.with(
-                        StoreServers.with(properties, client("app")),
-                        StoreServers.with(client("rotating"), CLIENT + "rotating.token.reuse-refresh-tokens=false")));
+        properties = StoreServers.properties(server, "curfew.logout.ends=session");
+        issuer = issuer();
         resources = App.start(ResourceServer.class, properties);
+    }
+
+    private static App issuer(String... more) {
+        String[] clients = StoreServers.with(
+                client("app"),
+                StoreServers.with(client("rotating"), CLIENT + "rotating.token.reuse-refresh-tokens=false"));
+        return App.start(AuthorizationServer.class, StoreServers.with(properties, StoreServers.with(clients, more)));
     }
 
     private static String[] client(String name) {
@@ -166,6 +172,31 @@ class AuthorizationServerTest {
         assertRevoked(resources.get("/hello", tokens.access()));
         assertThat(isActive("app", tokens.refresh())).isFalse();
         assertRefused(tryRefresh("app", tokens.refresh()));
+    }
+
+    @Test
+    void aRefreshTokenIsOfTheTenantThatTheAccessTokenNames() {
+        App usual = issuer;
+        try (App byIssuer = issuer("curfew.jwt.tenant-by-issuer=true")) {
+            issuer = byIssuer;
+            Tokens first = logIn("rotating", "eve", "read");
+            Tokens second = refresh("rotating", first.refresh());
+            TokenResource tenant = resources
+                    .tokens()
+                    .forTenant("http://localhost:" + byIssuer.uri("/").getPort());
+            assertThat(tenant.check(Token.peek(first.access()))).isEqualTo(TokenStatus.REVOKED);
+            assertThat(isActive("rotating", second.refresh())).isTrue();
+            tenant.revokeSubject("id-of-eve");
+            assertThat(isActive("rotating", second.refresh())).isFalse();
+            assertRefused(tryRefresh("rotating", second.refresh()));
+            // Used again, it ends its authorization.
+            Tokens other = logIn("rotating", "bob", "read");
+            Tokens later = refresh("rotating", other.refresh());
+            assertRefused(tryRefresh("rotating", other.refresh()));
+            assertRefused(tryRefresh("rotating", later.refresh()));
+        } finally {
+            issuer = usual;
+        }
     }
 
     @Test

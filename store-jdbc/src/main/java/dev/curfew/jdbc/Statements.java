@@ -31,9 +31,12 @@ final class Statements {
             Pattern.compile("(?s).*(_watermarks|_expiry_idx|_subject_idx|_change_idx|_ended_idx|_latest_idx|_pkey)");
     private static final int TABLE_BYTES = 51;
     private static final int COLUMN_BYTES = 63;
-    // Of the tables, those that cannot be mapped; and those that every table has.
-    private static final Set<String> NO_COLUMNS =
-            Set.of("change", "watermark", "kept_until", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid");
+    // The feed's column, and those that every table has.
+    private static final Set<String> NO_COLUMNS = Set.of("change", "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid");
+    // The other columns of the table of watermarks, which has these fields.
+    private static final Set<String> OF_WATERMARKS = Set.of("watermark", "kept_until");
+    private static final Set<RecordField> IN_WATERMARKS =
+            Set.of(RecordField.TENANT, RecordField.SUBJECT, RecordField.SESSION);
     private static final int SIGNATURE_LENGTH = 18; // 60 bits of a hash; short, as it is in every row of an answer
 
     // What replaces a name of the files. A name in double quotes is replaced by a name, one in single quotes by a text.
@@ -120,7 +123,8 @@ final class Statements {
     }
 
     static void checkColumn(RecordField field, String name) {
-        if (NO_COLUMNS.contains(name) || bytes(name) > COLUMN_BYTES) {
+        boolean isTaken = NO_COLUMNS.contains(name) || (IN_WATERMARKS.contains(field) && OF_WATERMARKS.contains(name));
+        if (isTaken || bytes(name) > COLUMN_BYTES) {
             throw new IllegalArgumentException(
                     field + " cannot be in the column \"" + name + "\": a name of Curfew's or PostgreSQL's own is not"
                             + " possible, nor one of more than " + COLUMN_BYTES + " bytes. Choose another one");

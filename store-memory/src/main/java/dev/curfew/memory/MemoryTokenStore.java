@@ -27,6 +27,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentMap;
 import java.util.concurrent.ConcurrentNavigableMap;
 import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
@@ -260,7 +261,10 @@ public final class MemoryTokenStore implements SelfExpiringTokenStore {
             }
             // One skew after the retention end (R1.4), and never earlier than before the change (R3.3).
             long dropAt = dropAt(scope.retentionEnd(changed.expiresAt()).plus(scope.skew()), now);
-            if (stored != null && changed.equals(stored.record) && dropAt - stored.dropAt < MARGIN.toNanos() / 2) {
+            // Not for a later end of less than a second, since a call's time is cut to milliseconds.
+            if (stored != null
+                    && changed.equals(stored.record)
+                    && dropAt - stored.dropAt < TimeUnit.SECONDS.toNanos(1)) {
                 return stored;
             }
             var entry = new Entry(scope, changed, stored == null ? dropAt : Math.max(dropAt, stored.dropAt));

@@ -57,8 +57,9 @@ import org.slf4j.LoggerFactory;
  * curfew:{tokens:g.}::subject:SUBJECT    sorted set: the jti of each record, whose score is the latest expiry that the
  *                                        record has had; and an empty jti, whose score is the latest expiry that was
  *                                        shortened
- * curfew:{tokens:g.}:feed                stream of the partition's revocations: k is e, of a watermark r as above, and the
- *                                        key without its prefix, with colons between
+ * curfew:{tokens:g.}:feed                stream of the partition's revocations: k is E:R:KEY, where E is the field e above,
+ *                                        R is the field r of a watermark and else empty, and KEY is the key without its
+ *                                        prefix
  * </pre>
  *
  * <p>A hash of the jti, subject or session chooses one of 16 partitions, {@code a} to {@code p}. Each is one slot of a

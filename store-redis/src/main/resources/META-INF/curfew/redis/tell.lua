@@ -16,7 +16,8 @@ local function tell(ends, watermark)
       for _, entry in ipairs(entries) do
         -- What is not an entry of this form is nobody's, and goes.
         local ending, at, key = string.match(entry[2][2], '^(-?%d+):(-?%d*):([^:]*:%a+:[^:]*)$')
-        local isOver = not key or #entry[2] > 2 or ending + ARGV[2] < time[1] * 1000
+        key = #entry[2] == 2 and key
+        local isOver = not key or ending + ARGV[2] < time[1] * 1000
         local e, r = unpack(key and redis.pcall('HMGET', prefix .. key, 'e', 'r') or {})
         if e then
           isOver = not r or e ~= ending or (at ~= '' and at ~= r)

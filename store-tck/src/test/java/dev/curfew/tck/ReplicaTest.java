@@ -30,6 +30,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The local replica (R12), on a store whose feed fails, waits and forgets when it is told to. */
@@ -490,6 +491,20 @@ class ReplicaTest {
             R12Replica.await("another load", () -> status(tokens).loads() == 2);
             awaitServing(tokens);
             assertLocal(tokens, TOKEN, TokenStatus.REVOKED);
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource(names = {"DENY", "ALLOW"})
+    void R12_10_alsoAfterARevocationByJtiAloneAndForTheStore(FailurePolicy policy) {
+        try (TokenResource tokens = served(withoutLongestLifetime().failurePolicy(policy))) {
+            holdPolls();
+            tokens.revokeJti(TOKEN.jti());
+            faulty.failure = new RuntimeException("down");
+            assertThat(tokens.check(TOKEN)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.checkInStore(TOKEN)).isEqualTo(TokenStatus.REVOKED);
+            assertThat(tokens.checkInStore(token("other", "s")))
+                    .isEqualTo(policy == FailurePolicy.ALLOW ? TokenStatus.ACTIVE : TokenStatus.UNAVAILABLE);
         }
     }
 
