@@ -50,7 +50,8 @@ record RevocationWebFilter(BearerTokens bearerTokens, List<ServerBearerTokenAuth
     private Flux<MappedToken> tokens(Authentication authentication, ServerWebExchange exchange) {
         Flux<String> texts = BearerTokens.hasToken(authentication)
                 ? Flux.just("")
-                : Flux.concat(usual(exchange.getRequest()), converted(exchange)).distinct();
+                : Flux.concat(List.of(usual(exchange.getRequest()), converted(exchange)))
+                        .distinct();
         return texts.mapNotNull(text -> bearerTokens.read(authentication, text));
     }
 
