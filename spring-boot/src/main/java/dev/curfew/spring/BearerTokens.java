@@ -38,7 +38,7 @@ record BearerTokens(TokenResource tokens, JwtTokenMapper mapper, CurfewPropertie
      */
     @Nullable
     MappedToken read(Authentication authentication, @Nullable String bearer) {
-        String text = bearer == null || bearer.isEmpty() ? null : bearer;
+        String text = bearer;
         Map<String, Object> attributes = new HashMap<>();
         attributes.put("sub", authentication.getName());
         if (authentication instanceof AbstractOAuth2TokenAuthenticationToken<?> token) {

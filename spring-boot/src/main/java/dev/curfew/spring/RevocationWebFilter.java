@@ -48,11 +48,12 @@ record RevocationWebFilter(BearerTokens bearerTokens, List<ServerBearerTokenAuth
      * authentication was made of.
      */
     private Flux<MappedToken> tokens(Authentication authentication, ServerWebExchange exchange) {
-        Flux<String> texts = BearerTokens.hasToken(authentication)
-                ? Flux.just("")
-                : Flux.concat(List.of(usual(exchange.getRequest()), converted(exchange)))
-                        .distinct();
-        return texts.mapNotNull(text -> bearerTokens.read(authentication, text));
+        if (BearerTokens.hasToken(authentication)) {
+            return Flux.just(authentication).mapNotNull(carrier -> bearerTokens.read(carrier, null));
+        }
+        return Flux.concat(List.of(usual(exchange.getRequest()), converted(exchange)))
+                .distinct()
+                .mapNotNull(text -> bearerTokens.read(authentication, text));
     }
 
     /** Where RFC 6750 section 2 has it; as a parameter only where it logs nobody out. */

@@ -117,7 +117,7 @@ final class Feed implements RevocationFeed {
     }
 
     private static void tell(Answer entries, int at, StoreScope scope, Sink sink, Instant now) {
-        // The retention end, the watermark if it is one, and the key: its tenant, kind and name.
+        // The field e, the watermark if it is one, and the key: its tenant, kind and name.
         String[] parts = text(entries, at + 2).split(":", -1);
         Instant end = time(parts[0]);
         String tenant = Keys.unescape(parts[2]);
